@@ -1,0 +1,271 @@
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.layers.padding_masks import attendable
+from keras_convbert.layers.padding_masks import given_or_carried
+from keras_convbert.layers.projection_layer import ProjectionLayer
+from keras_convbert.layers.seeded_dropout import SeededDropout
+from keras_convbert.layers.span_based_dynamic_conv1d import (
+    SpanBasedDynamicConv1D,
+)
+from keras_convbert.layers.validation import check_odd
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.layers.validation import check_rates
+from keras_convbert.ops.attention import fused_attention
+from keras_convbert.types import Config
+from keras_convbert.types import Constraint
+from keras_convbert.types import Initializer
+from keras_convbert.types import Regularizer
+from keras_convbert.types import Shape
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class MixedAttention(ProjectionLayer):
+    """Self-attention heads beside span-based dynamic convolution heads.
+
+    Attention sees the whole sequence, the convolution what is near; both read
+    the same query. Their heads are joined, attention first, and projected, so
+    that `x + MixedAttention(...)(x)` works in any model.
+
+    Args:
+        num_heads: int. Heads of one branch; with `conv` the layer has twice
+            as many.
+        head_dim: int. Features of a head.
+        kernel_size: int. Positions in a span of the convolution, odd.
+            Defaults to `9`.
+        output_dim: int. Features of the output; `None` is the width of the
+            input. Defaults to `None`.
+        dropout: float. Share of attention probabilities dropped in training.
+            Defaults to `0.0`.
+        conv: bool. Whether there is a convolution branch. Defaults to `True`.
+        mask_conv: bool. Whether the convolution takes padding for zeros, as
+            beyond the ends; if not, padding leaks into the positions beside
+            it, as in the authors' code. Defaults to `True`.
+        kernel_initializer: initializer of the projections; `None` is the
+            authors', a truncated normal of standard deviation 0.02. Defaults
+            to `None`.
+        bias_initializer: initializer of the biases. Defaults to `"zeros"`.
+        kernel_regularizer: regularizer of all kernels. Defaults to `None`.
+        bias_regularizer: regularizer of the biases. Defaults to `None`.
+        kernel_constraint: constraint of all kernels. Defaults to `None`.
+        bias_constraint: constraint of the biases. Defaults to `None`.
+        seed: int. Seed of the dropout. Defaults to `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: tensor of shape `(batch, length, features)`.
+        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
+            positions that hold something. Without it the Keras mask of
+            `inputs` counts, and without that every position does.
+        attention_mask: tensor of shape `(batch, length, length)`, true where
+            a query (row) may attend to a key (column). It does not reach the
+            convolution, which always sees both sides.
+        return_attention_scores: bool. Whether to return the attention
+            probabilities and the convolution kernels as well.
+        training: bool. Whether dropout acts.
+        dropout_seed: tensor drawn by `draw_dropout_seed()`, for a caller that
+            computes the layer twice and wants the same noise.
+
+    Output shape:
+        `(batch, length, output_dim)`; with `return_attention_scores` the
+        tuple of it, the scores `(batch, num_heads, length, length)` and the
+        kernels `(batch, length, num_heads, kernel_size)`, or `None` for the
+        kernels without `conv`.
+
+    Raises:
+        ValueError: if a size is no positive integer, `kernel_size` is even,
+            or `dropout` lies outside [0, 1).
+
+    Example:
+
+    ```python
+    import keras
+    from keras_convbert.layers import MixedAttention
+
+    inputs = keras.Input((None, 32))
+    x = keras.layers.LayerNormalization()(inputs)
+    x = inputs + MixedAttention(num_heads=2, head_dim=8, dropout=0.1)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    ```
+
+    Reference:
+        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.3
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        head_dim: int,
+        kernel_size: int = 9,
+        output_dim: int | None = None,
+        dropout: float = 0.0,
+        conv: bool = True,
+        mask_conv: bool = True,
+        kernel_initializer: Initializer = None,
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive_integers(num_heads=num_heads, head_dim=head_dim)
+        check_odd(kernel_size=kernel_size)
+        check_rates(dropout=dropout)
+        if output_dim is not None:
+            check_positive_integers(output_dim=output_dim)
+        super().__init__(
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.kernel_size = kernel_size
+        self.output_dim = output_dim
+        self.dropout = dropout
+        self.conv = conv
+        self.mask_conv = mask_conv
+        self.seed = seed
+
+    def build(self, inputs_shape: Shape) -> None:
+        heads = (self.num_heads, self.head_dim)
+        for name in ("query", "key", "value"):
+            projection = self._einsum_dense(
+                "btc,cnd->btnd", (None, *heads), "nd", name
+            )
+            projection.build(inputs_shape)
+            setattr(self, name, projection)
+        self.attention_dropout = SeededDropout(
+            self.dropout,
+            seed=self.seed,
+            dtype=self.dtype_policy,
+            name="attention_dropout",
+        )
+        joined = self.num_heads
+        if self.conv:
+            self.span_conv = SpanBasedDynamicConv1D(
+                *heads,
+                kernel_size=self.kernel_size,
+                dtype=self.dtype_policy,
+                name="span_conv",
+                **self._weight_options(),
+            )
+            self.span_conv.build(inputs_shape, (*inputs_shape[:2], *heads))
+            joined += self.num_heads
+        self.output_projection = self._einsum_dense(
+            "btnd,ndo->bto",
+            (None, self.output_dim or inputs_shape[-1]),
+            "o",
+            "output_projection",
+        )
+        self.output_projection.build(
+            (*inputs_shape[:2], joined, self.head_dim)
+        )
+
+    def call(
+        self,
+        inputs: Tensor,
+        padding_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        dropout_seed: Tensor | None = None,
+    ) -> Any:
+        padding_mask = given_or_carried(inputs, padding_mask)
+        mask = attendable(padding_mask, attention_mask)
+        query = self.query(inputs)  # (B, T, n, d)
+        scores, kernels = None, None
+        if return_attention_scores or (training and self.dropout):
+            scores = self._scores(query, self.key(inputs), mask)
+            dropped = self.attention_dropout(
+                scores, training=training, dropout_seed=dropout_seed
+            )
+            heads = ops.einsum("bnts,bsnd->btnd", dropped, self.value(inputs))
+        else:
+            heads = fused_attention(
+                query, self.key(inputs), self.value(inputs), mask
+            )
+        if self.conv:
+            near, kernels = self.span_conv(
+                inputs,
+                query,
+                padding_mask=self._conv_mask(inputs, padding_mask),
+                return_kernels=True,
+            )
+            heads = ops.concatenate([heads, near], axis=2)  # (B, T, 2n, d)
+        outputs = self.output_projection(heads)  # (B, T, O)
+        if return_attention_scores:
+            return outputs, scores, kernels
+        return outputs
+
+    def draw_dropout_seed(self) -> Tensor | None:
+        """A seed for the argument `dropout_seed` of a call."""
+        return self.attention_dropout.draw_seed()
+
+    def _scores(
+        self, query: Tensor, key: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        query = query / math.sqrt(self.head_dim)
+        logits = ops.einsum("btnd,bsnd->bnts", query, key)
+        logits = ops.cast(logits, "float32")
+        if mask is not None:
+            logits = ops.where(mask, logits, -1e9)
+        return ops.cast(ops.softmax(logits, axis=-1), self.compute_dtype)
+
+    def _conv_mask(
+        self, inputs: Tensor, padding_mask: Tensor | None
+    ) -> Tensor | None:
+        if self.mask_conv or padding_mask is None:
+            return padding_mask
+        # Given no mask the convolution would look for one on its inputs.
+        return ops.ones_like(padding_mask)
+
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        padding_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        dropout_seed: Tensor | None = None,
+    ) -> Any:
+        batch, length, _ = inputs.shape
+
+        def spec(*shape: int | None) -> keras.KerasTensor:
+            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+        outputs = spec(*self.compute_output_shape(inputs.shape))
+        if not return_attention_scores:
+            return outputs
+        kernels = spec(batch, length, self.num_heads, self.kernel_size)
+        return (
+            outputs,
+            spec(batch, self.num_heads, length, length),
+            kernels if self.conv else None,
+        )
+
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
+        return (*inputs_shape[:-1], self.output_dim or inputs_shape[-1])
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "head_dim": self.head_dim,
+            "kernel_size": self.kernel_size,
+            "output_dim": self.output_dim,
+            "dropout": self.dropout,
+            "conv": self.conv,
+            "mask_conv": self.mask_conv,
+            "seed": self.seed,
+        }

@@ -1,0 +1,39 @@
+"""Which positions hold something, and what that does to a tensor."""
+
+from keras import ops
+
+from keras_convbert.types import Tensor
+
+
+def given_or_carried(
+    inputs: Tensor, padding_mask: Tensor | None
+) -> Tensor | None:
+    """`padding_mask`, or else the Keras mask that `inputs` carries."""
+    if padding_mask is not None:
+        return padding_mask
+    return getattr(inputs, "_keras_mask", None)
+
+
+def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
+    """Zeroes `inputs` `(B, T, ...)` where `padding_mask` `(B, T)` is false."""
+    if padding_mask is None:
+        return inputs
+    mask = ops.cast(padding_mask, "bool")
+    for _ in inputs.shape[2:]:
+        mask = ops.expand_dims(mask, -1)
+    return ops.where(mask, inputs, ops.zeros_like(inputs))
+
+
+def attendable(
+    padding_mask: Tensor | None, attention_mask: Tensor | None
+) -> Tensor | None:
+    """What each query may see, `(B, 1, T or 1, S)`, or `None` for all."""
+    mask = None
+    if padding_mask is not None:
+        mask = ops.cast(padding_mask, "bool")  # (B, S)
+        mask = ops.expand_dims(ops.expand_dims(mask, 1), 1)  # (B, 1, 1, S)
+    if attention_mask is not None:
+        pairs = ops.cast(attention_mask, "bool")  # (B, T, S)
+        pairs = ops.expand_dims(pairs, 1)  # (B, 1, T, S)
+        mask = pairs if mask is None else ops.logical_and(mask, pairs)
+    return mask

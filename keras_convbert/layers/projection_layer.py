@@ -1,0 +1,89 @@
+from typing import Any
+
+import keras
+
+from keras_convbert.types import Config
+from keras_convbert.types import Constraint
+from keras_convbert.types import Initializer
+from keras_convbert.types import Regularizer
+
+
+class ProjectionLayer(keras.layers.Layer):
+    """Base of the layers that are made of dense projections.
+
+    It keeps how their kernels and biases are initialised, regularised and
+    constrained, and makes the projections.
+    """
+
+    def __init__(
+        self,
+        kernel_initializer: Initializer,
+        bias_initializer: Initializer,
+        kernel_regularizer: Regularizer,
+        bias_regularizer: Regularizer,
+        kernel_constraint: Constraint,
+        bias_constraint: Constraint,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        if kernel_initializer is None:
+            kernel_initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+
+    def _weight_options(self) -> dict[str, Any]:
+        """Options of one child, whose initialisers draw for themselves."""
+        return {
+            "kernel_initializer": clone_initializer(self.kernel_initializer),
+            "bias_initializer": clone_initializer(self.bias_initializer),
+            "kernel_regularizer": self.kernel_regularizer,
+            "bias_regularizer": self.bias_regularizer,
+            "kernel_constraint": self.kernel_constraint,
+            "bias_constraint": self.bias_constraint,
+        }
+
+    def _einsum_dense(
+        self,
+        equation: str,
+        output_shape: tuple[int | None, ...],
+        bias_axes: str | None,
+        name: str,
+    ) -> keras.layers.EinsumDense:
+        return keras.layers.EinsumDense(
+            equation,
+            output_shape,
+            bias_axes=bias_axes,
+            dtype=self.dtype_policy,
+            name=name,
+            **self._weight_options(),
+        )
+
+    def get_config(self) -> Config:
+        config = super().get_config()
+        for name in ("kernel", "bias"):
+            config[f"{name}_initializer"] = keras.initializers.serialize(
+                getattr(self, f"{name}_initializer")
+            )
+            config[f"{name}_regularizer"] = keras.regularizers.serialize(
+                getattr(self, f"{name}_regularizer")
+            )
+            config[f"{name}_constraint"] = keras.constraints.serialize(
+                getattr(self, f"{name}_constraint")
+            )
+        return config
+
+
+def clone_initializer(initializer: Initializer) -> Initializer:
+    """A copy with a seed of its own.
+
+    Keras's initialisers give the same values at each use, so that two weights
+    of one shape made with one initialiser would be equal.
+    """
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    return initializer.__class__.from_config(initializer.get_config())

@@ -1,0 +1,30 @@
+import keras
+
+from keras_convbert.ops.random import draw_seed
+from keras_convbert.ops.random import stateless_dropout
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class SeededDropout(keras.layers.Dropout):
+    """`keras.layers.Dropout` that can be told its noise beforehand.
+
+    `draw_seed()` moves the generator; a call with that seed does not, and
+    gives the same noise each time.
+    """
+
+    def draw_seed(self) -> Tensor | None:
+        """The next seed, or `None` where the layer needs none."""
+        if not self.rate:
+            return None
+        return draw_seed(self.seed_generator, seeded=self.seed is not None)
+
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = False,
+        dropout_seed: Tensor | None = None,
+    ) -> Tensor:
+        if training and self.rate and dropout_seed is not None:
+            return stateless_dropout(inputs, self.rate, dropout_seed)
+        return super().call(inputs, training=training)

@@ -1,0 +1,207 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.layers.padding_masks import given_or_carried
+from keras_convbert.layers.padding_masks import zero_padding
+from keras_convbert.layers.projection_layer import ProjectionLayer
+from keras_convbert.layers.validation import check_odd
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.ops.depthwise_conv import depthwise_conv1d
+from keras_convbert.ops.dynamic_conv import dynamic_conv1d
+from keras_convbert.types import Config
+from keras_convbert.types import Constraint
+from keras_convbert.types import Initializer
+from keras_convbert.types import Regularizer
+from keras_convbert.types import Shape
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class SpanBasedDynamicConv1D(ProjectionLayer):
+    """Convolution whose kernels come from a query and the span around it.
+
+    A key is made of the span of `kernel_size` inputs around each position (a
+    depthwise convolution and a projection), multiplied by the query, and
+    projected to one kernel a head, normalised by a softmax over its taps. The
+    kernels then mix a projection of the inputs:
+
+        key = depthwise_conv(inputs) W_s + b_s
+        kernels = softmax((key * query) W_f + b_f)
+        outputs = dynamic_conv(inputs W_v + b_v, kernels)
+
+    At the ends of a sequence the taps that fall outside meet zeros, and the
+    softmax is not renormalised. Padding given by a mask is treated the same,
+    so that what follows a sequence does not change it.
+
+    Args:
+        num_heads: int. Number of kernels for each position.
+        head_dim: int. Features of a head.
+        kernel_size: int. Positions in a span, odd. Defaults to `9`.
+        kernel_initializer: initializer of the projections; `None` is the
+            authors', a truncated normal of standard deviation 0.02 (the
+            depthwise kernel always has theirs, a truncated normal of standard
+            deviation `1 / kernel_size`). Defaults to `None`.
+        bias_initializer: initializer of the biases. Defaults to `"zeros"`.
+        kernel_regularizer: regularizer of all kernels. Defaults to `None`.
+        bias_regularizer: regularizer of the biases. Defaults to `None`.
+        kernel_constraint: constraint of all kernels. Defaults to `None`.
+        bias_constraint: constraint of the biases. Defaults to `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: tensor of shape `(batch, length, features)`.
+        query: tensor of shape `(batch, length, num_heads, head_dim)`.
+        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
+            positions that hold something. Without it the Keras mask of
+            `inputs` counts, and without that every position does.
+        return_kernels: bool. Whether to return the kernels as well.
+
+    Output shape:
+        `(batch, length, num_heads, head_dim)`; with `return_kernels` also the
+        kernels, `(batch, length, num_heads, kernel_size)`.
+
+    Raises:
+        ValueError: if a size is no positive integer, or `kernel_size` even.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_convbert.layers import SpanBasedDynamicConv1D
+
+    layer = SpanBasedDynamicConv1D(num_heads=2, head_dim=4, kernel_size=3)
+    inputs = np.ones((1, 5, 16), dtype="float32")
+    query = np.ones((1, 5, 2, 4), dtype="float32")
+    outputs = layer(inputs, query)  # (1, 5, 2, 4)
+    ```
+
+    Reference:
+        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.2; the
+          value has a projection of its own, as in the authors' code.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        head_dim: int,
+        kernel_size: int = 9,
+        kernel_initializer: Initializer = None,
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive_integers(num_heads=num_heads, head_dim=head_dim)
+        check_odd(kernel_size=kernel_size)
+        super().__init__(
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.kernel_size = kernel_size
+
+    def build(
+        self, inputs_shape: Shape, query_shape: Shape | None = None
+    ) -> None:
+        heads = (self.num_heads, self.head_dim)
+        if query_shape is not None and tuple(query_shape[2:]) != heads:
+            raise ValueError(
+                "Expected `query` of shape (batch, length, num_heads="
+                f"{self.num_heads}, head_dim={self.head_dim}). "
+                f"Received: query.shape={tuple(query_shape)}"
+            )
+        self.depthwise_kernel = self.add_weight(
+            name="depthwise_kernel",
+            shape=(self.kernel_size, inputs_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(
+                stddev=1.0 / self.kernel_size
+            ),
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.span_key = self._einsum_dense(
+            "btc,cnd->btnd", (None, *heads), "nd", "span_key"
+        )
+        self.kernel_generator = self._einsum_dense(
+            "btnd,ndhk->bthk",
+            (None, self.num_heads, self.kernel_size),
+            "hk",
+            "kernel_generator",
+        )
+        self.value = self._einsum_dense(
+            "btc,cnd->btnd", (None, *heads), "nd", "value"
+        )
+        self.span_key.build(inputs_shape)
+        self.kernel_generator.build((*inputs_shape[:2], *heads))
+        self.value.build(inputs_shape)
+
+    def call(
+        self,
+        inputs: Tensor,
+        query: Tensor,
+        padding_mask: Tensor | None = None,
+        return_kernels: bool = False,
+    ) -> Any:
+        padding_mask = given_or_carried(inputs, padding_mask)
+        kernels = self._kernels(zero_padding(inputs, padding_mask), query)
+        values = zero_padding(self.value(inputs), padding_mask)
+        outputs = self._convolve(values, kernels)
+        return (outputs, kernels) if return_kernels else outputs
+
+    def _kernels(self, inputs: Tensor, query: Tensor) -> Tensor:
+        span = depthwise_conv1d(inputs, self.depthwise_kernel)  # (B, T, C)
+        key = self.span_key(span)  # (B, T, n, d)
+        logits = self.kernel_generator(key * query)  # (B, T, n, K)
+        kernels = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+        return ops.cast(kernels, self.compute_dtype)
+
+    def _convolve(self, values: Tensor, kernels: Tensor) -> Tensor:
+        length = ops.shape(values)[1]
+        values = ops.reshape(
+            values, (-1, length, self.num_heads * self.head_dim)
+        )
+        outputs = dynamic_conv1d(values, kernels)  # (B, T, n * d)
+        return ops.reshape(
+            outputs, (-1, length, self.num_heads, self.head_dim)
+        )  # (B, T, n, d)
+
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        query: Tensor,
+        padding_mask: Tensor | None = None,
+        return_kernels: bool = False,
+    ) -> Any:
+        outer = (*inputs.shape[:2], self.num_heads)
+        outputs = keras.KerasTensor(
+            (*outer, self.head_dim), dtype=self.compute_dtype
+        )
+        if not return_kernels:
+            return outputs
+        kernels = keras.KerasTensor(
+            (*outer, self.kernel_size), dtype=self.compute_dtype
+        )
+        return outputs, kernels
+
+    def compute_output_shape(
+        self, inputs_shape: Shape, query_shape: Shape | None = None
+    ) -> Shape:
+        return (*inputs_shape[:2], self.num_heads, self.head_dim)
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "head_dim": self.head_dim,
+            "kernel_size": self.kernel_size,
+        }

@@ -1,0 +1,34 @@
+"""The checks that several constructors make, in Keras's words."""
+
+from typing import Any
+
+
+def check_positive_integers(**arguments: Any) -> None:
+    """Raises `ValueError` for the first argument that is none."""
+    for name, value in arguments.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise ValueError(
+                f"Invalid value for argument `{name}`. Expected a positive "
+                f"integer. Received: {name}={value}"
+            )
+
+
+def check_rates(**arguments: Any) -> None:
+    """Raises `ValueError` for the first argument outside [0, 1)."""
+    for name, value in arguments.items():
+        if not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise ValueError(
+                f"Invalid value for argument `{name}`. Expected a number of "
+                f"at least 0 and less than 1. Received: {name}={value}"
+            )
+
+
+def check_odd(**arguments: Any) -> None:
+    """Raises `ValueError` for the first argument that is no odd integer."""
+    check_positive_integers(**arguments)
+    for name, value in arguments.items():
+        if value % 2 == 0:
+            raise ValueError(
+                f"Invalid value for argument `{name}`. Expected a positive "
+                f"odd integer. Received: {name}={value}"
+            )

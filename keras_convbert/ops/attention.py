@@ -1,0 +1,29 @@
+"""Scaled dot-product attention by the fastest kernel a backend has."""
+
+import keras
+from keras import ops
+
+from keras_convbert.types import Tensor
+
+
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+) -> Tensor:
+    """Attention whose scores are never held.
+
+    Args:
+        query: Tensor of shape `(batch, length, heads, head_dim)`.
+        key: Tensor of shape `(batch, source_length, heads, head_dim)`.
+        value: Tensor of the shape of `key`.
+        mask: boolean tensor that broadcasts to `(batch, heads, length,
+            source_length)`, true where a position may be seen, or `None`.
+
+    Returns:
+        Tensor of the shape of `query`.
+    """
+    # Asked to choose, Keras's torch backend probes for flash attention in
+    # Python and breaks the compiled graph; torch itself chooses all the same.
+    probe = False if keras.backend.backend() == "torch" else None
+    return ops.dot_product_attention(
+        query, key, value, mask=mask, flash_attention=probe
+    )

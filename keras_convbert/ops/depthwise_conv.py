@@ -1,0 +1,110 @@
+"""The convolution that mixes time and leaves the channels apart."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.ops.time_padding import pad_time
+from keras_convbert.ops.time_padding import padding_widths
+from keras_convbert.ops.time_padding import window
+from keras_convbert.types import Tensor
+
+
+def depthwise_conv1d(
+    inputs: Tensor, kernel: Tensor, padding: str = "same"
+) -> Tensor:
+    """Convolves each channel along time with a kernel of its own.
+
+    `y[b, t, c] = sum_k kernel[k, c] * inputs[b, t + k - P, c]`, with the
+    padding `P` and the order of the taps of `dynamic_conv1d`.
+
+    Args:
+        inputs: Tensor of shape `(batch, length, channels)`.
+        kernel: Tensor of shape `(taps, channels)`.
+        padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
+
+    Returns:
+        Tensor of shape `(batch, length, channels)` and the dtype of `inputs`.
+
+    Raises:
+        ValueError: if the shapes do not fit or `padding` is unknown.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_convbert import ops
+
+    inputs = np.ones((2, 5, 4), dtype="float32")
+    outputs = ops.depthwise_conv1d(inputs, np.ones((3, 4), dtype="float32"))
+    ```
+    """
+    inputs = ops.convert_to_tensor(inputs)
+    kernel = ops.cast(kernel, inputs.dtype)
+    if (
+        len(inputs.shape) != 3
+        or len(kernel.shape) != 2
+        or inputs.shape[-1] != kernel.shape[-1]
+    ):
+        raise ValueError(
+            "Expected `inputs` (batch, length, channels) and `kernel` (taps, "
+            "channels) with the same number of channels. Received: "
+            f"inputs.shape={tuple(inputs.shape)}, "
+            f"kernel.shape={tuple(kernel.shape)}"
+        )
+    left, right = padding_widths(kernel.shape[0], padding)
+    return _FORMULATIONS[keras.backend.backend()](inputs, kernel, left, right)
+
+
+def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
+    return ops.depthwise_conv(
+        pad_time(inputs, left, right),
+        ops.expand_dims(kernel, -1),
+        padding="valid",
+        data_format="channels_last",
+    )
+
+
+def _shifts(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
+    taps = kernel.shape[0]
+    padded = pad_time(inputs, left, right)  # (B, T + K - 1, C)
+    return sum(kernel[k] * window(padded, k, taps) for k in range(taps))
+
+
+def _shifts_with_gradient(
+    inputs: Tensor, kernel: Tensor, left: int, right: int
+) -> Tensor:
+    """`_shifts` with a gradient that keeps nothing but its two inputs."""
+
+    @ops.custom_gradient
+    def forward(inputs: Tensor, kernel: Tensor) -> tuple[Tensor, Any]:
+        def gradient(*args: Tensor, upstream: Tensor = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            taps = kernel.shape[0]
+            padded = pad_time(inputs, left, right)
+            kernel_gradient = ops.stack(
+                [
+                    ops.sum(upstream * window(padded, k, taps), axis=(0, 1))
+                    for k in range(taps)
+                ]
+            )  # (K, C)
+            # Seen from an input the taps come in reverse, and so do the sides.
+            inputs_gradient = _shifts(
+                upstream, ops.flip(kernel, axis=0), right, left
+            )
+            return inputs_gradient, kernel_gradient
+
+        return _shifts(inputs, kernel, left, right), gradient
+
+    return forward(inputs, kernel)
+
+
+# XLA on CPU makes a slow loop of a grouped convolution (9 times slower than
+# shifts, forward and backward), TensorFlow's graph and torch have fast ones:
+# `benchmarks/operators.py`.
+_FORMULATIONS = {
+    "tensorflow": _native,
+    "torch": _native,
+    "jax": _shifts_with_gradient,
+}

@@ -1,0 +1,180 @@
+"""Convolutions whose kernel is shared by the channels of a head.
+
+Letters: B batch, T length, C channels, H heads, R = C/H channels of a head,
+K taps. The sums run over K shifted views, so that nothing `K` times the size
+of the input is ever held.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from keras_convbert.ops.depthwise_conv import depthwise_conv1d
+from keras_convbert.ops.time_padding import pad_time
+from keras_convbert.ops.time_padding import padding_widths
+from keras_convbert.ops.time_padding import window
+from keras_convbert.types import Tensor
+
+
+def dynamic_conv1d(
+    values: Tensor, kernels: Tensor, padding: str = "same"
+) -> Tensor:
+    """Convolves each position with a kernel of its own.
+
+    `y[b, t, c] = sum_k kernels[b, t, c // R, k] * values[b, t + k - P, c]`,
+    where values outside the sequence are zero and `P` is the left padding:
+    `(K - 1) // 2` for `"same"`, `K - 1` for `"causal"`. Tap 0 is the oldest
+    input. Kernels are used as they come: normalise them first.
+
+    Args:
+        values: Tensor of shape `(batch, length, channels)`.
+        kernels: Tensor of shape `(batch, length, heads, taps)`; `heads`
+            divides `channels`, and a head's channels are contiguous.
+        padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
+
+    Returns:
+        Tensor of shape `(batch, length, channels)` and the dtype of `values`.
+
+    Raises:
+        ValueError: if a rank is wrong, the heads do not divide the channels,
+            or `padding` is unknown.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_convbert import ops
+
+    values = np.arange(1.0, 6.0, dtype="float32").reshape(1, 5, 1)
+    kernels = np.tile(np.float32([1 / 6, 1 / 3, 1 / 2]), (1, 5, 1, 1))
+    outputs = ops.dynamic_conv1d(values, kernels)
+    # [1.333, 2.333, 3.333, 4.333, 2.333]
+    ```
+
+    Reference:
+        - [Pay Less Attention with Lightweight and Dynamic Convolutions](
+          https://arxiv.org/abs/1901.10430), section 3.2
+        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.2
+    """
+    values, kernels = _as_tensors(values, kernels)
+    if len(values.shape) != 3 or len(kernels.shape) != 4:
+        raise ValueError(
+            "Expected `values` of rank 3 (batch, length, channels) and "
+            "`kernels` of rank 4 (batch, length, heads, taps). Received: "
+            f"values.shape={tuple(values.shape)}, "
+            f"kernels.shape={tuple(kernels.shape)}"
+        )
+    channels, num_heads = values.shape[-1], kernels.shape[-2]
+    _check_heads(channels, num_heads)
+    left, right = padding_widths(kernels.shape[-1], padding)
+
+    length = ops.shape(values)[1]
+    by_head = ops.reshape(
+        values, (-1, length, num_heads, channels // num_heads)
+    )  # (B, T, H, R)
+    outputs = _with_gradient(left, right)(by_head, kernels)
+    return ops.reshape(outputs, (-1, length, channels))  # (B, T, C)
+
+
+def lightweight_conv1d(
+    values: Tensor, kernel: Tensor, padding: str = "same"
+) -> Tensor:
+    """Convolves every position with the same kernel, one for each head.
+
+    `y[b, t, c] = sum_k kernel[c // R, k] * values[b, t + k - P, c]`, with
+    the padding `P` and the order of the taps of `dynamic_conv1d`.
+
+    Args:
+        values: Tensor of shape `(batch, length, channels)`.
+        kernel: Tensor of shape `(heads, taps)`; `heads` divides `channels`.
+        padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
+
+    Returns:
+        Tensor of shape `(batch, length, channels)` and the dtype of `values`.
+
+    Raises:
+        ValueError: if a rank is wrong, the heads do not divide the channels,
+            or `padding` is unknown.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_convbert import ops
+
+    values = np.ones((2, 5, 4), dtype="float32")
+    kernel = np.float32([[0.5, 0.5], [1.0, 0.0]])
+    outputs = ops.lightweight_conv1d(values, kernel, padding="causal")
+    ```
+
+    Reference:
+        - [Pay Less Attention with Lightweight and Dynamic Convolutions](
+          https://arxiv.org/abs/1901.10430), section 3.1
+    """
+    values, kernel = _as_tensors(values, kernel)
+    if len(values.shape) != 3 or len(kernel.shape) != 2:
+        raise ValueError(
+            "Expected `values` of rank 3 (batch, length, channels) and "
+            "`kernel` of rank 2 (heads, taps). Received: "
+            f"values.shape={tuple(values.shape)}, "
+            f"kernel.shape={tuple(kernel.shape)}"
+        )
+    channels, num_heads = values.shape[-1], kernel.shape[0]
+    _check_heads(channels, num_heads)
+    by_channel = ops.repeat(kernel, channels // num_heads, axis=0)  # (C, K)
+    return depthwise_conv1d(values, ops.transpose(by_channel), padding)
+
+
+def _forward(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
+    taps = kernels.shape[-1]
+    padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
+    return sum(
+        kernels[..., k : k + 1] * window(padded, k, taps) for k in range(taps)
+    )  # (B, T, H, R)
+
+
+def _with_gradient(left: int, right: int) -> Any:
+    """`_forward` with a gradient that keeps nothing but its two inputs.
+
+    Automatic differentiation would keep, or add up, one tensor a tap.
+    """
+
+    @ops.custom_gradient
+    def forward(values: Tensor, kernels: Tensor) -> tuple[Tensor, Any]:
+        def gradient(*args: Tensor, upstream: Tensor = None) -> Any:
+            upstream = args[0] if upstream is None else upstream
+            taps = kernels.shape[-1]
+            padded = pad_time(values, left, right)
+            kernels_gradient = ops.stack(
+                [
+                    ops.sum(upstream * window(padded, k, taps), axis=-1)
+                    for k in range(taps)
+                ],
+                axis=-1,
+            )  # (B, T, H, K)
+            # Seen from an input the taps come in reverse, and so do the sides.
+            padded_kernels = pad_time(kernels, right, left)
+            padded_upstream = pad_time(upstream, right, left)
+            values_gradient = sum(
+                window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
+                * window(padded_upstream, taps - 1 - k, taps)
+                for k in range(taps)
+            )  # (B, T, H, R)
+            return values_gradient, kernels_gradient
+
+        return _forward(values, kernels, left, right), gradient
+
+    return forward
+
+
+def _as_tensors(values: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    values = ops.convert_to_tensor(values)
+    return values, ops.cast(kernel, values.dtype)
+
+
+def _check_heads(channels: int, num_heads: int) -> None:
+    if channels % num_heads:
+        raise ValueError(
+            "Expected a number of heads that divides the channels of "
+            f"`values`. Received: heads={num_heads}, channels={channels}"
+        )

@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_convbert import ops
+from tests.gradients import outputs_and_gradients
+from tests.ops import loops
+
+SIZES = [
+    pytest.param(length, taps, padding, id=f"T{length}-K{taps}-{padding}")
+    for length, taps in [(7, 3), (1, 1), (3, 9), (5, 4), (2, 8), (6, 2)]
+    for padding in ("same", "causal")
+]
+
+
+def kernel_shapes(length, taps):
+    return {
+        "dynamic_conv1d": (2, length, 3, taps),
+        "lightweight_conv1d": (3, taps),
+        "depthwise_conv1d": (taps, 6),
+    }
+
+
+@pytest.mark.parametrize("name", kernel_shapes(1, 1))
+@pytest.mark.parametrize("length, taps, padding", SIZES)
+def test_outputs_and_gradients_equal_a_loop(name, length, taps, padding):
+    rng = np.random.default_rng(length * taps)
+    values = rng.normal(size=(2, length, 6)).astype("float32")
+    kernel = rng.normal(size=kernel_shapes(length, taps)[name])
+    kernel = kernel.astype("float32")
+    upstream = rng.normal(size=values.shape).astype("float32")
+
+    outputs, gradients = outputs_and_gradients(
+        lambda v, k: getattr(ops, name)(v, k, padding),
+        [values, kernel],
+        upstream,
+    )
+
+    wanted, wanted_gradients = getattr(loops, name)(
+        values, kernel, padding, upstream
+    )
+    np.testing.assert_allclose(outputs, wanted, atol=2e-6)
+    for found, right in zip(gradients, wanted_gradients, strict=True):
+        np.testing.assert_allclose(found, right, atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    "padding, wanted",
+    [
+        ("causal", [0.5, 4 / 3, 7 / 3, 10 / 3, 13 / 3]),
+        ("same", [4 / 3, 7 / 3, 10 / 3, 13 / 3, 7 / 3]),
+    ],
+)
+def test_hand_worked_example(padding, wanted):
+    values = np.arange(1.0, 6.0, dtype="float32").reshape(1, 5, 1)
+    kernel = np.float32([[1 / 6, 1 / 3, 1 / 2]])
+    kernels = np.tile(kernel, (1, 5, 1, 1))
+    for outputs in (
+        ops.lightweight_conv1d(values, kernel, padding),
+        ops.dynamic_conv1d(values, kernels, padding),
+    ):
+        found = keras.ops.convert_to_numpy(outputs)[0, :, 0]
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_half_and_near(dtype):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1, 6, 4)).astype("float32")
+    kernels = rng.uniform(size=(1, 6, 2, 3)).astype("float32")
+    outputs = ops.dynamic_conv1d(
+        keras.ops.cast(values, dtype), keras.ops.cast(kernels, dtype)
+    )
+    assert keras.backend.standardize_dtype(outputs.dtype) == dtype
+    wanted = loops.dynamic_conv1d(values, kernels, "same", values)[0]
+    found = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
+    # Eight bits of mantissa, three products of about one.
+    np.testing.assert_allclose(found, wanted, atol=0.06)
+
+
+def test_unknown_padding_is_refused():
+    values = np.ones((1, 4, 2), "float32")
+    with pytest.raises(ValueError, match="padding=valid"):
+        ops.dynamic_conv1d(values, np.ones((1, 4, 1, 3), "float32"), "valid")
+
+
+def test_heads_that_do_not_divide_the_channels_are_refused():
+    values = np.ones((1, 4, 2), "float32")
+    with pytest.raises(ValueError, match="heads=3, channels=2"):
+        ops.dynamic_conv1d(values, np.ones((1, 4, 3, 3), "float32"))
+    with pytest.raises(ValueError, match="heads=3, channels=2"):
+        ops.lightweight_conv1d(values, np.ones((3, 3), "float32"))
+
+
+@pytest.mark.parametrize(
+    "name, wrong",
+    [
+        ("dynamic_conv1d", (3, 3)),
+        ("lightweight_conv1d", (1, 4, 1, 3)),
+        ("depthwise_conv1d", (3, 5)),
+    ],
+)
+def test_wrong_shapes_are_named(name, wrong):
+    with pytest.raises(ValueError, match=r"Received: .*\(1, 4, 2\)"):
+        getattr(ops, name)(
+            np.ones((1, 4, 2), "float32"), np.ones(wrong, "float32")
+        )

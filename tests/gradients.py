@@ -24,13 +24,15 @@ def outputs_and_gradients(function, arrays, upstream):
             return (outputs * upstream).sum(), outputs
 
         places = tuple(range(len(arrays)))
-        gradients, outputs = jax.grad(loss_of, places, has_aux=True)(*arrays)
+        compiled = jax.jit(jax.grad(loss_of, places, has_aux=True))
+        gradients, outputs = compiled(*arrays)
     else:
         import torch
 
         tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
         outputs = function(*tensors)
         (outputs * torch.tensor(upstream)).sum().backward()
+        outputs = outputs.detach()
         gradients = [t.grad for t in tensors]
     return _numpy(outputs), [_numpy(g) for g in gradients]
 

@@ -168,9 +168,7 @@ class MixedAttention(ProjectionLayer):
             "o",
             "output_projection",
         )
-        self.output_projection.build(
-            (*inputs_shape[:2], joined, self.head_dim)
-        )
+        self.output_projection.build((*inputs_shape[:2], joined, self.head_dim))
 
     def call(
         self,

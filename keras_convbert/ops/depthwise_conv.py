@@ -1,10 +1,11 @@
 """The convolution that mixes time and leaves the channels apart."""
 
-from typing import Any
+from functools import partial
 
 import keras
 from keras import ops
 
+from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.ops.time_padding import window
@@ -75,29 +76,27 @@ def _shifts(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
 def _shifts_with_gradient(
     inputs: Tensor, kernel: Tensor, left: int, right: int
 ) -> Tensor:
-    """`_shifts` with a gradient that keeps nothing but its two inputs."""
+    convolve = with_gradient(
+        partial(_shifts, left=left, right=right),
+        partial(_shifts_backward, left=left, right=right),
+    )
+    return convolve(inputs, kernel)
 
-    @ops.custom_gradient
-    def forward(inputs: Tensor, kernel: Tensor) -> tuple[Tensor, Any]:
-        def gradient(*args: Tensor, upstream: Tensor = None) -> Any:
-            upstream = args[0] if upstream is None else upstream
-            taps = kernel.shape[0]
-            padded = pad_time(inputs, left, right)
-            kernel_gradient = ops.stack(
-                [
-                    ops.sum(upstream * window(padded, k, taps), axis=(0, 1))
-                    for k in range(taps)
-                ]
-            )  # (K, C)
-            # Seen from an input the taps come in reverse, and so do the sides.
-            inputs_gradient = _shifts(
-                upstream, ops.flip(kernel, axis=0), right, left
-            )
-            return inputs_gradient, kernel_gradient
 
-        return _shifts(inputs, kernel, left, right), gradient
-
-    return forward(inputs, kernel)
+def _shifts_backward(
+    upstream: Tensor, inputs: Tensor, kernel: Tensor, left: int, right: int
+) -> tuple[Tensor, Tensor]:
+    taps = kernel.shape[0]
+    padded = pad_time(inputs, left, right)  # (B, T + K - 1, C)
+    kernel_gradient = ops.stack(
+        [
+            ops.sum(upstream * window(padded, k, taps), axis=(0, 1))
+            for k in range(taps)
+        ]
+    )  # (K, C)
+    # Seen from an input the taps come in reverse, and so do the sides.
+    inputs_gradient = _shifts(upstream, ops.flip(kernel, axis=0), right, left)
+    return inputs_gradient, kernel_gradient
 
 
 # XLA on CPU makes a slow loop of a grouped convolution (9 times slower than

@@ -5,10 +5,11 @@ K taps. The sums run over K shifted views, so that nothing `K` times the size
 of the input is ever held.
 """
 
-from typing import Any
+from functools import partial
 
 from keras import ops
 
+from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.depthwise_conv import depthwise_conv1d
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
@@ -72,7 +73,11 @@ def dynamic_conv1d(
     by_head = ops.reshape(
         values, (-1, length, num_heads, channels // num_heads)
     )  # (B, T, H, R)
-    outputs = _with_gradient(left, right)(by_head, kernels)
+    convolve = with_gradient(
+        partial(_forward, left=left, right=right),
+        partial(_backward, left=left, right=right),
+    )
+    outputs = convolve(by_head, kernels)  # (B, T, H, R)
     return ops.reshape(outputs, (-1, length, channels))  # (B, T, C)
 
 
@@ -133,38 +138,31 @@ def _forward(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
     )  # (B, T, H, R)
 
 
-def _with_gradient(left: int, right: int) -> Any:
-    """`_forward` with a gradient that keeps nothing but its two inputs.
+def _backward(
+    upstream: Tensor, values: Tensor, kernels: Tensor, left: int, right: int
+) -> tuple[Tensor, Tensor]:
+    """The gradients of `_forward`, by as many shifts.
 
     Automatic differentiation would keep, or add up, one tensor a tap.
     """
-
-    @ops.custom_gradient
-    def forward(values: Tensor, kernels: Tensor) -> tuple[Tensor, Any]:
-        def gradient(*args: Tensor, upstream: Tensor = None) -> Any:
-            upstream = args[0] if upstream is None else upstream
-            taps = kernels.shape[-1]
-            padded = pad_time(values, left, right)
-            kernels_gradient = ops.stack(
-                [
-                    ops.sum(upstream * window(padded, k, taps), axis=-1)
-                    for k in range(taps)
-                ],
-                axis=-1,
-            )  # (B, T, H, K)
-            # Seen from an input the taps come in reverse, and so do the sides.
-            padded_kernels = pad_time(kernels, right, left)
-            padded_upstream = pad_time(upstream, right, left)
-            values_gradient = sum(
-                window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
-                * window(padded_upstream, taps - 1 - k, taps)
-                for k in range(taps)
-            )  # (B, T, H, R)
-            return values_gradient, kernels_gradient
-
-        return _forward(values, kernels, left, right), gradient
-
-    return forward
+    taps = kernels.shape[-1]
+    padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
+    kernels_gradient = ops.stack(
+        [
+            ops.sum(upstream * window(padded, k, taps), axis=-1)
+            for k in range(taps)
+        ],
+        axis=-1,
+    )  # (B, T, H, K)
+    # Seen from an input the taps come in reverse, and so do the sides.
+    padded_kernels = pad_time(kernels, right, left)
+    padded_upstream = pad_time(upstream, right, left)
+    values_gradient = sum(
+        window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
+        * window(padded_upstream, taps - 1 - k, taps)
+        for k in range(taps)
+    )  # (B, T, H, R)
+    return values_gradient, kernels_gradient
 
 
 def _as_tensors(values: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:

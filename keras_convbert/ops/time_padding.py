@@ -40,4 +40,3 @@ def window(padded: Tensor, tap: int, kernel_size: int) -> Tensor:
     """
     stop = tap - kernel_size + 1
     return padded[:, tap : stop if stop < 0 else None]
-

@@ -1,6 +1,8 @@
 """The sizes of the paper (architecture only), as data."""
 
-ARCHITECTURES = {
+from typing import Any
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
     "convbert_small": {
         "description": "12 layers, 13.1 M parameters",
         "config": {

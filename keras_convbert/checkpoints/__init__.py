@@ -1,0 +1,1 @@
+"""File formats, and how arrays find their way into variables."""

@@ -1,0 +1,95 @@
+"""A file or a folder that is written whole or not at all.
+
+Both are written under a temporary name beside their place and then moved
+there, so that a crash leaves what was there before.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+AnyPath = str | os.PathLike[str]
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Writes a text file in UTF-8."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextlib.contextmanager
+def whole_file(path: AnyPath) -> Iterator[pathlib.Path]:
+    """Gives a temporary path to write; moves it to `path` in the end."""
+    target = pathlib.Path(path)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+    )
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(
+    path: AnyPath, overwrite: bool = False
+) -> Iterator[pathlib.Path]:
+    """Gives a temporary folder to fill; moves it to `path` in the end.
+
+    Raises:
+        FileExistsError: if something is at `path`, unless it is an empty
+            folder or `overwrite` is true. It is raised before the work.
+    """
+    target = pathlib.Path(path)
+    occupied = target.exists() and not (
+        target.is_dir() and not any(target.iterdir())
+    )
+    if occupied and not overwrite:
+        raise FileExistsError(
+            f"Expected a path where nothing is yet. Received: {str(target)!r}"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    )
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        temporary.chmod(0o777 & ~_umask())
+        _move_folder(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
+    if not target.exists():
+        os.replace(temporary, target)
+        return
+    # A folder cannot be moved onto another: the old one steps aside first.
+    aside = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)
+    )
+    os.replace(target, aside / target.name)
+    os.replace(temporary, target)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush(path: pathlib.Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

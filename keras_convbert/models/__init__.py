@@ -1,0 +1,31 @@
+"""Whole models: backbones, tokenizers, tasks."""
+
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_masked_lm import ConvBertMaskedLM
+from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
+    ConvBertMaskedLMPreprocessor,
+)
+from keras_convbert.models.convbert.convbert_pretrainer import (
+    ConvBertPretrainer,
+)
+from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
+    ConvBertPretrainerPreprocessor,
+)
+from keras_convbert.models.convbert.convbert_text_classifier import (
+    ConvBertTextClassifier,
+)
+from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
+    ConvBertTextClassifierPreprocessor,
+)
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+
+__all__ = [
+    "ConvBertBackbone",
+    "ConvBertMaskedLM",
+    "ConvBertMaskedLMPreprocessor",
+    "ConvBertPretrainer",
+    "ConvBertPretrainerPreprocessor",
+    "ConvBertTextClassifier",
+    "ConvBertTextClassifierPreprocessor",
+    "ConvBertTokenizer",
+]

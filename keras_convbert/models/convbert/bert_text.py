@@ -1,0 +1,194 @@
+"""BERT's cleaning and splitting of text, in Rust and in TensorFlow's graph.
+
+The Rust library `tokenizers` is the reference (`transformers` uses it too).
+A graph cannot call it, so there each character is looked up in a table that
+was read off the library, character by character: what BERT does to a text it
+does to each of its characters by itself.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+from keras_convbert.types import Tensor
+
+MAX_CHARACTERS_PER_WORD = 100
+# What a character becomes: itself, itself between spaces, or an entry of its
+# own. In an entry this stands for the character itself.
+ITSELF = -1
+SPACE = ord(" ")
+PAGE = 256
+
+
+def rust_tokenizer(
+    vocabulary: list[str],
+    unknown_token: str,
+    lowercase: bool,
+    strip_accents: bool,
+    special_tokens: list[str],
+) -> tokenizers.Tokenizer:
+    """BERT's tokenizer; `special_tokens` are recognised in texts."""
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece(
+            vocab={token: i for i, token in enumerate(vocabulary)},
+            unk_token=unknown_token,
+            max_input_chars_per_word=MAX_CHARACTERS_PER_WORD,
+        )
+    )
+    tokenizer.normalizer = bert_normalizer(lowercase, strip_accents)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizers.decoders.WordPiece(cleanup=False)
+    tokenizer.add_special_tokens(
+        [tokenizers.AddedToken(t, normalized=False) for t in special_tokens]
+    )
+    return tokenizer
+
+
+def bert_normalizer(
+    lowercase: bool, strip_accents: bool
+) -> tokenizers.normalizers.Normalizer:
+    return tokenizers.normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=True,
+        strip_accents=strip_accents,
+        lowercase=lowercase,
+    )
+
+
+class CharacterTable:
+    """What BERT makes of each character, as arrays for a graph.
+
+    The characters in `marks` stand alone, whatever BERT does to them.
+
+    `codes[pages[c // PAGE], c % PAGE]` is the entry of character `c`, and
+    `values[splits[e]:splits[e + 1]]` are the characters of entry `e`.
+    """
+
+    def __init__(
+        self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...] = ()
+    ) -> None:
+        describe = _PageReader(lowercase, strip_accents, marks)
+        entries: dict[tuple[int, ...], int] = {(ITSELF,): 0}
+        unique_pages: dict[bytes, int] = {}
+        self.pages = np.zeros(0x110000 // PAGE, "int32")
+        marked_pages = {ord(mark) // PAGE for mark in marks}
+        for number in range(len(self.pages)):
+            plane, page = divmod(number, 256)
+            empty = plane > 3 and plane != 14
+            if empty and page != 255 and number not in marked_pages:
+                # Planes without characters, and those of private use, are
+                # uniform but for their last page: one speaks for them all.
+                page = 1
+            first = (plane << 16) + page * PAGE
+            codes = np.array(
+                [entries.setdefault(e, len(entries)) for e in describe(first)],
+                "int32",
+            )
+            self.pages[number] = unique_pages.setdefault(
+                codes.tobytes(), len(unique_pages)
+            )
+        self.codes = np.stack(
+            [np.frombuffer(page, "int32") for page in unique_pages]
+        )
+        self.values = np.array([c for e in entries for c in e], "int32")
+        self.splits = np.cumsum([0, *map(len, entries)], dtype="int32")
+
+
+@functools.cache
+def character_table(
+    lowercase: bool, strip_accents: bool, marks: tuple[str, ...] = ()
+) -> CharacterTable:
+    return CharacterTable(lowercase, strip_accents, marks)
+
+
+class _PageReader:
+    """Asks the library about a page of characters at a time."""
+
+    def __init__(
+        self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...]
+    ) -> None:
+        self.normalizer = bert_normalizer(lowercase, strip_accents)
+        self.splitter = tokenizers.pre_tokenizers.BertPreTokenizer()
+        self.marks = {ord(mark) for mark in marks}
+
+    @functools.cache
+    def __call__(self, first: int) -> list[tuple[int, ...]]:
+        """The entries of the characters from `first` on."""
+        normal = self._normalize(first)
+        parts = iter(self._split([c for text in normal for c in text]))
+        entries = []
+        for codepoint, text in enumerate(normal, first):
+            entry = tuple(
+                ITSELF if c == codepoint else c
+                for _ in text
+                for c in next(parts)
+            )
+            marked = codepoint in self.marks
+            entries.append((SPACE, ITSELF, SPACE) if marked else entry)
+        return entries
+
+    def _normalize(self, first: int) -> list[str]:
+        # A character that BERT leaves alone, of another page than those
+        # that it keeps apart.
+        between = "|" if first else "\u0436"
+        characters = [
+            "" if 0xD800 <= c < 0xE000 else chr(c)
+            for c in range(first, first + PAGE)
+        ]
+        normal = self.normalizer.normalize_str(between.join(characters))
+        return normal.split(between)
+
+    def _split(self, characters: list[str]) -> list[tuple[int, ...]]:
+        """Each character as itself, as a space, or between spaces."""
+        text = " ".join(f"a{c}a" for c in characters)
+        pieces = [0] * len(characters)
+        for _, (start, _) in self.splitter.pre_tokenize_str(text):
+            pieces[start // len("aca ")] += 1
+        shapes = {
+            1: lambda c: (c,),
+            2: lambda c: (SPACE,),
+            3: lambda c: (SPACE, c, SPACE),
+        }
+        return [
+            shapes[n](ord(c)) for n, c in zip(pieces, characters, strict=True)
+        ]
+
+
+def words_in_graph(texts: Tensor, table: CharacterTable) -> Tensor:
+    """Splits texts into words by TensorFlow operations alone.
+
+    Args:
+        texts: string tensor of shape `(batch,)`, in UTF-8. What is no UTF-8
+            is left out, as BERT leaves out U+FFFD.
+        table: the `CharacterTable` to go by.
+
+    Returns:
+        Ragged string tensor of shape `(batch, None)`.
+    """
+    import tensorflow as tf
+
+    characters = tf.strings.unicode_decode(
+        texts, "UTF-8", errors="replace", replacement_char=0xFFFD
+    )  # (B, None)
+    flat = characters.flat_values
+    page = tf.gather(table.pages, flat // PAGE)
+    entry = tf.gather_nd(
+        tf.constant(table.codes), tf.stack([page, flat % PAGE], axis=-1)
+    )
+    entries = tf.RaggedTensor.from_row_splits(
+        tf.constant(table.values), tf.constant(table.splits), validate=False
+    )
+    becomes = tf.gather(entries, entry)  # (characters, None)
+    themselves = tf.repeat(flat, becomes.row_lengths())
+    values = tf.where(
+        becomes.flat_values == ITSELF, themselves, becomes.flat_values
+    )
+    # Back to one row a text: the row splits of characters count entries.
+    splits = tf.gather(
+        tf.cast(becomes.row_splits, characters.row_splits.dtype),
+        characters.row_splits,
+    )
+    clean = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+    return tf.strings.split(tf.strings.unicode_encode(clean, "UTF-8"))

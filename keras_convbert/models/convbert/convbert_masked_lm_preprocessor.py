@@ -1,0 +1,103 @@
+from typing import Any
+
+import keras
+import keras_hub
+
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.token_masker import TokenMasker
+from keras_convbert.types import Config
+from keras_convbert.types import Shape
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
+    """Turns texts into masked sequences and the tokens to be guessed.
+
+    Of `n` tokens that are no padding, `max(1, min(mask_selection_length,
+    round(mask_selection_rate * n)))` are chosen, without replacement, never
+    special ones.
+
+    Args:
+        tokenizer: a `ConvBertTokenizer`.
+        sequence_length: int. Length of the outputs. Defaults to `512`.
+        truncate: string. How a pair that is too long is cut:
+            `"round_robin"` or `"waterfall"`. Defaults to `"round_robin"`.
+        mask_selection_rate: float. Share of tokens chosen. Defaults to
+            `0.15`.
+        mask_selection_length: int. Most tokens chosen of a sequence. Defaults
+            to `96`.
+        mask_token_rate: float. Share of the chosen that become `[MASK]`.
+            Defaults to `0.8`.
+        random_token_rate: float. Share of the chosen that become any token.
+            Defaults to `0.1`.
+        seed: int. Seed of the choice. Defaults to `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: a string, a list or tensor of strings, or a tuple of two such.
+
+    Output shape:
+        `(x, y, sample_weight)`: `x` a dict of `token_ids`, `segment_ids`,
+        `padding_mask`, each `(batch, sequence_length)`, and `mask_positions`,
+        `(batch, mask_selection_length)`; `y` the hidden ids and
+        `sample_weight` 1 where there is one, both of the shape of
+        `mask_positions`.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertMaskedLMPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    preprocessor = ConvBertMaskedLMPreprocessor(
+        ConvBertTokenizer(tokens), sequence_length=8, mask_selection_length=2
+    )
+    x, y, sample_weight = preprocessor(["a b a b"])
+    ```
+    """
+
+    backbone_cls = ConvBertBackbone
+    tokenizer_cls = ConvBertTokenizer
+
+    def __init__(
+        self,
+        tokenizer: ConvBertTokenizer,
+        sequence_length: int = 512,
+        truncate: str = "round_robin",
+        mask_selection_rate: float = 0.15,
+        mask_selection_length: int = 96,
+        mask_token_rate: float = 0.8,
+        random_token_rate: float = 0.1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            tokenizer,
+            sequence_length=sequence_length,
+            truncate=truncate,
+            mask_selection_rate=mask_selection_rate,
+            mask_selection_length=mask_selection_length,
+            mask_token_rate=mask_token_rate,
+            random_token_rate=random_token_rate,
+            **kwargs,
+        )
+        self.seed = seed
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self.masker = TokenMasker(
+            vocabulary_size=self.tokenizer.vocabulary_size(),
+            mask_selection_rate=self.mask_selection_rate,
+            mask_selection_length=self.mask_selection_length,
+            mask_token_id=self.tokenizer.mask_token_id,
+            pad_token_id=self.tokenizer.pad_token_id,
+            special_token_ids=self.tokenizer.special_token_ids,
+            mask_token_rate=self.mask_token_rate,
+            random_token_rate=self.random_token_rate,
+            seed=self.seed,
+        )
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "seed": self.seed}

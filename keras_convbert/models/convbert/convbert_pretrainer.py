@@ -1,0 +1,439 @@
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_hub
+from keras import ops
+
+from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
+    ConvBertPretrainerPreprocessor,
+)
+from keras_convbert.models.convbert.mask_tokens import MaskTokens
+from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
+from keras_convbert.models.convbert.sample_batches import leaves_of
+from keras_convbert.training import AdamW
+from keras_convbert.training import WarmupLinearDecay
+from keras_convbert.types import Config
+from keras_convbert.types import Tensor
+
+INPUTS = ("token_ids", "segment_ids", "padding_mask")
+WARMUP_STEPS = 10_000
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertPretrainer(keras_hub.models.Task):
+    """Pretrains a ConvBERT by replaced-token detection.
+
+    A small generator guesses hidden tokens; samples of its guesses replace
+    them; the backbone learns which tokens were replaced. Both share the
+    embeddings and their norm. Masking and sampling happen in the graph, anew
+    in each step; in `evaluate` and `predict` they depend on the text alone.
+
+        loss = mlm_loss + discriminator_weight * rtd_loss
+
+    Train it with plain `fit`, then use `.backbone`.
+
+    Args:
+        backbone: a `ConvBertBackbone`, the discriminator.
+        generator_scale: float. Width of the generator, as a share of the
+            backbone's. Defaults to `0.25`.
+        mask_rate: float. Share of tokens hidden. Defaults to `0.15`.
+        mask_token_rate: float. Share of the hidden that become `[MASK]`; the
+            rest stays in sight. Defaults to `0.85`.
+        discriminator_weight: float. Weight of the detection in the loss.
+            Defaults to `50.0`.
+        temperature: float. Divides the logits before sampling. Defaults to
+            `1.0`.
+        mask_token_id: int. Id of `[MASK]`; `None` asks the preprocessor's
+            tokenizer. Defaults to `None`.
+        special_token_ids: sequence of ints. Ids that are never hidden; `None`
+            asks the preprocessor's tokenizer. Defaults to `None`.
+        preprocessor: a `ConvBertPretrainerPreprocessor`; with `None` inputs
+            are taken as they are. Defaults to `None`.
+        seed: int. Seed of masking and sampling. Defaults to `None`.
+        **kwargs: `name`, `trainable`, and `compile=False` to leave the task
+            uncompiled.
+
+    Call arguments:
+        inputs: dict of integer tensors of shape `(batch, length)`:
+            `token_ids`, `segment_ids`, `padding_mask`.
+
+    Output shape:
+        dict. Of shape `(batch, length)`: `corrupted_token_ids`, `rtd_logits`,
+        `rtd_labels`. Of shape `(batch, masked)`: `mask_positions`,
+        `mask_weights` (1 where a slot is used), `mask_ids` (the hidden
+        tokens), `sampled_ids`, `mlm_predictions`, `mlm_losses`.
+
+    Raises:
+        ValueError: if the generator's sizes do not divide, a rate is out of
+            its range, or ids are neither given nor known to a tokenizer.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertPretrainer
+
+    pretrainer = ConvBertPretrainer(
+        ConvBertBackbone(
+            vocabulary_size=50,
+            num_layers=1,
+            num_heads=4,
+            hidden_dim=32,
+            intermediate_dim=64,
+        ),
+        mask_token_id=4,
+        special_token_ids=[0, 2, 3, 4],
+    )
+    inputs = {
+        "token_ids": np.random.randint(5, 50, size=(4, 16)),
+        "segment_ids": np.zeros((4, 16), dtype="int32"),
+        "padding_mask": np.ones((4, 16), dtype="int32"),
+    }
+    pretrainer.fit(inputs, verbose=0)
+    ```
+
+    Reference:
+        - [ELECTRA](https://arxiv.org/abs/2003.10555), sections 2 and 3
+        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 4
+    """
+
+    backbone_cls = ConvBertBackbone
+    preprocessor_cls = ConvBertPretrainerPreprocessor
+
+    compile_from_config = resumption.compile_from_config
+    save_assets = resumption.save_assets
+    load_assets = resumption.load_assets
+    evaluate = feeding.evaluate
+    predict = feeding.predict
+
+    def __init__(
+        self,
+        backbone: ConvBertBackbone,
+        generator_scale: float = 0.25,
+        mask_rate: float = 0.15,
+        mask_token_rate: float = 0.85,
+        discriminator_weight: float = 50.0,
+        temperature: float = 1.0,
+        mask_token_id: int | None = None,
+        special_token_ids: Sequence[int] | None = None,
+        preprocessor: ConvBertPretrainerPreprocessor | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _check_rates(mask_rate, mask_token_rate, temperature)
+        mask_token_id, special_token_ids = _token_ids(
+            mask_token_id, special_token_ids, preprocessor
+        )
+        dtype = backbone.dtype_policy
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.mask_tokens = MaskTokens(
+            mask_rate=mask_rate,
+            mask_token_rate=mask_token_rate,
+            mask_token_id=mask_token_id,
+            special_token_ids=special_token_ids,
+            seed=seed,
+            name="mask_tokens",
+        )
+        self.generator = _generator(backbone, generator_scale)
+        self.mlm_head = keras_hub.layers.MaskedLMHead(
+            vocabulary_size=backbone.vocabulary_size,
+            token_embedding=backbone.token_embedding,
+            intermediate_activation=backbone.activation,
+            layer_norm_epsilon=backbone.layer_norm_epsilon,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=dtype,
+            name="mlm_head",
+        )
+        self.replace_tokens = ReplaceTokens(
+            temperature=temperature,
+            seed=None if seed is None else seed + 1,
+            name="replace_tokens",
+        )
+        self.rtd_dense = keras.layers.Dense(
+            backbone.hidden_dim,
+            activation=backbone.activation,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=dtype,
+            name="rtd_dense",
+        )
+        self.rtd_logits = keras.layers.Dense(1, dtype=dtype, name="rtd_logits")
+
+        # === Functional Model ===
+        inputs = {
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in INPUTS
+        }
+        masked = self.mask_tokens(
+            inputs["token_ids"], padding_mask=inputs["padding_mask"]
+        )
+        guessed = self.generator(
+            {**inputs, "token_ids": masked.pop("masked_token_ids")}
+        )
+        mlm_logits = self.mlm_head(
+            guessed["sequence_output"], masked["mask_positions"]
+        )
+        replaced = self.replace_tokens(
+            inputs["token_ids"],
+            mask_positions=masked["mask_positions"],
+            mask_weights=masked["mask_weights"],
+            mlm_logits=mlm_logits,
+        )
+        judged = backbone(
+            {**inputs, "token_ids": replaced["corrupted_token_ids"]}
+        )
+        judged = self.rtd_dense(judged["sequence_output"])
+        judged = ops.squeeze(self.rtd_logits(judged), -1)  # (B, T)
+        logits = ops.cast(mlm_logits, "float32")
+        outputs = {
+            **masked,
+            **replaced,
+            "rtd_logits": ops.cast(judged, "float32"),
+            "mlm_predictions": ops.argmax(logits, axis=-1),
+            "mlm_losses": ops.sparse_categorical_crossentropy(
+                masked["mask_ids"], logits, from_logits=True
+            ),
+        }
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.generator_scale = generator_scale
+        self.mask_rate = mask_rate
+        self.mask_token_rate = mask_token_rate
+        self.discriminator_weight = discriminator_weight
+        self.temperature = temperature
+        self.mask_token_id = mask_token_id
+        self.special_token_ids = special_token_ids
+        self.seed = seed
+
+        self._token_metrics = {
+            "mlm_loss": keras.metrics.Mean("mlm_loss"),
+            "mlm_accuracy": keras.metrics.Mean("mlm_accuracy"),
+            "sampled_accuracy": keras.metrics.Mean("sampled_accuracy"),
+            "rtd_loss": keras.metrics.Mean("rtd_loss"),
+        }
+        self._detection_metrics = [
+            keras.metrics.BinaryAccuracy("rtd_accuracy"),
+            keras.metrics.AUC(name="rtd_auc"),
+            keras.metrics.Precision(name="rtd_precision"),
+            keras.metrics.Recall(name="rtd_recall"),
+        ]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [
+            *super().metrics,
+            *self._token_metrics.values(),
+            *self._detection_metrics,
+        ]
+
+    def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
+        """Sets up training; the loss and the metrics are the task's own.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                with a rate that rises to 0.0005 over the first tenth of the
+                steps of `fit` (10,000 at most), and falls to zero at its end;
+                a further `fit` takes up a longer fall. Defaults to `"auto"`.
+            **kwargs: arguments of `keras.Model.compile` but for `loss`.
+        """
+        if kwargs.pop("loss", None) is not None:
+            raise ValueError(
+                "`ConvBertPretrainer` has a loss of its own. Expected no "
+                "argument `loss`."
+            )
+        self._schedules_itself = optimizer == "auto"
+        if self._schedules_itself:
+            optimizer = AdamW(5e-4)
+        super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        real = ops.cast(x["padding_mask"], "float32")  # (B, T)
+        chosen = y_pred["mask_weights"]  # (B, N)
+        if sample_weight is not None:
+            rows = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+            real, chosen = real * rows, chosen * rows
+        labels = ops.cast(y_pred["rtd_labels"], "float32")
+        rtd_losses = ops.binary_crossentropy(
+            labels, y_pred["rtd_logits"], from_logits=True
+        )  # (B, T)
+        self._update_metrics(y_pred, chosen, real, labels, rtd_losses)
+        loss = _weighted_mean(y_pred["mlm_losses"], chosen)
+        loss += self.discriminator_weight * _weighted_mean(rtd_losses, real)
+        for extra in self.losses:
+            loss += ops.sum(ops.cast(extra, "float32"))
+        return loss
+
+    def _update_metrics(
+        self,
+        y_pred: dict[str, Tensor],
+        chosen: Tensor,
+        real: Tensor,
+        labels: Tensor,
+        rtd_losses: Tensor,
+    ) -> None:
+        hidden = y_pred["mask_ids"]
+        by_name = {
+            "mlm_loss": (y_pred["mlm_losses"], chosen),
+            "mlm_accuracy": (y_pred["mlm_predictions"] == hidden, chosen),
+            "sampled_accuracy": (y_pred["sampled_ids"] == hidden, chosen),
+            "rtd_loss": (rtd_losses, real),
+        }
+        for name, (values, weights) in by_name.items():
+            self._token_metrics[name].update_state(
+                ops.cast(values, "float32"), sample_weight=weights
+            )
+        probabilities = ops.sigmoid(y_pred["rtd_logits"])
+        # One long row: accuracy means over the last axis before it weighs.
+        labels, probabilities, real = (
+            ops.reshape(t, (-1, 1)) for t in (labels, probabilities, real)
+        )
+        for metric in self._detection_metrics:
+            metric.update_state(labels, probabilities, sample_weight=real)
+
+    def preprocess_samples(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> Any:
+        if isinstance(x, dict):
+            # Token ids already.
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains the task.
+
+        Args:
+            x: texts, pairs of texts, or a dict of `token_ids`, `segment_ids`
+                and `padding_mask`; or a dataset of such, as a
+                `data.PretrainingDataset`.
+            *args: arguments of `keras.Model.fit`.
+            **kwargs: arguments of `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+        """
+        if self._schedules_itself:
+            self._schedule(x, kwargs)
+        return feeding.fit(self, x, *args, **kwargs)
+
+    def _schedule(self, x: Any, arguments: dict[str, Any]) -> None:
+        """Gives the optimizer a rate made for the steps of this `fit`."""
+        done = int(self.optimizer.iterations)
+        steps = arguments.get("steps_per_epoch") or _batches(
+            x, arguments.get("batch_size")
+        )
+        total, warmup = None, WARMUP_STEPS
+        if steps is not None:
+            epochs = arguments.get("epochs", 1)
+            if done:
+                epochs -= arguments.get("initial_epoch", 0)
+            total = done + steps * epochs
+            warmup = min(WARMUP_STEPS, total // 10)
+        self.optimizer.learning_rate = WarmupLinearDecay(5e-4, warmup, total)
+        # The old rate may be a constant of the compiled step.
+        self.train_function = None
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "generator_scale": self.generator_scale,
+            "mask_rate": self.mask_rate,
+            "mask_token_rate": self.mask_token_rate,
+            "discriminator_weight": self.discriminator_weight,
+            "temperature": self.temperature,
+            "mask_token_id": self.mask_token_id,
+            "special_token_ids": list(self.special_token_ids),
+            "seed": self.seed,
+        }
+
+
+def _generator(backbone: ConvBertBackbone, scale: float) -> ConvBertBackbone:
+    config = backbone.get_config()
+    hidden_dim = round(backbone.hidden_dim * scale)
+    config.update(
+        name="generator",
+        dtype=backbone.dtype_policy,
+        num_heads=max(1, int(backbone.num_heads * scale)),
+        hidden_dim=hidden_dim,
+        intermediate_dim=4 * hidden_dim,
+        embedding_dim=backbone.token_embedding.output_dim,
+        head_dim=None,
+    )
+    config["activation"] = keras.activations.get(config["activation"])
+    try:
+        return ConvBertBackbone(shared_embeddings=backbone, **config)
+    except ValueError as error:
+        raise ValueError(
+            f"The sizes of the generator do not fit each other: {error} "
+            f"Received: generator_scale={scale}"
+        ) from error
+
+
+def _token_ids(
+    mask_token_id: int | None,
+    special_token_ids: Sequence[int] | None,
+    preprocessor: ConvBertPretrainerPreprocessor | None,
+) -> tuple[int, list[int]]:
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if tokenizer is not None and tokenizer.vocabulary is not None:
+        if mask_token_id is None:
+            mask_token_id = tokenizer.mask_token_id
+        if special_token_ids is None:
+            special_token_ids = tokenizer.special_token_ids
+    if mask_token_id is None or special_token_ids is None:
+        raise ValueError(
+            "Expected `mask_token_id` and `special_token_ids`, or a "
+            "`preprocessor` whose tokenizer knows them. Received: "
+            f"mask_token_id={mask_token_id}, "
+            f"special_token_ids={special_token_ids}, "
+            f"preprocessor={preprocessor}"
+        )
+    return mask_token_id, sorted(special_token_ids)
+
+
+def _check_rates(
+    mask_rate: float, mask_token_rate: float, temperature: float
+) -> None:
+    if not 0 < mask_rate < 1 or not 0 <= mask_token_rate <= 1:
+        raise ValueError(
+            "Expected `mask_rate` between 0 and 1, and `mask_token_rate` from "
+            f"0 to 1. Received: mask_rate={mask_rate}, "
+            f"mask_token_rate={mask_token_rate}"
+        )
+    if not temperature > 0:
+        raise ValueError(
+            "Expected `temperature` to be more than 0. "
+            f"Received: temperature={temperature}"
+        )
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    return ops.sum(values * weights) / (ops.sum(weights) + 1e-6)
+
+
+def _batches(x: Any, batch_size: int | None) -> int | None:
+    """Batches in what is given to `fit`, or `None` where it is not known."""
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    if hasattr(x, "cardinality"):
+        cardinality = int(x.cardinality())
+        return cardinality if cardinality >= 0 else None
+    leaves = leaves_of(x)
+    if leaves and hasattr(leaves[0], "__len__"):
+        return math.ceil(len(leaves[0]) / (batch_size or feeding.BATCH_SIZE))
+    return None

@@ -1,0 +1,179 @@
+from typing import Any
+
+import keras
+import keras_hub
+
+from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
+    ConvBertTextClassifierPreprocessor,
+)
+from keras_convbert.training import AdamW
+from keras_convbert.types import Activation
+from keras_convbert.types import Config
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTextClassifier(keras_hub.models.TextClassifier):
+    """ConvBERT that puts a text, or a pair of texts, into one of classes.
+
+    Args:
+        backbone: a `ConvBertBackbone`.
+        num_classes: int. Number of classes.
+        preprocessor: a `ConvBertTextClassifierPreprocessor`; with `None`
+            inputs are taken as they are. Defaults to `None`.
+        head: string. What stands on the first token's vector: `"linear"`, the
+            authors', is dropout and one dense layer; `"dense"`, Hugging
+            Face's, has dropout, a dense layer with the backbone's activation,
+            and dropout before it. Defaults to `"linear"`.
+        activation: activation of the output, `None` for logits or
+            `"softmax"`. Defaults to `None`.
+        dropout: float. Share of features dropped in the head, in training.
+            Defaults to `0.1`.
+        **kwargs: `name`, `trainable`, and `compile=False` to leave the task
+            uncompiled.
+
+    Call arguments:
+        inputs: dict of the inputs of the backbone.
+
+    Output shape:
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: if `head` is unknown or `num_classes` not positive.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertTextClassifier
+    from keras_convbert.models import ConvBertTextClassifierPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
+    classifier = ConvBertTextClassifier(
+        ConvBertBackbone(
+            vocabulary_size=len(tokens),
+            num_layers=1,
+            num_heads=2,
+            hidden_dim=8,
+            intermediate_dim=16,
+        ),
+        num_classes=2,
+        preprocessor=ConvBertTextClassifierPreprocessor(
+            ConvBertTokenizer(tokens), sequence_length=8
+        ),
+    )
+    classifier.fit(["good", "bad"], [1, 0], verbose=0)
+    classifier.predict(["good good"], verbose=0).shape  # (1, 2)
+    ```
+
+    Reference:
+        - [BERT](https://arxiv.org/abs/1810.04805), section 4.1
+    """
+
+    backbone_cls = ConvBertBackbone
+    preprocessor_cls = ConvBertTextClassifierPreprocessor
+
+    compile_from_config = resumption.compile_from_config
+    save_assets = resumption.save_assets
+    load_assets = resumption.load_assets
+    # Samples in memory are shuffled in each epoch; see `feeding`.
+    fit = feeding.fit
+    evaluate = feeding.evaluate
+    predict = feeding.predict
+
+    def __init__(
+        self,
+        backbone: ConvBertBackbone,
+        num_classes: int,
+        preprocessor: ConvBertTextClassifierPreprocessor | None = None,
+        head: str = "linear",
+        activation: Activation = None,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        if head not in ("linear", "dense"):
+            raise ValueError(
+                'Invalid value for argument `head`. Expected "linear" or '
+                f'"dense". Received: head={head}'
+            )
+        if not isinstance(num_classes, int) or num_classes < 1:
+            raise ValueError(
+                "Invalid value for argument `num_classes`. Expected a "
+                f"positive integer. Received: num_classes={num_classes}"
+            )
+        options = {"dtype": backbone.dtype_policy}
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.pooled_dropout = keras.layers.Dropout(
+            dropout, name="pooled_dropout", **options
+        )
+        self.head_layers = [self.pooled_dropout]
+        if head == "dense":
+            self.pooled_dense = keras.layers.Dense(
+                backbone.hidden_dim,
+                activation=backbone.activation,
+                kernel_initializer=keras.initializers.TruncatedNormal(
+                    stddev=0.02
+                ),
+                name="pooled_dense",
+                **options,
+            )
+            self.output_dropout = keras.layers.Dropout(
+                dropout, name="output_dropout", **options
+            )
+            self.head_layers += [self.pooled_dense, self.output_dropout]
+        self.output_dense = keras.layers.Dense(
+            num_classes, activation=activation, name="logits", **options
+        )
+        self.head_layers.append(self.output_dense)
+
+        # === Functional Model ===
+        x = backbone(backbone.input)["pooled_output"]
+        for layer in self.head_layers:
+            x = layer(x)
+        super().__init__(inputs=backbone.input, outputs=x, **kwargs)
+
+        # === Config ===
+        self.num_classes = num_classes
+        self.head = head
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+
+    def compile(
+        self,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Sets up training.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                at a rate of 0.00005. Defaults to `"auto"`.
+            loss: loss, or its name; `"auto"` is the cross-entropy of integer
+                labels. Defaults to `"auto"`.
+            metrics: list of metrics; `"auto"` is the accuracy. Defaults to
+                `"auto"`.
+            **kwargs: arguments of `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = AdamW(5e-5)
+        super().compile(
+            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
+        )
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "head": self.head,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }

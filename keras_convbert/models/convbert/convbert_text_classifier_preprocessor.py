@@ -1,0 +1,67 @@
+from typing import Any
+
+import keras
+import keras_hub
+
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTextClassifierPreprocessor(
+    keras_hub.models.TextClassifierPreprocessor
+):
+    """Turns one text, or a pair, into the inputs of a classifier.
+
+    `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, cut and padded to
+    `sequence_length`.
+
+    Args:
+        tokenizer: a `ConvBertTokenizer`.
+        sequence_length: int. Length of the outputs. Defaults to `512`.
+        truncate: string. How a pair that is too long is cut:
+            `"round_robin"`, or `"waterfall"`, which fills the first text
+            first. Defaults to `"round_robin"`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: a string, a list or tensor of strings, or a tuple of two such.
+            Outside of `fit` a pair is passed by name: `x=(first, second)`.
+        y: labels, passed through.
+        sample_weight: weights, passed through.
+
+    Output shape:
+        dict of `token_ids`, `segment_ids`, `padding_mask`, each
+        `(batch, sequence_length)`.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertTextClassifierPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    preprocessor = ConvBertTextClassifierPreprocessor(
+        ConvBertTokenizer(tokens), sequence_length=8
+    )
+    preprocessor(x=(["a"], ["b a"]))["token_ids"]
+    # [[2, 5, 3, 6, 5, 3, 0, 0]]
+    ```
+    """
+
+    backbone_cls = ConvBertBackbone
+    tokenizer_cls = ConvBertTokenizer
+
+    def __init__(
+        self,
+        tokenizer: ConvBertTokenizer,
+        sequence_length: int = 512,
+        truncate: str = "round_robin",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            tokenizer,
+            sequence_length=sequence_length,
+            truncate=truncate,
+            **kwargs,
+        )

@@ -1,0 +1,267 @@
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.compat import canonicalize_python_string_inputs
+from keras_convbert.compat import preprocessing_function
+from keras_convbert.compat import restore_outer_shape
+from keras_convbert.files import write_text
+from keras_convbert.models.convbert import bert_text
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.vocabulary import check_vocabulary
+from keras_convbert.models.convbert.vocabulary import read_vocabulary
+from keras_convbert.types import Config
+from keras_convbert.types import DType
+from keras_convbert.types import Tensor
+
+VOCABULARY_FILE = "vocabulary.txt"
+# Stand for special tokens while a graph cleans a text; BERT deletes
+# characters of private use, so no cleaned text holds one.
+FIRST_MARK = 0xF0000
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
+    """BERT's tokenizer: text to word pieces to ids, and back.
+
+    Its ids are those of Hugging Face's BERT tokenizer: control characters are
+    deleted, any Unicode space separates, accents are stripped, CJK characters
+    and punctuation stand alone, words of more than 100 characters are unknown.
+    It runs in plain Python (in Rust, to be exact) and, inside `tf.data` and
+    SavedModels, as TensorFlow operations, with the same ids.
+
+    Bytes that are no UTF-8 are left out, as NUL is.
+
+    Args:
+        vocabulary: list of strings, the tokens in the order of their ids, or
+            the path of a text file with one token a line. `None` waits for
+            `set_vocabulary`. Defaults to `None`.
+        lowercase: bool. Whether to lower-case. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` is as
+            `lowercase`. Defaults to `None`.
+        special_tokens_in_strings: bool. Whether `"[MASK]"` and the like in a
+            text mean the special token; if not, they are ordinary text.
+            Defaults to `False`.
+        sequence_length: int. Length to pad or cut to; `None` leaves lengths
+            as they are. Defaults to `None`.
+        dtype: string. Type of the output, an integer or `"string"`. Defaults
+            to `"int32"`.
+        **kwargs: `name` and `trainable`.
+
+    Call arguments:
+        inputs: a string, a list of strings, or a string tensor.
+
+    Raises:
+        ValueError: if the vocabulary is damaged, has duplicates or misses a
+            special token; if an input is no text.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens += ["cafe", "open", "##s", "."]
+    tokenizer = ConvBertTokenizer(vocabulary=tokens)
+    tokenizer(["Café opens."])  # [[5, 6, 7, 8]]
+    tokenizer.detokenize([5, 6, 7, 8])  # "cafe opens ."
+    ```
+
+    Reference:
+        - [BERT](https://arxiv.org/abs/1810.04805), section 3
+    """
+
+    backbone_cls = ConvBertBackbone
+
+    def __init__(
+        self,
+        vocabulary: Iterable[str] | str | None = None,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        special_tokens_in_strings: bool = False,
+        sequence_length: int | None = None,
+        dtype: DType = "int32",
+        **kwargs: Any,
+    ) -> None:
+        self.unk_token = "[UNK]"
+        for name in ("cls", "sep", "pad", "mask"):
+            self._add_special_token(f"[{name.upper()}]", f"{name}_token")
+        # Names that KerasHub's preprocessors go by.
+        self._add_special_token("[CLS]", "start_token")
+        self._add_special_token("[SEP]", "end_token")
+        super().__init__(
+            vocabulary=vocabulary,
+            lowercase=lowercase,
+            strip_accents=lowercase if strip_accents is None else strip_accents,
+            special_tokens_in_strings=special_tokens_in_strings,
+            sequence_length=sequence_length,
+            dtype=dtype,
+            **kwargs,
+        )
+
+    def set_vocabulary(self, vocabulary: Iterable[str] | str | None) -> None:
+        """Sets the vocabulary.
+
+        Args:
+            vocabulary: list of strings, the path of a file, or `None`.
+        """
+        if isinstance(vocabulary, os.PathLike):
+            vocabulary = os.fspath(vocabulary)
+        if isinstance(vocabulary, str):
+            vocabulary = read_vocabulary(vocabulary)
+        self._use(vocabulary)
+
+    def load_assets(self, dir_path: str) -> None:
+        self._use(read_vocabulary(os.path.join(dir_path, VOCABULARY_FILE)))
+
+    def save_assets(self, dir_path: str) -> None:
+        self._check_vocabulary()
+        write_text(
+            os.path.join(dir_path, VOCABULARY_FILE),
+            "".join(f"{token}\n" for token in self.vocabulary),
+        )
+
+    def _use(self, vocabulary: Iterable[str] | None) -> None:
+        self._rust: Any = None
+        if vocabulary is not None:
+            vocabulary = check_vocabulary(
+                vocabulary, [self.unk_token, *self.special_tokens]
+            )
+        super().set_vocabulary(vocabulary)
+        if vocabulary is not None:
+            self._rust = bert_text.rust_tokenizer(
+                vocabulary,
+                self.unk_token,
+                self.lowercase,
+                self.strip_accents,
+                self._marked_tokens(),
+            )
+
+    def _marked_tokens(self) -> list[str]:
+        if not self.special_tokens_in_strings:
+            return []
+        return sorted([self.unk_token, *self.special_tokens])
+
+    @classmethod
+    def from_config(cls, config: Config) -> "ConvBertTokenizer":
+        # A vocabulary is saved as an asset: a path in a config comes from
+        # elsewhere, and would make us read a file of its choosing.
+        if isinstance(config.get("vocabulary"), str):
+            raise ValueError(
+                "Expected a config without the path of a vocabulary file. "
+                f"Received: vocabulary={config['vocabulary']!r}"
+            )
+        return super().from_config(config)
+
+    def _tokenize_python(self, inputs: Any) -> Any:
+        texts, batched, outer_shape = canonicalize_python_string_inputs(
+            inputs, errors="replace"
+        )
+        for text in texts:
+            _refuse_surrogates(text)
+        encodings = self._rust.encode_batch(texts, add_special_tokens=False)
+        strings = self.compute_dtype == "string"
+        rows = [e.tokens if strings else e.ids for e in encodings]
+        if self.sequence_length:
+            padding = "" if strings else 0
+            rows = [
+                (row + [padding] * (self.sequence_length - len(row)))[
+                    : self.sequence_length
+                ]
+                for row in rows
+            ]
+        if outer_shape is not None:
+            return restore_outer_shape(self._array(rows), outer_shape)
+        if batched:
+            return self._array(rows) if self.sequence_length else rows
+        return self._array(rows[0])
+
+    def _set_vocabulary_tf(self) -> None:
+        import tensorflow_text
+
+        # Words are cut at 100 characters before they come here.
+        self._fast_word_piece = tensorflow_text.FastWordpieceTokenizer(
+            vocab=self.vocabulary,
+            token_out_type=self.compute_dtype,
+            suffix_indicator=self.suffix_indicator,
+            unknown_token=self.unk_token,
+            max_bytes_per_word=4 * bert_text.MAX_CHARACTERS_PER_WORD,
+            no_pretokenization=True,
+            support_detokenization=True,
+        )
+
+    @preprocessing_function
+    def _tokenize_tf(self, inputs: Any) -> Tensor:
+        import tensorflow as tf
+
+        self._maybe_initialized_tf()
+        if not isinstance(inputs, tf.RaggedTensor):
+            inputs = tf.convert_to_tensor(inputs)
+        if isinstance(inputs, tf.RaggedTensor):
+            return inputs.with_flat_values(
+                self._tokenize_tf(inputs.flat_values)
+            )
+        texts = tf.reshape(inputs, (-1,))
+        tokens = self._tokens_in_graph(texts)  # (B, None)
+        if self.sequence_length:
+            tokens = tokens.to_tensor(shape=(None, self.sequence_length))
+        if inputs.shape.rank == 0:
+            return tokens[0]
+        if inputs.shape.rank == 1:
+            return tokens
+        outer = tf.shape(inputs)
+        if self.sequence_length:
+            return tf.reshape(
+                tokens, tf.concat([outer, [self.sequence_length]], 0)
+            )
+        return tf.RaggedTensor.from_uniform_row_length(tokens, outer[-1])
+
+    def _tokens_in_graph(self, texts: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        marks = {
+            token: chr(FIRST_MARK + i)
+            for i, token in enumerate(self._marked_tokens())
+        }
+        for token, mark in marks.items():
+            texts = tf.strings.regex_replace(texts, mark, "")
+            texts = tf.strings.regex_replace(texts, re.escape(token), mark)
+        table = bert_text.character_table(
+            self.lowercase, self.strip_accents, tuple(marks.values())
+        )
+        words = bert_text.words_in_graph(texts, table)  # (B, None)
+        flat = words.flat_values
+        for token, mark in marks.items():
+            flat = tf.where(flat == mark, token, flat)
+        lengths = tf.strings.length(flat, unit="UTF8_CHAR")
+        known = lengths <= bert_text.MAX_CHARACTERS_PER_WORD
+        words = words.with_flat_values(tf.where(known, flat, self.unk_token))
+        return self._fast_word_piece.tokenize(words).merge_dims(-2, -1)
+
+    def _array(self, rows: Any) -> Any:
+        if self.compute_dtype == "string":
+            return rows
+        return np.array(rows, dtype=self.compute_dtype)
+
+    def get_config(self) -> Config:
+        config = super().get_config()
+        # Fixed here, arguments of the base class alone.
+        for name in ("split", "suffix_indicator", "oov_token"):
+            config.pop(name)
+        config.pop("special_tokens")
+        return config
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "Expected text that can be written in UTF-8, without lone "
+            f"surrogates. Received: {text[:50]!r} ({error.reason})"
+        ) from error

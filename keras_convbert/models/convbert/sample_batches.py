@@ -1,0 +1,105 @@
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class SampleBatches(keras.utils.PyDataset):
+    """Samples held in memory, as batches that are preprocessed as they go.
+
+    It needs no data library, and gives each epoch an order of its own.
+
+    `samples` is `(x, y, sample_weight)`, of tuples and dicts of arrays and
+    lists, `None` where there is nothing; `preprocess` gets its batches.
+    """
+
+    def __init__(
+        self,
+        samples: tuple[Any, Any, Any],
+        batch_size: int,
+        preprocess: Callable[..., Any],
+        shuffle: bool,
+    ) -> None:
+        super().__init__()
+        self.samples = _map_leaves(samples, _as_array)
+        lengths = {len(leaf) for leaf in leaves_of(self.samples)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                "Expected `x`, `y` and `sample_weight` to hold the same "
+                "number of samples, and one at least. Received: "
+                f"{sorted(lengths)} samples"
+            )
+        self.num_samples = lengths.pop()
+        self.batch_size = batch_size
+        self.preprocess = preprocess
+        # From the global generator, which `keras.utils.set_random_seed` sets.
+        self.seed = np.random.randint(2**31) if shuffle else None
+        self.epoch = 0
+        self._set_order()
+
+    def _set_order(self) -> None:
+        self.order = np.arange(self.num_samples)
+        if self.seed is not None:
+            generator = np.random.default_rng([self.seed, self.epoch])
+            generator.shuffle(self.order)
+
+    def __len__(self) -> int:
+        return -(-self.num_samples // self.batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        first = index * self.batch_size
+        rows = self.order[first : first + self.batch_size]
+        batch = _map_leaves(self.samples, lambda leaf: _take(leaf, rows))
+        outputs = self.preprocess(*batch)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+    def part(self, first: int, last: int) -> Any:
+        """The samples `first` to `last`, as they were given."""
+        return _map_leaves(self.samples, lambda leaf: leaf[first:last])
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._set_order()
+
+
+def leaves_of(samples: Any) -> list[Any]:
+    """The arrays of `samples`: lists are arrays, tuples and dicts are not."""
+    if samples is None:
+        return []
+    if isinstance(samples, dict):
+        samples = tuple(samples.values())
+    if isinstance(samples, tuple):
+        return [leaf for part in samples for leaf in leaves_of(part)]
+    return [samples]
+
+
+def _map_leaves(samples: Any, function: Callable[[Any], Any]) -> Any:
+    if samples is None:
+        return None
+    if isinstance(samples, dict):
+        return {k: _map_leaves(v, function) for k, v in samples.items()}
+    if isinstance(samples, tuple):
+        return tuple(_map_leaves(part, function) for part in samples)
+    return function(samples)
+
+
+def _as_array(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    if isinstance(leaf, list):
+        if any(isinstance(entry, (str, bytes)) for entry in leaf):
+            return np.array(leaf, dtype=object)
+        # As `tf.data` reads Python numbers.
+        array = np.asarray(leaf)
+        narrow = {"float64": "float32", "int64": "int32"}
+        return array.astype(narrow.get(array.dtype.name, array.dtype))
+    if hasattr(leaf, "numpy") and not keras.ops.is_tensor(leaf):
+        # TensorFlow's strings, under another backend.
+        return np.asarray(leaf.numpy())
+    return np.asarray(keras.ops.convert_to_numpy(leaf))
+
+
+def _take(leaf: np.ndarray, rows: np.ndarray) -> Any:
+    taken = leaf[rows]
+    return taken.tolist() if taken.dtype.kind in "OUS" else taken

@@ -1,0 +1,110 @@
+"""Vocabularies read from files, and what is wrong with them."""
+
+import collections
+import os
+import warnings
+from collections.abc import Iterable
+
+# Of the tokens beyond ASCII. Chinese characters can look garbled by chance,
+# about one in five; of a garbled vocabulary nearly all do.
+GARBLED_SHARE = 0.5
+
+
+def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
+    """The tokens of a file, one a line, in UTF-8.
+
+    Lines may end in CRLF, with a warning. Nothing else is mended.
+
+    Raises:
+        ValueError: if the file is no UTF-8 or begins with a byte-order mark.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    if content.startswith(b"\xef\xbb\xbf"):
+        raise ValueError(
+            "Expected a vocabulary file without a byte-order mark. "
+            f"Received: vocabulary={os.fspath(path)!r}"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Expected a vocabulary file in UTF-8, but {error}. "
+            f"Received: vocabulary={os.fspath(path)!r}"
+        ) from error
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if any(line.endswith("\r") for line in lines):
+        warnings.warn(
+            f"The lines of the vocabulary {os.fspath(path)!r} end in CRLF; "
+            "the carriage returns are left out.",
+            stacklevel=3,
+        )
+        lines = [line.removesuffix("\r") for line in lines]
+    return lines
+
+
+def check_vocabulary(
+    vocabulary: Iterable[str], required: Iterable[str]
+) -> list[str]:
+    """`vocabulary` as a list, if it is whole.
+
+    Args:
+        vocabulary: the tokens, in the order of their ids.
+        required: tokens that must be there.
+
+    Raises:
+        ValueError: if a token is no string, empty, or there twice, if a
+            required one is missing, or the whole was read in a wrong
+            encoding.
+    """
+    tokens = list(vocabulary)
+    for index, token in enumerate(tokens):
+        if not isinstance(token, str) or not token.strip("\r\n"):
+            raise ValueError(
+                "Expected the vocabulary to hold strings that are not empty. "
+                f"Received: vocabulary[{index}]={token!r}"
+            )
+    _check_encoding(tokens)
+    counts = collections.Counter(tokens)
+    duplicates = [token for token, count in counts.items() if count > 1]
+    if duplicates:
+        raise ValueError(
+            "Expected each token of the vocabulary once. Received: "
+            f"{len(duplicates)} tokens more than once, the first of them "
+            f"{duplicates[:5]}"
+        )
+    missing = [token for token in required if token not in counts]
+    if missing:
+        raise ValueError(
+            "Cannot find the special tokens "
+            f"{missing} in the vocabulary. Received: {len(tokens)} tokens, "
+            f"the first of them {tokens[:5]}"
+        )
+    return tokens
+
+
+def _check_encoding(tokens: list[str]) -> None:
+    foreign = [token for token in tokens if not token.isascii()]
+    garbled = [token for token in foreign if _looks_garbled(token)]
+    if len(garbled) > max(3, GARBLED_SHARE * len(foreign)):
+        raise ValueError(
+            "The vocabulary is damaged: its UTF-8 was read as GBK and saved "
+            f"again, which garbled {len(garbled)} of {len(tokens)} tokens, "
+            f"such as {garbled[:3]}. So is the `vocab.txt` of the ConvBERT "
+            "authors' release and of its copies; their ids are those of "
+            "BERT-uncased. Pass that vocabulary, whole, as `vocabulary=`."
+        )
+
+
+def _looks_garbled(token: str) -> bool:
+    """Whether `token` may be UTF-8 that somebody took for GBK."""
+    try:
+        original = token.encode("gb18030")
+        return len(original.decode("utf-8")) < len(original)
+    except UnicodeDecodeError:
+        # An odd byte at the end of a character became a question mark.
+        return "?" in token or "\ufffd" in token
+    except UnicodeEncodeError:
+        return False

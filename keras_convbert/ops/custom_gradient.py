@@ -1,0 +1,36 @@
+"""A function of tensors with a gradient of its own, alike on all backends."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.types import Tensor
+
+
+def with_gradient(
+    forward: Callable[..., Tensor], backward: Callable[..., tuple[Tensor, ...]]
+) -> Callable[..., Tensor]:
+    """`forward`, differentiated by `backward`, keeping its inputs alone.
+
+    Args:
+        forward: function of tensors that returns one tensor.
+        backward: function of the gradient of that tensor, then the tensors,
+            that returns the gradients of these.
+
+    Returns:
+        A function with the arguments of `forward`.
+    """
+    torch = keras.backend.backend() == "torch"
+
+    @ops.custom_gradient
+    def function(*tensors: Tensor) -> tuple[Tensor, Any]:
+        outputs = forward(*tensors)
+        if torch:
+            # What the gradient needs comes from torch, which under gradient
+            # checkpointing has dropped it; a closure would keep it alive.
+            return outputs, lambda *saved, upstream: backward(upstream, *saved)
+        return outputs, lambda upstream: backward(upstream, *tensors)
+
+    return function

@@ -1,0 +1,82 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.types import Config
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class AdamW(keras.optimizers.AdamW):
+    """Adam with decoupled weight decay, as the authors set it up.
+
+    Beside other defaults it differs from `keras.optimizers.AdamW` in two
+    things. The weights exempt from decay are an argument, and so survive
+    saving. And on TensorFlow it adds up what the gradient of an embedding says
+    of one row before it steps; Keras takes each mention for a step, so that a
+    row that occurs 64 times in a batch moves 8 times as far as it should.
+
+    Args:
+        learning_rate: float, or a learning-rate schedule. Defaults to
+            `0.0005`.
+        weight_decay: float. Share of each weight taken away at a learning
+            rate of 1. Defaults to `0.01`.
+        beta_1: float. Decay of the mean of gradients. Defaults to `0.9`.
+        beta_2: float. Decay of the mean of their squares. Defaults to
+            `0.999`.
+        epsilon: float. Added to the root of that. Defaults to `1e-06`.
+        global_clipnorm: float. Longest gradient, over all weights together;
+            `None` does not clip. Defaults to `1.0`.
+        no_weight_decay: sequence of strings. Weights whose names hold one of
+            them do not decay. Defaults to `("bias", "gamma", "beta")`.
+        **kwargs: arguments of `keras.optimizers.AdamW`.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_convbert.training import AdamW
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer=AdamW(learning_rate=1e-3), loss="mse")
+    ```
+
+    Reference:
+        - [Decoupled Weight Decay Regularization](
+          https://arxiv.org/abs/1711.05101), algorithm 2
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.0005,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-06,
+        global_clipnorm: float | None = 1.0,
+        no_weight_decay: Sequence[str] = ("bias", "gamma", "beta"),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            global_clipnorm=global_clipnorm,
+            **kwargs,
+        )
+        self.no_weight_decay = tuple(no_weight_decay)
+        self.exclude_from_weight_decay(var_names=self.no_weight_decay)
+
+    def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
+        # Sparse gradients become dense here, which adds up equal rows.
+        grads = [None if g is None else ops.convert_to_tensor(g) for g in grads]
+        return super()._clip_gradients(grads)
+
+    def get_config(self) -> Config:
+        config = super().get_config()
+        config["no_weight_decay"] = list(self.no_weight_decay)
+        return config

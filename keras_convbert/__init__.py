@@ -1,3 +1,19 @@
 """ConvBERT, lightweight and dynamic convolutions for Keras 3."""
 
+from keras_convbert import data
+from keras_convbert import export
+from keras_convbert import layers
+from keras_convbert import models
+from keras_convbert import ops
+from keras_convbert import training
 from keras_convbert.version import __version__
+
+__all__ = [
+    "__version__",
+    "data",
+    "export",
+    "layers",
+    "models",
+    "ops",
+    "training",
+]

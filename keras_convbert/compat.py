@@ -1,5 +1,10 @@
-"""Every touch of KerasHub's private modules, so that one place can break."""
+"""Every touch of private modules of KerasHub, and two of Keras.
 
+So that one place can break.
+"""
+
+from keras.src.backend import get_keras_mask
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras_hub.src.layers.preprocessing.preprocessing_layer import (
     PreprocessingLayer,
 )
@@ -7,13 +12,19 @@ from keras_hub.src.utils.pipeline_model import (
     _apply_preprocessing as apply_preprocessing,
 )
 from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
+from keras_hub.src.utils.tensor_utils import (
+    convert_preprocessing_outputs_python,
+)
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 from keras_hub.src.utils.tensor_utils import restore_outer_shape
 
 __all__ = [
+    "DataAdapter",
     "PreprocessingLayer",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
+    "convert_preprocessing_outputs_python",
+    "get_keras_mask",
     "preprocessing_function",
     "restore_outer_shape",
 ]

@@ -34,6 +34,7 @@ def whole_file(path: AnyPath) -> Iterator[pathlib.Path]:
         _flush(temporary)
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
+        _flush(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,27 +49,32 @@ def whole_folder(
         FileExistsError: if something is at `path`, unless it is an empty
             folder or `overwrite` is true. It is raised before the work.
     """
-    target = pathlib.Path(path)
-    occupied = target.exists() and not (
-        target.is_dir() and not any(target.iterdir())
-    )
-    if occupied and not overwrite:
-        raise FileExistsError(
-            f"Expected a path where nothing is yet. Received: {str(target)!r}"
-        )
+    target = pathlib.Path(os.path.realpath(path))
+    if not overwrite:
+        _refuse_occupied(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(
         tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
     )
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _flush(file)
+        for entry in [temporary, *temporary.rglob("*")]:
+            _flush(entry)
         temporary.chmod(0o777 & ~_umask())
+        if not overwrite:
+            # Another may have written there in the meantime.
+            _refuse_occupied(target)
         _move_folder(temporary, target)
+        _flush(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_occupied(target: pathlib.Path) -> None:
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise FileExistsError(
+            f"Expected a path where nothing is yet. Received: {str(target)!r}"
+        )
 
 
 def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
@@ -80,13 +86,32 @@ def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
         tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)
     )
     os.replace(target, aside / target.name)
-    os.replace(temporary, target)
+    try:
+        os.replace(temporary, target)
+    except BaseException:
+        os.replace(aside / target.name, target)
+        aside.rmdir()
+        raise
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush(path: pathlib.Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    """Has a file, or the entries of a folder, written to the disk."""
+    if os.name == "nt":
+        # Windows has no such call for folders, and wants write access.
+        if path.is_file():
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some network file systems cannot do it for folders.
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -1,9 +1,18 @@
 """One run tests one backend, the one that `KERAS_BACKEND` names."""
 
+import gc
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests make the same small models again and again, in several processes.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    os.path.join(tempfile.gettempdir(), f"keras_convbert_jax_{os.getuid()}"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 if os.environ["KERAS_BACKEND"] == "torch":
     import torch  # noqa: F401  (imported after TensorFlow it may crash)
@@ -30,9 +39,20 @@ def pytest_collection_modifyitems(config, items):
     items[:] = kept
 
 
+def pytest_collection_finish(session):
+    # Modules stay: the collector need not look at them after each test.
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def _fresh_state():
+def _seed_and_policy():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fresh_names():
+    yield
     keras.backend.clear_session()

@@ -132,7 +132,9 @@ class ConvBertEncoderBlock(ProjectionLayer):
         )
         check_odd(kernel_size=kernel_size)
         check_rates(dropout=dropout, attention_dropout=attention_dropout)
-        if head_dim is None and hidden_dim % num_heads:
+        if head_dim is not None:
+            check_positive_integers(head_dim=head_dim)
+        elif hidden_dim % num_heads:
             raise ValueError(
                 "Expected `hidden_dim` to be a multiple of `num_heads`, or "
                 "`head_dim` to be given. Received: "
@@ -153,6 +155,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: hidden_dim})
         self.hidden_dim = hidden_dim
         self.intermediate_dim = intermediate_dim
         self.num_heads = num_heads
@@ -186,11 +189,11 @@ class ConvBertEncoderBlock(ProjectionLayer):
         self.mixed_attention.build(inputs_shape)
         self.attention_layer_norm = self._layer_norm("attention_layer_norm")
         self.attention_layer_norm.build(inputs_shape)
-        self.intermediate = self._dense(
+        self.intermediate = self._feed_forward(
             self.intermediate_dim, "intermediate", self.activation
         )
         self.intermediate.build(inputs_shape)
-        self.output_dense = self._dense(self.hidden_dim, "output_dense")
+        self.output_dense = self._feed_forward(self.hidden_dim, "output_dense")
         self.output_dense.build((*inputs_shape[:-1], self.intermediate_dim))
         self.output_layer_norm = self._layer_norm("output_layer_norm")
         self.output_layer_norm.build(inputs_shape)
@@ -204,18 +207,19 @@ class ConvBertEncoderBlock(ProjectionLayer):
             epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
         )
 
-    def _dense(
+    def _feed_forward(
         self, units: int, name: str, activation: Activation = None
     ) -> keras.layers.Layer:
-        options = {
-            "activation": activation,
-            "dtype": self.dtype_policy,
-            "name": name,
-            **self._weight_options(),
-        }
         if self.num_groups == 1:
-            return keras.layers.Dense(units, **options)
-        return GroupedDense(units, groups=self.num_groups, **options)
+            return self._dense(units, name, activation=activation)
+        return GroupedDense(
+            units,
+            groups=self.num_groups,
+            activation=activation,
+            dtype=self.dtype_policy,
+            name=name,
+            **self._weight_options(),
+        )
 
     def _dropout(self, name: str, place: int) -> SeededDropout:
         seed = None if self.seed is None else self.seed + place

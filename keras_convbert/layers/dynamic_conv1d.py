@@ -114,6 +114,7 @@ class DynamicConv1D(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.kernel_size = kernel_size
         self.num_heads = num_heads
         self.padding = padding
@@ -131,12 +132,11 @@ class DynamicConv1D(ProjectionLayer):
                 f"`num_heads`. Received: input_shape={tuple(inputs_shape)}, "
                 f"num_heads={self.num_heads}"
             )
-        self.kernel_predictor = keras.layers.Dense(
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
+        self.kernel_predictor = self._dense(
             self.num_heads * self.kernel_size,
+            "kernel_predictor",
             use_bias=self.use_bias,
-            dtype=self.dtype_policy,
-            name="kernel_predictor",
-            **self._weight_options(),
         )
         self.kernel_predictor.build(inputs_shape)
         self.conv_bias = None

@@ -94,6 +94,7 @@ class GroupedDense(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.units = units
         self.groups = groups
         self.activation = keras.activations.get(activation)
@@ -107,6 +108,9 @@ class GroupedDense(ProjectionLayer):
                 f"`groups`. Received: input_shape={tuple(input_shape)}, "
                 f"groups={self.groups}"
             )
+        self.input_spec = keras.layers.InputSpec(
+            min_ndim=2, axes={-1: features}
+        )
         self.blocks = self._einsum_dense(
             "ngi,gio->ngo",
             (self.groups, self.units // self.groups),

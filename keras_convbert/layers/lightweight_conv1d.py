@@ -55,9 +55,11 @@ class LightweightConv1D(ProjectionLayer):
             positions that hold something; the others are taken for zeros.
             Without it the Keras mask of `inputs` counts.
         training: bool. Whether dropout acts.
+        return_kernels: bool. Whether to return the kernels as well.
 
     Output shape:
-        `(batch, length, channels)`.
+        `(batch, length, channels)`; with `return_kernels` also the kernels,
+        `(num_heads, kernel_size)`.
 
     Raises:
         ValueError: if a size is no positive integer, `padding` is unknown,
@@ -108,6 +110,7 @@ class LightweightConv1D(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.kernel_size = kernel_size
         self.num_heads = num_heads
         self.padding = padding
@@ -124,12 +127,14 @@ class LightweightConv1D(ProjectionLayer):
                 f"`num_heads`. Received: input_shape={tuple(inputs_shape)}, "
                 f"num_heads={self.num_heads}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_heads, self.kernel_size),
             initializer=clone_initializer(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
+            autocast=False,  # the softmax wants all digits
         )
         self.bias = None
         if self.use_bias:
@@ -152,17 +157,32 @@ class LightweightConv1D(ProjectionLayer):
         inputs: Tensor,
         padding_mask: Tensor | None = None,
         training: bool | None = None,
-    ) -> Tensor:
-        padding_mask = given_or_carried(inputs, padding_mask)
-        kernel = ops.convert_to_tensor(self.kernel)  # (H, K)
+        return_kernels: bool = False,
+    ) -> Any:
+        inputs = zero_padding(inputs, given_or_carried(inputs, padding_mask))
+        kernels = ops.convert_to_tensor(self.kernel)  # (H, K)
         if self.weight_softmax:
-            kernel = ops.softmax(ops.cast(kernel, "float32"), axis=-1)
-            kernel = ops.cast(kernel, self.compute_dtype)
-        kernel = self.weight_dropout_layer(kernel, training=training)
-        outputs = lightweight_conv1d(
-            zero_padding(inputs, padding_mask), kernel, self.padding
-        )  # (B, T, C)
-        return outputs if self.bias is None else outputs + self.bias
+            kernels = ops.softmax(kernels, axis=-1)
+        kernels = ops.cast(kernels, self.compute_dtype)
+        dropped = self.weight_dropout_layer(kernels, training=training)
+        outputs = lightweight_conv1d(inputs, dropped, self.padding)  # (B, T, C)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return (outputs, kernels) if return_kernels else outputs
+
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        padding_mask: Tensor | None = None,
+        training: bool | None = None,
+        return_kernels: bool = False,
+    ) -> Any:
+        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        if not return_kernels:
+            return outputs
+        return outputs, keras.KerasTensor(
+            (self.num_heads, self.kernel_size), dtype=self.compute_dtype
+        )
 
     def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return inputs_shape

@@ -74,7 +74,8 @@ class MixedAttention(ProjectionLayer):
         `(batch, length, output_dim)`; with `return_attention_scores` the
         tuple of it, the scores `(batch, num_heads, length, length)` and the
         kernels `(batch, length, num_heads, kernel_size)`, or `None` for the
-        kernels without `conv`.
+        kernels without `conv` (a functional model, which holds nothing but
+        tensors, refuses that).
 
     Raises:
         ValueError: if a size is no positive integer, `kernel_size` is even,
@@ -128,6 +129,7 @@ class MixedAttention(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.num_heads = num_heads
         self.head_dim = head_dim
         self.kernel_size = kernel_size
@@ -138,6 +140,9 @@ class MixedAttention(ProjectionLayer):
         self.seed = seed
 
     def build(self, inputs_shape: Shape) -> None:
+        self.input_spec = keras.layers.InputSpec(
+            ndim=3, axes={-1: inputs_shape[-1]}
+        )
         heads = (self.num_heads, self.head_dim)
         for name in ("query", "key", "value"):
             projection = self._einsum_dense(

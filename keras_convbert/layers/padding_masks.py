@@ -2,16 +2,26 @@
 
 from keras import ops
 
+from keras_convbert.compat import get_keras_mask
 from keras_convbert.types import Tensor
 
 
 def given_or_carried(
     inputs: Tensor, padding_mask: Tensor | None
 ) -> Tensor | None:
-    """`padding_mask`, or else the Keras mask that `inputs` carries."""
-    if padding_mask is not None:
-        return padding_mask
-    return getattr(inputs, "_keras_mask", None)
+    """`padding_mask`, or else the Keras mask that `inputs` carries.
+
+    Raises:
+        ValueError: if the mask is not of shape `(batch, length)`.
+    """
+    if padding_mask is None:
+        padding_mask = get_keras_mask(inputs)
+    if padding_mask is not None and len(padding_mask.shape) != 2:
+        raise ValueError(
+            "Expected `padding_mask` of shape (batch, length). Received: "
+            f"padding_mask.shape={tuple(padding_mask.shape)}"
+        )
+    return padding_mask
 
 
 def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
@@ -27,12 +37,22 @@ def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
 def attendable(
     padding_mask: Tensor | None, attention_mask: Tensor | None
 ) -> Tensor | None:
-    """What each query may see, `(B, 1, T or 1, S)`, or `None` for all."""
+    """What each query may see, `(B, 1, T or 1, S)`, or `None` for all.
+
+    Raises:
+        ValueError: if `attention_mask` is not of shape `(B, T, S)`.
+    """
     mask = None
     if padding_mask is not None:
         mask = ops.cast(padding_mask, "bool")  # (B, S)
         mask = ops.expand_dims(ops.expand_dims(mask, 1), 1)  # (B, 1, 1, S)
     if attention_mask is not None:
+        if len(attention_mask.shape) != 3:
+            raise ValueError(
+                "Expected `attention_mask` of shape (batch, length, length). "
+                "Received: attention_mask.shape="
+                f"{tuple(attention_mask.shape)}"
+            )
         pairs = ops.cast(attention_mask, "bool")  # (B, T, S)
         pairs = ops.expand_dims(pairs, 1)  # (B, 1, T, S)
         mask = pairs if mask is None else ops.logical_and(mask, pairs)

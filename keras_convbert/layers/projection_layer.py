@@ -47,6 +47,17 @@ class ProjectionLayer(keras.layers.Layer):
             "bias_constraint": self.bias_constraint,
         }
 
+    def _policy_of(self, part: str) -> keras.DTypePolicy:
+        """The policy of one of Keras's layers, a part of this one.
+
+        A quantized layer that is given the whole map can be loaded, but not
+        saved again.
+        """
+        policy = self.dtype_policy
+        if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+            return policy[f"{self.path}/{part}"]
+        return policy
+
     def _einsum_dense(
         self,
         equation: str,
@@ -54,17 +65,62 @@ class ProjectionLayer(keras.layers.Layer):
         bias_axes: str | None,
         name: str,
     ) -> keras.layers.EinsumDense:
-        return keras.layers.EinsumDense(
+        projection = keras.layers.EinsumDense(
             equation,
             output_shape,
             bias_axes=bias_axes,
-            dtype=self.dtype_policy,
+            dtype=self._policy_of(name),
             name=name,
             **self._weight_options(),
         )
+        # Keras warns of a mask that stops here; this layer passes it on.
+        projection.supports_masking = True
+        return projection
+
+    def _dense(
+        self, units: int, name: str, **options: Any
+    ) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            units,
+            dtype=self._policy_of(name),
+            name=name,
+            **options,
+            **self._weight_options(),
+        )
+
+    def _matrix_products(self) -> list[keras.layers.Layer]:
+        kinds = (keras.layers.Dense, keras.layers.EinsumDense)
+        parts = self._flatten_layers(include_self=False)
+        return [part for part in parts if isinstance(part, kinds)]
+
+    def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
+        """Freezes the matrix products and adds a low-rank update to each.
+
+        Raises:
+            ValueError: if the layer has none, or is not built.
+        """
+        products = self._matrix_products()
+        if not products:
+            raise ValueError(
+                "Expected a layer that is built and has a matrix product. "
+                f"Received: {self.name} of type {type(self).__name__}"
+            )
+        for product in products:
+            product.enable_lora(rank, lora_alpha=lora_alpha)
+
+    def quantize(
+        self,
+        mode: str | None = None,
+        type_check: bool = True,
+        config: Any = None,
+    ) -> None:
+        """Quantizes the matrix products, as `Model.quantize` does."""
+        for product in self._matrix_products():
+            product.quantize(mode, type_check=type_check, config=config)
 
     def get_config(self) -> Config:
         config = super().get_config()
+        config["dtype"] = keras.dtype_policies.serialize(policy_of_parts(self))
         for name in ("kernel", "bias"):
             config[f"{name}_initializer"] = keras.initializers.serialize(
                 getattr(self, f"{name}_initializer")
@@ -76,6 +132,22 @@ class ProjectionLayer(keras.layers.Layer):
                 getattr(self, f"{name}_constraint")
             )
         return config
+
+
+def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
+    """The dtype policy that makes `layer` again, quantized parts included."""
+    policy = layer.dtype_policy
+    quantized = {
+        part.path: part.dtype_policy
+        for part in layer._flatten_layers(include_self=False)
+        if part.quantization_mode is not None
+    }
+    if not quantized:
+        return policy
+    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+        quantized = {**policy, **quantized}
+        policy = policy.default_policy
+    return keras.dtype_policies.DTypePolicyMap(policy, quantized)
 
 
 def clone_initializer(initializer: Initializer) -> Initializer:

@@ -106,6 +106,7 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
         self.num_heads = num_heads
         self.head_dim = head_dim
         self.kernel_size = kernel_size
@@ -120,6 +121,9 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
                 f"{self.num_heads}, head_dim={self.head_dim}). "
                 f"Received: query.shape={tuple(query_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(
+            ndim=3, axes={-1: inputs_shape[-1]}
+        )
         self.depthwise_kernel = self.add_weight(
             name="depthwise_kernel",
             shape=(self.kernel_size, inputs_shape[-1]),

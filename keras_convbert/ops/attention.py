@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 
@@ -21,9 +22,24 @@ def fused_attention(
     Returns:
         Tensor of the shape of `query`.
     """
+    dtype = query.dtype
+    if _lacks_kernel(dtype):
+        query, key, value = (
+            ops.cast(t, "float32") for t in (query, key, value)
+        )
     # Asked to choose, Keras's torch backend probes for flash attention in
     # Python and breaks the compiled graph; torch itself chooses all the same.
     probe = False if keras.backend.backend() == "torch" else None
-    return ops.dot_product_attention(
+    outputs = ops.dot_product_attention(
         query, key, value, mask=mask, flash_attention=probe
     )
+    return ops.cast(outputs, dtype)
+
+
+def _lacks_kernel(dtype: DType) -> bool:
+    """Whether compiled attention is refused: by XLA, in float16 on a CPU."""
+    if keras.backend.backend() != "jax" or dtype != "float16":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"

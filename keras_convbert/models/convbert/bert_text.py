@@ -39,7 +39,6 @@ def rust_tokenizer(
     )
     tokenizer.normalizer = bert_normalizer(lowercase, strip_accents)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = tokenizers.decoders.WordPiece(cleanup=False)
     tokenizer.add_special_tokens(
         [tokenizers.AddedToken(t, normalized=False) for t in special_tokens]
     )
@@ -69,11 +68,18 @@ class CharacterTable:
     def __init__(
         self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...] = ()
     ) -> None:
-        describe = _PageReader(lowercase, strip_accents, marks)
+        read_page = _PageReader(lowercase, strip_accents, marks)
         entries: dict[tuple[int, ...], int] = {(ITSELF,): 0}
         unique_pages: dict[bytes, int] = {}
         self.pages = np.zeros(0x110000 // PAGE, "int32")
         marked_pages = {ord(mark) // PAGE for mark in marks}
+
+        @functools.cache
+        def codes(first: int) -> bytes:
+            page = read_page(first)
+            page_codes = [entries.setdefault(e, len(entries)) for e in page]
+            return np.array(page_codes, "int32").tobytes()
+
         for number in range(len(self.pages)):
             plane, page = divmod(number, 256)
             empty = plane > 3 and plane != 14
@@ -81,13 +87,8 @@ class CharacterTable:
                 # Planes without characters, and those of private use, are
                 # uniform but for their last page: one speaks for them all.
                 page = 1
-            first = (plane << 16) + page * PAGE
-            codes = np.array(
-                [entries.setdefault(e, len(entries)) for e in describe(first)],
-                "int32",
-            )
             self.pages[number] = unique_pages.setdefault(
-                codes.tobytes(), len(unique_pages)
+                codes((plane << 16) + page * PAGE), len(unique_pages)
             )
         self.codes = np.stack(
             [np.frombuffer(page, "int32") for page in unique_pages]
@@ -112,22 +113,21 @@ class _PageReader:
         self.normalizer = bert_normalizer(lowercase, strip_accents)
         self.splitter = tokenizers.pre_tokenizers.BertPreTokenizer()
         self.marks = {ord(mark) for mark in marks}
+        self.parts: dict[str, tuple[int, ...]] = {}
 
-    @functools.cache
     def __call__(self, first: int) -> list[tuple[int, ...]]:
         """The entries of the characters from `first` on."""
         normal = self._normalize(first)
-        parts = iter(self._split([c for text in normal for c in text]))
-        entries = []
-        for codepoint, text in enumerate(normal, first):
-            entry = tuple(
-                ITSELF if c == codepoint else c
-                for _ in text
-                for c in next(parts)
-            )
-            marked = codepoint in self.marks
-            entries.append((SPACE, ITSELF, SPACE) if marked else entry)
-        return entries
+        self._split({c for c in "".join(normal) if c not in self.parts})
+        return [self._entry(c, text) for c, text in enumerate(normal, first)]
+
+    def _entry(self, codepoint: int, text: str) -> tuple[int, ...]:
+        if codepoint in self.marks:
+            return (SPACE, ITSELF, SPACE)
+        parts = [c for letter in text for c in self.parts[letter]]
+        if parts == [codepoint]:
+            return (ITSELF,)
+        return tuple(ITSELF if c == codepoint else c for c in parts)
 
     def _normalize(self, first: int) -> list[str]:
         # A character that BERT leaves alone, of another page than those
@@ -140,20 +140,17 @@ class _PageReader:
         normal = self.normalizer.normalize_str(between.join(characters))
         return normal.split(between)
 
-    def _split(self, characters: list[str]) -> list[tuple[int, ...]]:
-        """Each character as itself, as a space, or between spaces."""
-        text = " ".join(f"a{c}a" for c in characters)
-        pieces = [0] * len(characters)
+    def _split(self, characters: set[str]) -> None:
+        """Finds which characters separate words, and which stand alone."""
+        letters = sorted(characters)
+        text = " ".join(f"a{letter}a" for letter in letters)
+        pieces = [0] * len(letters)
         for _, (start, _) in self.splitter.pre_tokenize_str(text):
-            pieces[start // len("aca ")] += 1
-        shapes = {
-            1: lambda c: (c,),
-            2: lambda c: (SPACE,),
-            3: lambda c: (SPACE, c, SPACE),
-        }
-        return [
-            shapes[n](ord(c)) for n, c in zip(pieces, characters, strict=True)
-        ]
+            pieces[start // len("axa ")] += 1
+        for letter, count in zip(letters, pieces, strict=True):
+            code = ord(letter)
+            forms = {1: (code,), 2: (SPACE,), 3: (SPACE, code, SPACE)}
+            self.parts[letter] = forms[count]
 
 
 def words_in_graph(texts: Tensor, table: CharacterTable) -> Tensor:

@@ -9,6 +9,7 @@ from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
+from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.training import AdamW
 
 
@@ -83,12 +84,10 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.masked_lm_head = keras_hub.layers.MaskedLMHead(
-            vocabulary_size=backbone.vocabulary_size,
-            token_embedding=backbone.token_embedding,
-            intermediate_activation="gelu",
+        self.masked_lm_head = MaskedLMHead(
+            backbone.token_embedding,
+            activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             dtype=backbone.dtype_policy,
             name="mlm_head",
         )

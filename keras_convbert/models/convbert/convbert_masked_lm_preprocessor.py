@@ -2,7 +2,12 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 
+from keras_convbert.checkpoints import random_state
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.convbert.checks import check_packing
+from keras_convbert.models.convbert.checks import check_texts
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.token_masker import TokenMasker
@@ -73,6 +78,13 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        check_packing(sequence_length, truncate)
+        _check_masking(
+            mask_selection_rate,
+            mask_selection_length,
+            mask_token_rate,
+            random_token_rate,
+        )
         super().__init__(
             tokenizer,
             sequence_length=sequence_length,
@@ -84,6 +96,7 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             **kwargs,
         )
         self.seed = seed
+        self._generator = np.random.default_rng(seed)
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
@@ -96,8 +109,50 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             special_token_ids=self.tokenizer.special_token_ids,
             mask_token_rate=self.mask_token_rate,
             random_token_rate=self.random_token_rate,
+            generator=self._generator,
             seed=self.seed,
         )
 
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        check_texts(x)
+        x, y, mask_weights = super().call(x)
+        if sample_weight is not None:
+            if keras.ops.is_tensor(mask_weights):
+                sample_weight = keras.ops.convert_to_tensor(
+                    sample_weight, mask_weights.dtype
+                )
+            mask_weights = mask_weights * sample_weight[..., None]
+        return x, y, mask_weights
+
+    def save_assets(self, dir_path: str) -> None:
+        """Writes where the generator stands; of `.keras` files alone."""
+        random_state.save_generator(self._generator, dir_path)
+
+    def load_assets(self, dir_path: str) -> None:
+        random_state.load_generator(self._generator, dir_path)
+
     def get_config(self) -> Config:
         return {**super().get_config(), "seed": self.seed}
+
+
+def _check_masking(
+    mask_selection_rate: float,
+    mask_selection_length: int,
+    mask_token_rate: float,
+    random_token_rate: float,
+) -> None:
+    if not 0 < mask_selection_rate <= 1:
+        raise ValueError(
+            "Invalid value for argument `mask_selection_rate`. Expected a "
+            "number of more than 0 and at most 1. Received: "
+            f"mask_selection_rate={mask_selection_rate}"
+        )
+    check_positive_integers(mask_selection_length=mask_selection_length)
+    rates = (mask_token_rate, random_token_rate)
+    if min(rates) < 0 or sum(rates) > 1 + 1e-6:
+        raise ValueError(
+            "Expected `mask_token_rate` and `random_token_rate` of at least "
+            "0, and of at most 1 together. Received: "
+            f"mask_token_rate={mask_token_rate}, "
+            f"random_token_rate={random_token_rate}"
+        )

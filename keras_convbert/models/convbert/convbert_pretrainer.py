@@ -13,6 +13,7 @@ from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
 from keras_convbert.models.convbert.mask_tokens import MaskTokens
+from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
 from keras_convbert.training import AdamW
@@ -144,12 +145,10 @@ class ConvBertPretrainer(keras_hub.models.Task):
             name="mask_tokens",
         )
         self.generator = _generator(backbone, generator_scale)
-        self.mlm_head = keras_hub.layers.MaskedLMHead(
-            vocabulary_size=backbone.vocabulary_size,
-            token_embedding=backbone.token_embedding,
-            intermediate_activation=backbone.activation,
+        self.mlm_head = MaskedLMHead(
+            backbone.token_embedding,
+            activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             dtype=dtype,
             name="mlm_head",
         )
@@ -309,6 +308,9 @@ class ConvBertPretrainer(keras_hub.models.Task):
     def preprocess_samples(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> Any:
+        if y is None:
+            # Keras drops the weights of samples that have no labels.
+            y = sample_weight
         if isinstance(x, dict):
             # Token ids already.
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)

@@ -127,12 +127,12 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         )
 
     def _use(self, vocabulary: Iterable[str] | None) -> None:
-        self._rust: Any = None
         if vocabulary is not None:
             vocabulary = check_vocabulary(
-                vocabulary, [self.unk_token, *self.special_tokens]
+                vocabulary, sorted([self.unk_token, *self.special_tokens])
             )
         super().set_vocabulary(vocabulary)
+        self._rust: Any = None
         if vocabulary is not None:
             self._rust = bert_text.rust_tokenizer(
                 vocabulary,
@@ -166,20 +166,26 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             _refuse_surrogates(text)
         encodings = self._rust.encode_batch(texts, add_special_tokens=False)
         strings = self.compute_dtype == "string"
-        rows = [e.tokens if strings else e.ids for e in encodings]
+        rows: Any = [e.tokens if strings else e.ids for e in encodings]
         if self.sequence_length:
-            padding = "" if strings else 0
-            rows = [
-                (row + [padding] * (self.sequence_length - len(row)))[
-                    : self.sequence_length
-                ]
-                for row in rows
-            ]
+            rows = self._dense(rows)
         if outer_shape is not None:
-            return restore_outer_shape(self._array(rows), outer_shape)
+            return restore_outer_shape(rows, outer_shape)
         if batched:
-            return self._array(rows) if self.sequence_length else rows
-        return self._array(rows[0])
+            return rows
+        return rows[0] if strings else np.array(rows[0], self.compute_dtype)
+
+    def _dense(self, rows: list[list[Any]]) -> Any:
+        """`rows`, cut and padded to the same length."""
+        length = self.sequence_length
+        if self.compute_dtype == "string":
+            return [(row + [""] * length)[:length] for row in rows]
+        outputs = np.full(
+            (len(rows), length), self.pad_token_id, self.compute_dtype
+        )
+        for output, row in zip(outputs, rows, strict=True):
+            output[: len(row)] = row[:length]
+        return outputs
 
     def _set_vocabulary_tf(self) -> None:
         import tensorflow_text
@@ -202,24 +208,40 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         self._maybe_initialized_tf()
         if not isinstance(inputs, tf.RaggedTensor):
             inputs = tf.convert_to_tensor(inputs)
+        if inputs.dtype != tf.string or inputs.shape.rank is None:
+            raise ValueError(
+                "Expected strings, in a tensor of known rank. "
+                f"Received: inputs={inputs}"
+            )
         if isinstance(inputs, tf.RaggedTensor):
             return inputs.with_flat_values(
                 self._tokenize_tf(inputs.flat_values)
             )
-        texts = tf.reshape(inputs, (-1,))
-        tokens = self._tokens_in_graph(texts)  # (B, None)
+        tokens = self._tokens_in_graph(tf.reshape(inputs, (-1,)))  # (B, None)
         if self.sequence_length:
-            tokens = tokens.to_tensor(shape=(None, self.sequence_length))
+            strings = self.compute_dtype == "string"
+            tokens = tokens.to_tensor(
+                default_value="" if strings else self.pad_token_id,
+                shape=(None, self.sequence_length),
+            )
+        return self._as_inputs(tokens, inputs)
+
+    def _as_inputs(self, tokens: Tensor, inputs: Tensor) -> Tensor:
+        """Gives `tokens`, one row a text, the outer shape of `inputs`."""
+        import tensorflow as tf
+
         if inputs.shape.rank == 0:
             return tokens[0]
-        if inputs.shape.rank == 1:
-            return tokens
-        outer = tf.shape(inputs)
+        shape = tf.shape(inputs, out_type="int64")
         if self.sequence_length:
             return tf.reshape(
-                tokens, tf.concat([outer, [self.sequence_length]], 0)
+                tokens, tf.concat([shape, [self.sequence_length]], 0)
             )
-        return tf.RaggedTensor.from_uniform_row_length(tokens, outer[-1])
+        for axis in reversed(range(1, inputs.shape.rank)):
+            tokens = tf.RaggedTensor.from_uniform_row_length(
+                tokens, shape[axis], nrows=tf.reduce_prod(shape[:axis])
+            )
+        return tokens
 
     def _tokens_in_graph(self, texts: Tensor) -> Tensor:
         import tensorflow as tf
@@ -229,7 +251,9 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             for i, token in enumerate(self._marked_tokens())
         }
         for token, mark in marks.items():
-            texts = tf.strings.regex_replace(texts, mark, "")
+            # A mark in the text goes as others of its kind do; taken out
+            # here, it would join the bytes around it to something new.
+            texts = tf.strings.regex_replace(texts, mark, "\ufffd")
             texts = tf.strings.regex_replace(texts, re.escape(token), mark)
         table = bert_text.character_table(
             self.lowercase, self.strip_accents, tuple(marks.values())
@@ -242,11 +266,6 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         known = lengths <= bert_text.MAX_CHARACTERS_PER_WORD
         words = words.with_flat_values(tf.where(known, flat, self.unk_token))
         return self._fast_word_piece.tokenize(words).merge_dims(-2, -1)
-
-    def _array(self, rows: Any) -> Any:
-        if self.compute_dtype == "string":
-            return rows
-        return np.array(rows, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
         config = super().get_config()
@@ -261,7 +280,8 @@ def _refuse_surrogates(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
+        near = text[max(0, error.start - 20) : error.end + 20]
         raise ValueError(
             "Expected text that can be written in UTF-8, without lone "
-            f"surrogates. Received: {text[:50]!r} ({error.reason})"
+            f"surrogates. Received: {near!r}"
         ) from error

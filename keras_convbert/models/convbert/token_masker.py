@@ -1,8 +1,10 @@
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_convbert.compat import PreprocessingLayer
+from keras_convbert.compat import convert_preprocessing_outputs_python
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.types import Tensor
 
@@ -17,6 +19,9 @@ class TokenMasker(PreprocessingLayer):
 
     KerasHub's generator draws a coin for each token in its Python path, so
     that a sequence may have none chosen.
+
+    `generator` draws in Python. TensorFlow's graph cannot use it; there
+    `seed` seeds the operations.
     """
 
     def __init__(
@@ -29,7 +34,8 @@ class TokenMasker(PreprocessingLayer):
         special_token_ids: list[int],
         mask_token_rate: float,
         random_token_rate: float,
-        seed: int | None,
+        generator: np.random.Generator,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -42,99 +48,74 @@ class TokenMasker(PreprocessingLayer):
         self.mask_token_rate = mask_token_rate
         self.random_token_rate = random_token_rate
         self.seed = seed
-        self._generator = np.random.default_rng(seed)
+        self.generator = generator
 
     def call(self, inputs: Any) -> dict[str, Any]:
         if self._use_tf_workflow():
             return self._call_tf(inputs)
-        return self._call_python(inputs)
+        if keras.ops.is_tensor(inputs):
+            inputs = keras.ops.convert_to_numpy(inputs)
+        token_ids = np.asarray(inputs, "int32")
+        return convert_preprocessing_outputs_python(self._mask(token_ids))
 
-    def _call_python(self, inputs: Any) -> dict[str, Any]:
-        token_ids = np.asarray(inputs)
+    def _mask(self, token_ids: np.ndarray) -> dict[str, np.ndarray]:
         if token_ids.ndim == 1:
-            outputs = self._call_python(token_ids[None])
+            outputs = self._mask(token_ids[None])
             return {name: value[0] for name, value in outputs.items()}
-        draw = self._generator.random
-        length = self.mask_selection_length
-
-        candidate = ~np.isin(token_ids, self.unselectable)
-        tokens = (token_ids != self.pad_token_id).sum(1)
-        counts = np.round(self.mask_selection_rate * tokens).astype("int32")
-        counts = np.maximum(1, np.minimum(length, counts))
-        counts = np.minimum(counts, candidate.sum(1))
-
-        noise = np.where(candidate, draw(token_ids.shape), -1.0)
-        positions = np.argsort(-noise, axis=1)[:, :length].astype("int32")
-        missing = length - positions.shape[1]
-        positions = np.pad(positions, ((0, 0), (0, missing)))
-        weights = np.arange(length) < counts[:, None]
-        positions = np.where(weights, positions, 0)
+        positions, weights = self._choose(token_ids)  # (B, N)
         mask_ids = np.take_along_axis(token_ids, positions, 1) * weights
 
-        coin = draw(positions.shape)
-        anything = self._generator.integers(
+        coin = self.generator.random(positions.shape)
+        anything = self.generator.integers(
             self.vocabulary_size, size=positions.shape
         )
-        replaced = np.where(
-            coin < self.mask_token_rate,
-            self.mask_token_id,
-            np.where(
-                coin < self.mask_token_rate + self.random_token_rate,
-                anything,
-                mask_ids,
-            ),
-        )
+        rate = self.mask_token_rate + self.random_token_rate
+        replaced = np.where(coin < rate, anything, mask_ids)
+        replaced[coin < self.mask_token_rate] = self.mask_token_id
         masked = token_ids.copy()
         rows, slots = np.nonzero(weights)
         masked[rows, positions[rows, slots]] = replaced[rows, slots]
         return {
-            "token_ids": masked.astype("int32"),
-            "mask_positions": positions.astype("int32"),
-            "mask_ids": mask_ids.astype("int32"),
+            "token_ids": masked,
+            "mask_positions": positions,
+            "mask_ids": mask_ids,
             "mask_weights": weights.astype("float32"),
         }
+
+    def _choose(self, token_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        length = self.mask_selection_length
+        candidate = ~np.isin(token_ids, self.unselectable)
+        tokens = (token_ids != self.pad_token_id).sum(1)
+        counts = np.round(self.mask_selection_rate * tokens).astype("int32")
+        counts = np.clip(counts, 1, length)
+        counts = np.minimum(counts, candidate.sum(1))
+
+        noise = self.generator.random(token_ids.shape)
+        noise = np.where(candidate, noise, -1.0)
+        positions = np.argsort(-noise, axis=1)[:, :length].astype("int32")
+        missing = length - positions.shape[1]
+        positions = np.pad(positions, ((0, 0), (0, missing)))
+        weights = np.arange(length) < counts[:, None]
+        return np.where(weights, positions, 0), weights
 
     @preprocessing_function
     def _call_tf(self, inputs: Tensor) -> dict[str, Tensor]:
         import tensorflow as tf
 
-        token_ids = tf.convert_to_tensor(inputs)
+        token_ids = tf.cast(tf.convert_to_tensor(inputs), "int32")
         if token_ids.shape.rank == 1:
             outputs = self._call_tf(token_ids[None])
             return {name: value[0] for name, value in outputs.items()}
-        length = self.mask_selection_length
-        shape = tf.shape(token_ids)
-
-        candidate = tf.ones_like(token_ids, dtype="bool")
-        for unselectable in self.unselectable:
-            candidate &= token_ids != unselectable
-        tokens = tf.math.count_nonzero(
-            token_ids != self.pad_token_id, axis=1, dtype="int32"
-        )
-        counts = tf.round(self.mask_selection_rate * tf.cast(tokens, "float64"))
-        counts = tf.clip_by_value(tf.cast(counts, "int32"), 1, length)
-        counts = tf.minimum(
-            counts, tf.math.count_nonzero(candidate, axis=1, dtype="int32")
-        )
-
-        noise = tf.random.uniform(shape, seed=self.seed)
-        noise = tf.where(candidate, noise, -1.0)
-        positions = tf.argsort(noise, axis=1, direction="DESCENDING")
-        positions = positions[:, :length]
-        missing = length - tf.shape(positions)[1]
-        positions = tf.pad(positions, [[0, 0], [0, missing]])
-        positions = tf.ensure_shape(positions, (None, length))
-        weights = tf.range(length) < counts[:, None]
-        positions = tf.where(weights, positions, 0)
+        positions, weights = self._choose_tf(token_ids)  # (B, N)
         mask_ids = tf.gather(token_ids, positions, batch_dims=1)
         mask_ids = tf.where(weights, mask_ids, 0)
 
-        coin = tf.random.uniform(tf.shape(positions), seed=self.seed)
+        coin = tf.random.uniform(tf.shape(positions), seed=self._seed(1))
         anything = tf.random.uniform(
             tf.shape(positions),
             maxval=self.vocabulary_size,
-            dtype=token_ids.dtype,
-            seed=self.seed,
+            dtype="int32",
+            seed=self._seed(2),
         )
         rate = self.mask_token_rate + self.random_token_rate
         replaced = tf.where(coin < rate, anything, mask_ids)
@@ -153,3 +134,32 @@ class TokenMasker(PreprocessingLayer):
             "mask_ids": mask_ids,
             "mask_weights": tf.cast(weights, "float32"),
         }
+
+    def _choose_tf(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        import tensorflow as tf
+
+        def count(where: Tensor) -> Tensor:
+            return tf.math.count_nonzero(where, axis=1, dtype="int32")
+
+        length = self.mask_selection_length
+        candidate = tf.ones_like(token_ids, dtype="bool")
+        for unselectable in self.unselectable:
+            candidate &= token_ids != unselectable
+        tokens = tf.cast(count(token_ids != self.pad_token_id), "float64")
+        counts = tf.cast(tf.round(self.mask_selection_rate * tokens), "int32")
+        counts = tf.clip_by_value(counts, 1, length)
+        counts = tf.minimum(counts, count(candidate))
+
+        noise = tf.random.uniform(tf.shape(token_ids), seed=self._seed(0))
+        noise = tf.where(candidate, noise, -1.0)
+        positions = tf.argsort(noise, axis=1, direction="DESCENDING")
+        positions = positions[:, :length]
+        missing = length - tf.shape(positions)[1]
+        positions = tf.pad(positions, [[0, 0], [0, missing]])
+        positions = tf.ensure_shape(positions, (None, length))
+        weights = tf.range(length) < counts[:, None]
+        return tf.where(weights, positions, 0), weights
+
+    def _seed(self, draw: int) -> int | None:
+        # Operations with the same seed would draw the same numbers.
+        return None if self.seed is None else 3 * self.seed + draw

@@ -2,12 +2,21 @@
 
 import collections
 import os
+import reprlib
 import warnings
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Set
 
 # Of the tokens beyond ASCII. Chinese characters can look garbled by chance,
 # about one in five; of a garbled vocabulary nearly all do.
 GARBLED_SHARE = 0.5
+ENCODINGS = {
+    "GBK": "gb18030",
+    "Windows-1252": "cp1252",
+    "Latin-1": "latin-1",
+}
+UNWRITABLE = {"\n", "\r", "\0"}
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
@@ -55,15 +64,22 @@ def check_vocabulary(
         required: tokens that must be there.
 
     Raises:
-        ValueError: if a token is no string, empty, or there twice, if a
-            required one is missing, or the whole was read in a wrong
-            encoding.
+        ValueError: if it has no order; if a token is no string, empty, not
+            fit for a file with one token a line, or there twice; if a
+            required one is missing; if the whole was read in a wrong encoding.
     """
+    unordered = isinstance(vocabulary, Mapping | Set)
+    if unordered or not isinstance(vocabulary, Iterable):
+        raise ValueError(
+            "Expected a list of strings, in the order of their ids, or the "
+            f"path of a file. Received: vocabulary={reprlib.repr(vocabulary)}"
+        )
     tokens = list(vocabulary)
     for index, token in enumerate(tokens):
-        if not isinstance(token, str) or not token.strip("\r\n"):
+        if not isinstance(token, str) or not token or set(token) & UNWRITABLE:
             raise ValueError(
-                "Expected the vocabulary to hold strings that are not empty. "
+                "Expected the vocabulary to hold strings, not empty, without "
+                "line ends and NUL. "
                 f"Received: vocabulary[{index}]={token!r}"
             )
     _check_encoding(tokens)
@@ -87,21 +103,23 @@ def check_vocabulary(
 
 def _check_encoding(tokens: list[str]) -> None:
     foreign = [token for token in tokens if not token.isascii()]
-    garbled = [token for token in foreign if _looks_garbled(token)]
-    if len(garbled) > max(3, GARBLED_SHARE * len(foreign)):
-        raise ValueError(
-            "The vocabulary is damaged: its UTF-8 was read as GBK and saved "
-            f"again, which garbled {len(garbled)} of {len(tokens)} tokens, "
-            f"such as {garbled[:3]}. So is the `vocab.txt` of the ConvBERT "
-            "authors' release and of its copies; their ids are those of "
-            "BERT-uncased. Pass that vocabulary, whole, as `vocabulary=`."
-        )
+    for name, encoding in ENCODINGS.items():
+        garbled = [t for t in foreign if _looks_garbled(t, encoding)]
+        if len(garbled) > max(3, GARBLED_SHARE * len(foreign)):
+            raise ValueError(
+                f"The vocabulary is damaged: its UTF-8 was read as {name} and "
+                f"saved again, which garbled {len(garbled)} of {len(tokens)} "
+                f"tokens, such as {garbled[:3]}. (The `vocab.txt` of the "
+                "ConvBERT authors' release and its copies are damaged so, by "
+                "GBK; their ids are those of BERT-uncased.) Pass the whole "
+                "vocabulary as `vocabulary=`."
+            )
 
 
-def _looks_garbled(token: str) -> bool:
-    """Whether `token` may be UTF-8 that somebody took for GBK."""
+def _looks_garbled(token: str, encoding: str) -> bool:
+    """Whether `token` may be UTF-8 that somebody took for `encoding`."""
     try:
-        original = token.encode("gb18030")
+        original = token.encode(encoding)
         return len(original.decode("utf-8")) < len(original)
     except UnicodeDecodeError:
         # An odd byte at the end of a character became a question mark.

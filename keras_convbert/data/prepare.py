@@ -1,0 +1,189 @@
+import warnings
+from typing import Any
+
+import numpy as np
+
+from keras_convbert.data.documents import Corpus
+from keras_convbert.data.documents import Files
+from keras_convbert.data.manifest import Manifest
+from keras_convbert.data.manifest import hash_tokenizer
+from keras_convbert.data.progress import progress_bar
+from keras_convbert.data.row_maker import LENGTH_COLUMNS
+from keras_convbert.data.row_maker import RowMaker
+from keras_convbert.data.shards import ShardWriter
+from keras_convbert.data.workers import available_cores
+from keras_convbert.data.workers import check_workers
+from keras_convbert.data.workers import map_in_order
+from keras_convbert.files import AnyPath
+from keras_convbert.files import whole_folder
+from keras_convbert.models import ConvBertTokenizer
+from keras_convbert.models.convbert import bert_text
+
+SHORTEST_SEQUENCE = 8
+LONGEST_SEQUENCE = np.iinfo("uint16").max
+
+
+def prepare(
+    files: Files,
+    tokenizer: ConvBertTokenizer,
+    directory: AnyPath,
+    sequence_length: int = 128,
+    seed: int = 0,
+    workers: int | None = None,
+    shard_rows: int = 1 << 20,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Turns documents into training sequences, in a folder of shards.
+
+    A document is made into rows `[CLS] A [SEP] B [SEP]`, some of them without
+    `B`, by ELECTRA's rule but without losing a token: what does not fit into
+    a row begins the next one. No row has text of two documents. Special
+    tokens that are written in the text are ordinary text.
+
+    The corpus is read once, in memory that does not grow with it. The result
+    is the same for any number of workers. The folder appears when it is
+    whole. Train on it by `PretrainingDataset`.
+
+    Args:
+        files: a path, or an iterable of paths, of UTF-8 text, plain or
+            compressed by gzip or xz. A line holds a sentence or a paragraph;
+            a blank line ends a document, and so does the end of a file.
+        tokenizer: a `ConvBertTokenizer` with a vocabulary.
+        directory: path of the folder to write, where nothing is yet.
+        sequence_length: int. Length of a row, special tokens included.
+            Defaults to `128`.
+        seed: int. Seed of the random choices. Defaults to `0`.
+        workers: int. Number of processes; `None` is one a core. Defaults to
+            `None`.
+        shard_rows: int. Rows of each shard but the last. Defaults to
+            `1048576`.
+        progress: bool. Whether to show a progress bar. Defaults to `True`.
+
+    Returns:
+        The manifest of the folder, as in its `manifest.json`. It has the
+        numbers of `rows`, of `tokens` that are no padding, of `documents`, of
+        `lines`, and of `bad_lines` that were not all UTF-8; what was none of
+        it is left out, and one warning tells their number.
+
+    Raises:
+        ValueError: if an argument is out of its range, or a file is no text,
+            or there is no text at all.
+        FileNotFoundError: if a file is missing.
+        FileExistsError: if something is at `directory` already.
+
+    Example:
+
+    ```python
+    import pathlib
+    import tempfile
+
+    from keras_convbert.data import PretrainingDataset
+    from keras_convbert.data import prepare
+    from keras_convbert.data import train_vocabulary
+    from keras_convbert.models import ConvBertTokenizer
+
+    folder = pathlib.Path(tempfile.mkdtemp())
+    corpus = folder / "corpus.txt"
+    corpus.write_text("A sentence.\\nAnother one.\\n\\nA new document.\\n")
+    tokenizer = ConvBertTokenizer(train_vocabulary(corpus, size=100))
+    prepare(corpus, tokenizer, folder / "shards", sequence_length=16)
+    dataset = PretrainingDataset(folder / "shards", batch_size=2)
+    dataset[0]["token_ids"].shape  # (2, 16)
+    ```
+
+    Reference:
+        - [ELECTRA](https://arxiv.org/abs/2003.10555), section 3
+    """
+    _check_arguments(tokenizer, sequence_length, seed, shard_rows)
+    workers = available_cores() if workers is None else check_workers(workers)
+    corpus = Corpus(files)
+    maker = _row_maker(tokenizer, sequence_length, seed)
+    tokens = lines = bad_lines = 0
+    with whole_folder(directory) as temporary:
+        writer = ShardWriter(
+            temporary, LENGTH_COLUMNS + sequence_length, maker.dtype, shard_rows
+        )
+        chunks = corpus.chunks(progress_bar(corpus.size, progress))
+        for made in map_in_order(maker, chunks, workers):
+            writer.write(made.rows)
+            tokens += made.tokens
+            lines += made.lines
+            bad_lines += made.bad_lines
+        writer.close()
+        if not writer.shards:
+            raise ValueError(
+                "Expected files with text in them. Received: files="
+                f"{[str(path) for path in corpus.paths]}"
+            )
+        manifest = Manifest(
+            sequence_length=sequence_length,
+            vocabulary_size=tokenizer.vocabulary_size(),
+            pad_token_id=tokenizer.pad_token_id,
+            mask_token_id=tokenizer.mask_token_id,
+            special_token_ids=sorted(tokenizer.special_token_ids),
+            tokenizer_hash=hash_tokenizer(tokenizer),
+            dtype=maker.dtype,
+            seed=seed,
+            shards=writer.shards,
+            rows=sum(writer.shards),
+            tokens=tokens,
+            documents=corpus.documents,
+            lines=lines,
+            bad_lines=bad_lines,
+        )
+        content = manifest.write(temporary)
+    if bad_lines:
+        warnings.warn(
+            f"{bad_lines} of {lines} lines were not all UTF-8; what was none "
+            "of it was left out.",
+            stacklevel=2,
+        )
+    return content
+
+
+def _row_maker(
+    tokenizer: ConvBertTokenizer, sequence_length: int, seed: int
+) -> RowMaker:
+    rust = bert_text.rust_tokenizer(
+        tokenizer.vocabulary,
+        tokenizer.unk_token,
+        tokenizer.lowercase,
+        tokenizer.strip_accents,
+        special_tokens=[],
+    )
+    largest = tokenizer.vocabulary_size() - 1
+    return RowMaker(
+        tokenizer=rust.to_str(),
+        sequence_length=sequence_length,
+        dtype="uint16" if largest <= np.iinfo("uint16").max else "uint32",
+        seed=seed,
+        pad_token_id=tokenizer.pad_token_id,
+        start_token_id=tokenizer.cls_token_id,
+        end_token_id=tokenizer.sep_token_id,
+    )
+
+
+def _check_arguments(
+    tokenizer: ConvBertTokenizer,
+    sequence_length: int,
+    seed: int,
+    shard_rows: int,
+) -> None:
+    if (
+        not isinstance(tokenizer, ConvBertTokenizer)
+        or tokenizer.vocabulary is None
+    ):
+        raise ValueError(
+            "Expected `tokenizer` to be a `ConvBertTokenizer` with a "
+            f"vocabulary. Received: tokenizer={tokenizer}"
+        )
+    if not SHORTEST_SEQUENCE <= sequence_length <= LONGEST_SEQUENCE:
+        raise ValueError(
+            f"Expected `sequence_length` from {SHORTEST_SEQUENCE} to "
+            f"{LONGEST_SEQUENCE}. Received: sequence_length={sequence_length}"
+        )
+    if seed < 0 or shard_rows < 1:
+        raise ValueError(
+            "Expected `seed` of at least 0 and `shard_rows` of at least 1. "
+            f"Received: seed={seed}, shard_rows={shard_rows}"
+        )

@@ -1,0 +1,95 @@
+"""How the text of a document is divided into rows of one or two segments."""
+
+import math
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+import numpy as np
+
+SINGLE_SEGMENT_RATE = 0.1
+SHORT_ROW_RATE = 0.05
+SHORTEST_ROW = 5
+# [CLS] before the first segment, [SEP] after each.
+SPECIAL_TOKENS = 3
+
+
+def pack_segments(
+    lengths: Iterable[int], sequence_length: int, rng: np.random.Generator
+) -> Iterator[tuple[int, int]]:
+    """Divides sentences into rows, each of a first and a second segment.
+
+    ELECTRA's rule. Sentences are collected until they fill a row. They go to
+    the first segment while they keep it under half a row; the one that would
+    not goes there too half of the time. The rest is the second segment. One
+    row in ten has a first segment alone, and one in twenty may be short.
+
+    Two things differ from ELECTRA. A row is a stretch of the text: once the
+    second segment has begun, all goes there. And nothing is lost: what is too
+    long for a row begins the next one.
+
+    Args:
+        lengths: numbers of tokens of the sentences of a document.
+        sequence_length: length of a row, special tokens included.
+        rng: source of the random choices.
+
+    Returns:
+        Iterator of pairs: how many of the next tokens are the first segment
+        of a row, at least one, and how many after them the second, may be 0.
+
+    Reference:
+        - [ELECTRA](https://github.com/google-research/electra),
+          `build_pretraining_dataset.py`
+    """
+    held: list[int] = []
+    total = 0
+    target = sequence_length - SPECIAL_TOKENS
+    for length in filter(None, lengths):
+        held.append(length)
+        total += length
+        while total >= target:
+            row = _segments(held, target, sequence_length, rng)
+            yield row
+            held = _without(held, sum(row))
+            total -= sum(row)
+            target = _next_target(sequence_length, rng)
+    if held:
+        yield _segments(held, target, sequence_length, rng)
+
+
+def _segments(
+    sentences: list[int],
+    target: int,
+    sequence_length: int,
+    rng: np.random.Generator,
+) -> tuple[int, int]:
+    alone = rng.random() < SINGLE_SEGMENT_RATE
+    half = math.inf if alone else target // 2
+    first, *others = sentences
+    second = sum(others)
+    for length in others:
+        fits = first + length < half
+        if not fits and (first >= half or rng.random() >= 0.5):
+            break
+        first += length
+        second -= length
+    first = min(first, sequence_length - SPECIAL_TOKENS + 1)
+    room = sequence_length - SPECIAL_TOKENS - first
+    return first, min(second, max(0, room))
+
+
+def _without(lengths: list[int], used: int) -> list[int]:
+    """`lengths` without their first `used` tokens."""
+    rest = []
+    for length in lengths:
+        taken = min(length, used)
+        used -= taken
+        if length > taken:
+            rest.append(length - taken)
+    return rest
+
+
+def _next_target(sequence_length: int, rng: np.random.Generator) -> int:
+    length = sequence_length
+    if rng.random() < SHORT_ROW_RATE:
+        length = int(rng.integers(SHORTEST_ROW, sequence_length + 1))
+    return length - SPECIAL_TOKENS

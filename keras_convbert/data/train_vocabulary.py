@@ -1,0 +1,175 @@
+import collections
+import itertools
+from collections.abc import Iterator
+
+import tokenizers
+
+from keras_convbert.data.documents import Corpus
+from keras_convbert.data.documents import Files
+from keras_convbert.data.progress import progress_bar
+from keras_convbert.data.word_counter import WordCounter
+from keras_convbert.data.workers import available_cores
+from keras_convbert.data.workers import check_workers
+from keras_convbert.data.workers import map_in_order
+from keras_convbert.models.convbert import bert_text
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SMALLEST_VOCABULARY = 20
+LEAST_FREQUENCY = 2
+# Rare characters are left out: all of them together are this share of a text.
+RARE_CHARACTERS = 1e-4
+# Bounds of memory and time for a large corpus.
+MOST_DISTINCT_WORDS = 4_000_000
+MOST_WORDS = 50_000_000
+WORDS_IN_A_TEXT = 1_000
+
+
+def train_vocabulary(
+    files: Files,
+    size: int,
+    lowercase: bool = True,
+    strip_accents: bool | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> list[str]:
+    """Learns a vocabulary of word pieces from text files.
+
+    Words are those of a `ConvBertTokenizer` with the same settings. Pieces
+    are the special tokens, the characters (but for the rarest ones, and at
+    most half of the vocabulary), and what arises when the pair of pieces that
+    is most frequent is joined, again and again. The same files give the same
+    vocabulary.
+
+    Args:
+        files: a path, or an iterable of paths, of UTF-8 text, plain or
+            compressed by gzip or xz.
+        size: int. Number of tokens. There are fewer if the text has no more
+            pairs that occur twice: see the length of what is returned.
+        lowercase: bool. Whether to lower-case. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` is as
+            `lowercase`. Defaults to `None`.
+        workers: int. Number of processes; `None` is one a core. Defaults to
+            `None`.
+        progress: bool. Whether to show progress bars. Defaults to `True`.
+
+    Returns:
+        The tokens in the order of their ids, `[PAD]`, `[UNK]`, `[CLS]`,
+        `[SEP]` and `[MASK]` first, for `ConvBertTokenizer(vocabulary=…)`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or a file is no text,
+            or there is no text at all.
+        FileNotFoundError: if a file is missing.
+
+    Example:
+
+    ```python
+    import pathlib
+    import tempfile
+
+    from keras_convbert.data import train_vocabulary
+    from keras_convbert.models import ConvBertTokenizer
+
+    corpus = pathlib.Path(tempfile.mkdtemp()) / "corpus.txt"
+    corpus.write_text("Low, lower, lowest.\\nNew, newer, newest.\\n")
+    tokenizer = ConvBertTokenizer(train_vocabulary(corpus, size=40))
+    ```
+
+    Reference:
+        - [Schuster and Nakajima](https://doi.org/10.1109/ICASSP.2012.6289079),
+          "Japanese and Korean voice search", section 3
+    """
+    if size < SMALLEST_VOCABULARY:
+        raise ValueError(
+            f"Expected `size` of at least {SMALLEST_VOCABULARY}. "
+            f"Received: size={size}"
+        )
+    workers = available_cores() if workers is None else check_workers(workers)
+    if strip_accents is None:
+        strip_accents = lowercase
+    corpus = Corpus(files)
+    counter = WordCounter(
+        bert_text.rust_tokenizer(
+            SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents, []
+        ).to_str()
+    )
+    chunks = corpus.chunks(progress_bar(corpus.size, progress))
+    counts = _sum_of_counts(map_in_order(counter, chunks, workers))
+    if not counts:
+        raise ValueError(
+            "Expected files with text in them. Received: files="
+            f"{[str(path) for path in corpus.paths]}"
+        )
+    return _word_pieces(counts, size, progress)
+
+
+def _sum_of_counts(parts: Iterator[dict[str, int]]) -> dict[str, int]:
+    """Counts of words, without the rarest where there are too many."""
+    counts: collections.Counter[str] = collections.Counter()
+    for part in parts:
+        counts.update(part)
+        least = LEAST_FREQUENCY
+        while len(counts) > MOST_DISTINCT_WORDS:
+            kept = {w: n for w, n in counts.items() if n >= least}
+            counts = collections.Counter(kept)
+            least += 1
+    return counts
+
+
+def _word_pieces(
+    counts: dict[str, int], size: int, progress: bool
+) -> list[str]:
+    characters, continuing = _characters(counts, size)
+    counts = {w: n for w, n in counts.items() if characters.issuperset(w)}
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece(unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=size,
+        min_frequency=LEAST_FREQUENCY,
+        show_progress=progress,
+        # The trainer breaks ties by id, and gives ids to continuing
+        # characters in an order that changes from run to run. Those that are
+        # there from the start have a place of their own.
+        special_tokens=[*SPECIAL_TOKENS, *continuing],
+    )
+    tokenizer.train_from_iterator(_texts(counts), trainer)
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def _characters(
+    counts: dict[str, int], size: int
+) -> tuple[set[str], list[str]]:
+    """The characters that get tokens, and the tokens that continue a word."""
+    frequency: collections.Counter[str] = collections.Counter()
+    inside: set[str] = set()
+    for word, count in counts.items():
+        inside.update(word[1:])
+        for character in word:
+            frequency[character] += count
+    rest = frequency.total()
+    rare = RARE_CHARACTERS * rest
+    room = size // 2
+    kept: set[str] = set()
+    for character, count in sorted(
+        frequency.items(), key=lambda item: (-item[1], item[0])
+    ):
+        room -= 1 + (character in inside)
+        if rest <= rare or room < 0:
+            break
+        kept.add(character)
+        rest -= count
+    return kept, [f"##{character}" for character in sorted(kept & inside)]
+
+
+def _texts(counts: dict[str, int]) -> Iterator[str]:
+    """Each word as often as it was counted, or in proportion to it."""
+    scale = min(1.0, MOST_WORDS / max(1, sum(counts.values())))
+    for word, count in counts.items():
+        texts, rest = divmod(round(count * scale), WORDS_IN_A_TEXT)
+        text = " ".join([word] * WORDS_IN_A_TEXT) if texts else ""
+        yield from itertools.repeat(text, texts)
+        if rest:
+            yield " ".join([word] * rest)

@@ -1,0 +1,160 @@
+"""A function applied by several processes.
+
+Python's own pools would run the caller's script again in each process, or
+copy a process in which TensorFlow and JAX have threads. These processes import
+what the function needs, and so neither Keras nor a backend.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import IO
+from typing import Any
+from typing import TypeVar
+from typing import cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Bare packages in place of `keras_convbert` and `keras_convbert.data`, whose
+# own `__init__` would import Keras.
+START = """
+import sys, types
+for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [path]
+from keras_convbert.data.workers import serve
+serve()
+"""
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Like `map`, with the work done by several processes.
+
+    Results come in the order of the items. No more than a few items for each
+    process are under way, so that a stream of them needs bounded memory.
+
+    Args:
+        function: what to apply; it must pickle, without Keras to unpickle it.
+        items: its arguments, read as they are needed.
+        workers: number of processes; with 1 it is the calling one.
+
+    Raises:
+        RuntimeError: if a process ends early.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    started: list[_Worker] = []
+    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    pending: collections.deque[concurrent.futures.Future[Result]] = (
+        collections.deque()
+    )
+
+    def call(item: Item) -> Result:
+        worker = idle.get()
+        try:
+            return worker(item)
+        finally:
+            idle.put(worker)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                if idle.empty() and len(started) < workers:
+                    started.append(_Worker(function))
+                    idle.put(started[-1])
+                pending.append(pool.submit(call, item))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+            for worker in started:
+                worker.end()
+
+
+class _Worker:
+    """A process that applies a function to what it is sent."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        folder = pathlib.Path(__file__).parent
+        packages = {
+            "keras_convbert": folder.parent,
+            "keras_convbert.data": folder,
+        }
+        arguments = [str(a) for pair in packages.items() for a in pair]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", START, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._input = cast(IO[bytes], self._process.stdin)
+        self._output = cast(IO[bytes], self._process.stdout)
+        self._unsent = [sys.path, function]
+
+    def __call__(self, item: Any) -> Any:
+        messages, self._unsent = [*self._unsent, item], []
+        try:
+            for message in messages:
+                pickle.dump(message, self._input)
+            self._input.flush()
+            return pickle.load(self._output)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            code = self._process.wait()
+            raise RuntimeError(
+                f"A worker process ended early, with exit code {code}. If it "
+                "left a message, it is above."
+            ) from error
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
+        with contextlib.suppress(OSError):
+            self._input.close()
+
+
+def serve() -> None:
+    """What a worker process runs, until its input ends."""
+    # An interrupt is the parent's business: it ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source = sys.stdin.buffer
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # What is printed must not get among the results.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.path[:] = pickle.load(source)
+    function = pickle.load(source)
+    with contextlib.suppress(EOFError):
+        while True:
+            item = pickle.load(source)
+            pickle.dump(function(item), target)
+            target.flush()
+
+
+def available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_workers(workers: int) -> int:
+    if workers < 1:
+        raise ValueError(
+            f"Expected `workers` of at least 1. Received: workers={workers}"
+        )
+    return workers

@@ -1,0 +1,57 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.types import Activation
+from keras_convbert.types import Shape
+from keras_convbert.types import Tensor
+
+
+class MaskedLMHead(keras.layers.Layer):
+    """Logits over the vocabulary, at the masked positions alone.
+
+    The head of the authors' generator: a dense layer to the width of the
+    embeddings, layer norm, the embeddings themselves, and a bias. KerasHub's
+    adds a float32 bias to what mixed precision made half, and fails.
+    """
+
+    def __init__(
+        self,
+        token_embedding: keras.layers.ReversibleEmbedding,
+        activation: Activation,
+        layer_norm_epsilon: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.token_embedding = token_embedding
+        self.dense = keras.layers.Dense(
+            token_embedding.output_dim,
+            activation=activation,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=self.dtype_policy,
+            name="dense",
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name="layer_norm",
+        )
+
+    def build(
+        self, inputs_shape: Shape, mask_positions_shape: Shape | None = None
+    ) -> None:
+        self.dense.build(inputs_shape)
+        self.layer_norm.build((*inputs_shape[:-1], self.dense.units))
+        self.output_bias = self.add_weight(
+            name="output_bias",
+            shape=(self.token_embedding.input_dim,),
+            initializer="zeros",
+        )
+
+    def call(self, inputs: Tensor, mask_positions: Tensor) -> Tensor:
+        places = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
+        x = ops.take_along_axis(inputs, places, axis=1)  # (B, N, H)
+        x = self.layer_norm(self.dense(x))  # (B, N, E)
+        logits = self.token_embedding(x, reverse=True)  # (B, N, V)
+        return logits + ops.cast(self.output_bias, logits.dtype)

@@ -1,0 +1,253 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import keras_convbert
+from keras_convbert.export import export_saved_model
+from keras_convbert.models import ConvBertMaskedLM
+from tests.export import tiny
+
+TEXTS = ["a good film", "Bad\0 films!", "Café 電影", "good " * 30]
+HOSTILE = [
+    b"",
+    b" \n\t",
+    b"\x00",
+    b"go\x00od\x00",
+    b"\xff\xfe good \xc3",
+    b"\xed\xa0\x80 bad",
+    "\u202egood\u200b \U0001f600".encode(),
+    b"[MASK] [SEP]",
+    b"good " * 200_000,
+    b"x" * 1_000_000,
+]
+
+
+def token_ids(model, shape=(3, 9)):
+    rng = np.random.default_rng(1)
+    inputs = {
+        "token_ids": rng.integers(5, 15, size=shape),
+        "segment_ids": rng.integers(0, 2, size=shape),
+        "padding_mask": np.arange(shape[1]) < [[4], [9], [6]],
+        "mask_positions": np.array([[1, 2], [3, 8], [0, 0]]),
+    }
+    return {name: np.int32(inputs[name]) for name in model.input}
+
+
+def answers(served, signature="serving_default", **inputs):
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    outputs = served.signatures[signature](**tensors)
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A classifier, its folder, and what TensorFlow makes of that."""
+    keras.utils.set_random_seed(0)
+    model = tiny.classifier()
+    path = export_saved_model(
+        model,
+        tmp_path_factory.mktemp("models") / "sentiment",
+        labels=tiny.LABELS,
+        verbose=False,
+    )
+    return model, path, tf.saved_model.load(path)
+
+
+def test_strings_are_answered_as_by_predict(exported):
+    model, path, served = exported
+    assert path.parts[-2:] == ("sentiment", "1")
+    wanted = model.predict(TEXTS, verbose=0)
+    found = answers(served, "text", text=TEXTS)
+    assert np.ptp(wanted, axis=0).min() > 0.01
+    np.testing.assert_allclose(found["logits"], wanted, atol=1e-6)
+    np.testing.assert_allclose(
+        found["probabilities"], softmax(wanted), atol=1e-6
+    )
+    names = [tiny.LABELS[i].encode() for i in wanted.argmax(-1)]
+    assert found["label"].tolist() == names
+
+
+@pytest.mark.once
+def test_pairs_are_answered_as_by_predict(exported):
+    model, _, served = exported
+    second = ["bad", "", "the café", "films " * 30]
+    found = answers(served, "text_pair", text=TEXTS, text_pair=second)
+    wanted = model.predict((TEXTS, second), verbose=0)
+    np.testing.assert_allclose(found["logits"], wanted, atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="pairs of texts"):
+        answers(served, "text_pair", text=TEXTS, text_pair=["a"])
+
+
+@pytest.mark.once
+def test_hostile_strings_are_answered_as_by_predict(exported):
+    model, _, served = exported
+    found = answers(served, "text", text=HOSTILE)["logits"]
+    batch = tf.data.Dataset.from_tensors(HOSTILE)
+    wanted = model.predict(batch, verbose=0)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    alone = [answers(served, "text", text=[text]) for text in HOSTILE]
+    alone = np.concatenate([answer["logits"] for answer in alone])
+    np.testing.assert_allclose(alone, wanted, atol=1e-6)
+
+
+@pytest.mark.once
+def test_an_empty_batch_has_empty_answers(exported):
+    found = answers(exported[2], "text", text=np.array([], dtype="S1"))
+    assert found["logits"].shape == (0, 3)
+    assert found["label"].shape == (0,)
+
+
+@pytest.mark.once
+def test_ids_of_any_batch_and_length_are_answered_as_by_the_model(exported):
+    model, _, served = exported
+    for shape in [(3, 9), (3, 16), (3, 1)]:
+        inputs = token_ids(model, shape)
+        wanted = keras.ops.convert_to_numpy(model(inputs))
+        found = answers(served, **inputs)
+        np.testing.assert_allclose(found["logits"], wanted, atol=1e-6)
+
+
+@pytest.mark.once
+def test_signatures_are_these(exported):
+    ids = ("token_ids", "segment_ids", "padding_mask")
+    inputs = {
+        "serving_default": {name: ((None, None), "int32") for name in ids},
+        "text": {"text": ((None,), "string")},
+        "text_pair": {
+            name: ((None,), "string") for name in ("text", "text_pair")
+        },
+    }
+    outputs = {
+        "logits": ((None, 3), "float32"),
+        "probabilities": ((None, 3), "float32"),
+        "label": ((None,), "string"),
+    }
+
+    def described(specs):
+        return {k: (tuple(s.shape), s.dtype.name) for k, s in specs.items()}
+
+    signatures = exported[2].signatures
+    assert signatures.keys() == inputs.keys()
+    for name, signature in signatures.items():
+        taken = signature.structured_input_signature[1]
+        assert described(taken) == inputs[name]
+        assert described(signature.structured_outputs) == outputs
+
+
+FRESH_PROCESS = """
+import json, sys
+import tensorflow as tf
+import tensorflow_text
+
+path, texts = json.load(sys.stdin)
+served = tf.saved_model.load(path)
+logits = served.signatures["text"](text=tf.constant(texts))["logits"]
+mine = sorted({m.split(".")[0] for m in sys.modules if m.startswith("keras_")})
+print(json.dumps([logits.numpy().tolist(), mine]))
+"""
+
+
+@pytest.mark.once
+def test_a_process_with_tensorflow_alone_gives_the_same(exported, tmp_path):
+    model, path, _ = exported
+    process = subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS],
+        input=json.dumps([str(path), TEXTS]),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    found, imported = json.loads(process.stdout)
+    assert imported == []
+    wanted = model.predict(TEXTS, verbose=0)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+@pytest.mark.once
+def test_each_weight_is_stored_once(exported):
+    model, path, _ = exported
+    parameters = sum(4 * int(np.prod(w.shape)) for w in model.weights)
+    stored = path / "variables" / "variables.data-00000-of-00001"
+    # The names of the variables are in the file too.
+    assert parameters < stored.stat().st_size < 1.01 * parameters + 12_000
+
+
+@pytest.mark.once
+def test_the_graph_names_no_folder_and_only_known_operations(exported):
+    content = (exported[1] / "saved_model.pb").read_bytes()
+    package = pathlib.Path(keras_convbert.__file__).parent
+    for folder in (exported[1].parent, package, pathlib.Path(sys.prefix)):
+        assert str(folder).encode() not in content
+    graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+    used = {op.name for op in graph.meta_info_def.stripped_op_list.op}
+    foreign = {op for op in used if not hasattr(tf.raw_ops, op)}
+    # A server must have them: these come with TensorFlow Text.
+    wanted = {"FastWordpieceTokenizeWithOffsets", "TFText>RoundRobinTrim"}
+    assert foreign == wanted
+
+
+@pytest.mark.once
+def test_softmax_classifier_gives_logarithms_as_logits(tmp_path):
+    model = tiny.classifier(strings=False, activation="softmax")
+    # One class so sure that the others underflow to 0.
+    model.output_dense.bias.assign([0.0, 2.0, 200.0])
+    inputs = token_ids(model)
+    wanted = keras.ops.convert_to_numpy(model(inputs))
+    path = export_saved_model(model, tmp_path, verbose=False)
+    found = answers(tf.saved_model.load(path), **inputs)
+    np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-6)
+    assert np.isfinite(found["logits"]).all()
+    np.testing.assert_allclose(softmax(found["logits"]), wanted, atol=1e-6)
+    assert found["label"].tolist() == [2, 2, 2]
+    assert found["label"].dtype == "int64"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "make, atol",
+    [
+        pytest.param(tiny.backbone, 1e-6, id="backbone"),
+        pytest.param(
+            lambda: ConvBertMaskedLM(tiny.backbone()), 1e-6, id="masked-lm"
+        ),
+        # Eight bits of mantissa; the outputs are of size one.
+        pytest.param(
+            lambda: tiny.backbone(dtype="mixed_bfloat16"), 0.04, id="bfloat16"
+        ),
+        pytest.param(
+            lambda: tiny.quantized(tiny.backbone()),
+            1e-6,
+            id="int8",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_models_without_strings_are_answered_in_float32(make, atol, tmp_path):
+    model = make()
+    inputs = token_ids(model)
+    wanted = model(inputs)
+    if not isinstance(wanted, dict):
+        wanted = {"logits": wanted}
+    path = export_saved_model(model, tmp_path, version=7, verbose=False)
+    served = tf.saved_model.load(path)
+    assert path == tmp_path / "7"
+    assert [*served.signatures] == ["serving_default"]
+    found = answers(served, **inputs)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        value = keras.ops.convert_to_numpy(keras.ops.cast(value, "float32"))
+        assert found[name].dtype == "float32"
+        np.testing.assert_allclose(found[name], value, atol=atol)

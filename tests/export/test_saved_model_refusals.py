@@ -1,0 +1,139 @@
+import sys
+
+import keras
+import pytest
+
+from keras_convbert.export import export_saved_model
+from keras_convbert.export import saved_model
+from keras_convbert.export.tensorflow_process import write_in_process
+from keras_convbert.models import ConvBertPretrainer
+from tests.export import tiny
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return tiny.classifier()
+
+
+@pytest.mark.once
+def test_what_is_written_is_announced(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(saved_model, "write", lambda *_: None)
+    export_saved_model(tiny.backbone(), tmp_path / "encoder")
+    assert capsys.readouterr().out == (
+        f"Exporting ConvBertBackbone to {tmp_path}/encoder/1, with the "
+        "signatures serving_default\n"
+    )
+
+
+@pytest.mark.once
+def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(model, folder, labels):
+        (folder / "saved_model.pb").write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(saved_model, "write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export_saved_model(tiny.backbone(), tmp_path, verbose=False)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.once
+def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model, "write", lambda *_: pytest.fail("work"))
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "saved_model.pb").write_bytes(b"served")
+    with pytest.raises(FileExistsError, match="nothing is yet"):
+        export_saved_model(tiny.backbone(), tmp_path, 2, verbose=False)
+    assert (tmp_path / "2" / "saved_model.pb").read_bytes() == b"served"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"version": 0}, ValueError, "positive integer. Received: version=0"),
+        ({"version": "1"}, ValueError, "positive integer. Received: version=1"),
+        ({"version": True}, ValueError, "Received: version=True"),
+        ({"path": ""}, ValueError, "path of a folder. Received: path=''"),
+        ({"path": 3}, ValueError, "path of a folder. Received: path=3"),
+        ({"path": "gs://b/m"}, ValueError, "on this machine.*'gs://b/m'"),
+        ({"path": __file__}, NotADirectoryError, "where nothing is yet"),
+        ({"labels": ["a", "b"]}, ValueError, "each of the 3 classes"),
+        ({"labels": "abc"}, ValueError, "3 classes. Received: labels=abc"),
+        ({"labels": [0, 1, 2]}, ValueError, "a string for each"),
+    ],
+    ids=[
+        "version-0",
+        "version-string",
+        "version-bool",
+        "path-empty",
+        "path-number",
+        "path-remote",
+        "path-of-file",
+        "labels-too-few",
+        "labels-one-string",
+        "labels-numbers",
+    ],
+)
+def test_wrong_arguments_are_refused(
+    arguments, error, message, classifier, tmp_path
+):
+    with pytest.raises(error, match=message):
+        export_saved_model(classifier, **{"path": tmp_path, **arguments})
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        pytest.param(
+            lambda: ConvBertPretrainer(
+                tiny.backbone(), mask_token_id=4, special_token_ids=[0]
+            ),
+            "ConvBertBackbone, ConvBertMaskedLM, ConvBertTextClassifier; of a "
+            "`ConvBertPretrainer` that is its `.backbone`",
+            id="pretrainer",
+        ),
+        pytest.param(keras.Sequential, "of type Sequential", id="other-model"),
+        pytest.param(
+            lambda: tiny.classifier(strings=False, activation="sigmoid"),
+            "Received: model.activation=sigmoid",
+            id="sigmoid",
+        ),
+        pytest.param(
+            lambda: tiny.classifier(sequence_length=17),
+            "`max_sequence_length=16` of the backbone. Received: "
+            "model.preprocessor.sequence_length=17",
+            id="too-long",
+        ),
+    ],
+)
+def test_models_that_cannot_be_served_are_refused(make, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export_saved_model(make(), tmp_path)
+
+
+@pytest.mark.once
+def test_labels_of_a_backbone_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="Expected `labels=None`"):
+        export_saved_model(tiny.backbone(), tmp_path, labels=tiny.LABELS)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("module", ["tensorflow", "tensorflow_text"])
+def test_a_missing_package_is_named(module, classifier, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    package = module.replace("_", "-")
+    with pytest.raises(ImportError, match=f"`pip install {package}`"):
+        export_saved_model(classifier, tmp_path)
+
+
+@pytest.mark.once
+def test_the_error_of_the_tensorflow_process_is_shown(tmp_path):
+    class Unreadable:
+        def save(self, path):
+            path.write_text("no model")
+
+    with pytest.raises(RuntimeError, match="(?s)code 1.*ValueError: .*keras"):
+        write_in_process(Unreadable(), tmp_path, None)

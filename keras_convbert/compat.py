@@ -11,6 +11,8 @@ from keras_hub.src.layers.preprocessing.preprocessing_layer import (
 from keras_hub.src.utils.pipeline_model import (
     _apply_preprocessing as apply_preprocessing,
 )
+from keras_hub.src.utils.preset_utils import check_file_exists
+from keras_hub.src.utils.preset_utils import load_json
 from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
 from keras_hub.src.utils.tensor_utils import (
     convert_preprocessing_outputs_python,
@@ -23,8 +25,10 @@ __all__ = [
     "PreprocessingLayer",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
+    "check_file_exists",
     "convert_preprocessing_outputs_python",
     "get_keras_mask",
+    "load_json",
     "preprocessing_function",
     "restore_outer_shape",
 ]

@@ -6,7 +6,13 @@ import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Tests make the same small models again and again, in several processes.
+# Tests make the same small models again and again, in several processes, and
+# spend more time on compiling them than on running them.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true",
+)
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     os.path.join(tempfile.gettempdir(), f"keras_convbert_jax_{os.getuid()}"),
@@ -32,8 +38,8 @@ def pytest_collection_modifyitems(config, items):
     kept, dropped = [], []
     for item in items:
         unwanted = (
-            "long" in item.keywords and not config.getoption("--long")
-        ) or ("once" in item.keywords and backend != "tensorflow")
+            item.get_closest_marker("long") and not config.getoption("--long")
+        ) or (item.get_closest_marker("once") and backend != "tensorflow")
         (dropped if unwanted else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept

@@ -4,6 +4,7 @@ Keras leaves it out of `.keras` files, so that a run that goes on from one
 meets other noise than it would have without the interruption.
 """
 
+import json
 import pathlib
 
 import keras
@@ -12,8 +13,10 @@ import numpy as np
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_file
+from keras_convbert.files import write_text
 
 FILE_NAME = "random_state.npz"
+GENERATOR_FILE = "generator.json"
 TORCH_CPU = "torch/cpu"
 TORCH_CUDA = "torch/cuda/"
 
@@ -42,7 +45,11 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
     path = pathlib.Path(directory) / FILE_NAME
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
-    torch_state = {k: arrays.pop(k) for k in [*arrays] if "torch/" in k}
+    torch_state = {
+        name: arrays.pop(name)
+        for name in [*arrays]
+        if name.startswith("torch/")
+    }
     generators = _generators(model)
     if generators.keys() != arrays.keys():
         raise CheckpointError(
@@ -51,22 +58,65 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
             f"only in the model: {sorted(generators.keys() - arrays)}"
         )
     for name, generator in generators.items():
-        generator.state.assign(arrays[name])
+        dtype = keras.backend.standardize_dtype(generator.state.dtype)
+        generator.state.assign(arrays[name].astype(dtype))
     _put_torch_state(torch_state)
+
+
+def save_generator(generator: np.random.Generator, directory: AnyPath) -> None:
+    """Writes the state of a NumPy generator to a file in a folder."""
+    state = generator.bit_generator.state
+    write_text(pathlib.Path(directory) / GENERATOR_FILE, json.dumps(state))
+
+
+def load_generator(generator: np.random.Generator, directory: AnyPath) -> None:
+    """Puts a NumPy generator into the state that was saved, if one was.
+
+    Raises:
+        CheckpointError: if the file does not hold the state of such one.
+    """
+    path = pathlib.Path(directory) / GENERATOR_FILE
+    if not path.exists():
+        return
+    try:
+        generator.bit_generator.state = json.loads(path.read_text())
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not hold the state of a random generator: {error}"
+        ) from error
+
+
+def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """A model and its layers, parents first, by the names on the way to them.
+
+    It is the same on every backend. Which attributes Keras takes for layers
+    depends on it, and so does `_flatten_layers`; what is in a functional graph
+    does not.
+    """
+    found: dict[str, keras.layers.Layer] = {}
+    seen: set[int] = set()
+
+    def visit(layer: keras.layers.Layer, path: str) -> None:
+        if id(layer) in seen:
+            return
+        seen.add(id(layer))
+        found[path if path not in found else f"{path}:{len(found)}"] = layer
+        is_model = isinstance(layer, keras.Model)
+        for child in layer.layers if is_model else layer._layers:
+            visit(child, f"{path}/{child.name}")
+
+    visit(model, "")
+    return found
 
 
 def _generators(
     model: keras.Model,
 ) -> dict[str, keras.random.SeedGenerator]:
-    """By number and layer path, in the order in which layers were made.
-
-    Paths of layers without weights need not be unique, hence the number.
-    """
-    found: dict[str, keras.random.SeedGenerator] = {}
-    for layer in model._flatten_layers():
-        for generator in getattr(layer, "_seed_generators", ()):
-            found[f"{len(found):05d}/{layer.name}"] = generator
-    return found
+    return {
+        f"{path}:{i}": generator
+        for path, layer in layers_by_path(model).items()
+        for i, generator in enumerate(getattr(layer, "_seed_generators", ()))
+    }
 
 
 def _torch_state() -> dict[str, np.ndarray]:

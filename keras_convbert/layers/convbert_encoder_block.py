@@ -272,31 +272,26 @@ class ConvBertEncoderBlock(ProjectionLayer):
         """The training pass, computed again when gradients are wanted.
 
         Seeds are drawn out here, since what is computed twice must not move a
-        generator; and `keras.remat` takes nothing but tensors, by position.
+        generator. TensorFlow differentiates by every argument, which masks
+        and seeds cannot bear; so the inputs are the only one.
         """
+        attention_seed = self.mixed_attention.draw_dropout_seed()
+        seeds = (
+            self.attention_output_dropout.draw_seed(),
+            self.output_dropout.draw_seed(),
+        )
 
-        optional = {
-            "padding_mask": padding_mask,
-            "attention_mask": attention_mask,
-            "attention": self.mixed_attention.draw_dropout_seed(),
-            "mixed": self.attention_output_dropout.draw_seed(),
-            "output": self.output_dropout.draw_seed(),
-        }
-        present = {k: v for k, v in optional.items() if v is not None}
-
-        def block(inputs: Tensor, *tensors: Tensor) -> Tensor:
-            given = dict(zip(present, tensors, strict=True))
+        def block(inputs: Tensor) -> Tensor:
             mixed = self.mixed_attention(
                 inputs,
-                padding_mask=given.get("padding_mask"),
-                attention_mask=given.get("attention_mask"),
+                padding_mask=padding_mask,
+                attention_mask=attention_mask,
                 training=True,
-                dropout_seed=given.get("attention"),
+                dropout_seed=attention_seed,
             )
-            seeds = (given.get("mixed"), given.get("output"))
             return self._finish(inputs, mixed, True, seeds)
 
-        return keras.remat(block)(inputs, *present.values())
+        return keras.remat(block)(inputs)
 
     def compute_output_spec(
         self,

@@ -2,6 +2,8 @@ from typing import Any
 
 import keras
 
+from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.layers.dtype_policies import policy_of_parts
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -48,15 +50,7 @@ class ProjectionLayer(keras.layers.Layer):
         }
 
     def _policy_of(self, part: str) -> keras.DTypePolicy:
-        """The policy of one of Keras's layers, a part of this one.
-
-        A quantized layer that is given the whole map can be loaded, but not
-        saved again.
-        """
-        policy = self.dtype_policy
-        if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
-            return policy[f"{self.path}/{part}"]
-        return policy
+        return policy_at(self.dtype_policy, f"{self.path}/{part}")
 
     def _einsum_dense(
         self,
@@ -132,22 +126,6 @@ class ProjectionLayer(keras.layers.Layer):
                 getattr(self, f"{name}_constraint")
             )
         return config
-
-
-def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
-    """The dtype policy that makes `layer` again, quantized parts included."""
-    policy = layer.dtype_policy
-    quantized = {
-        part.path: part.dtype_policy
-        for part in layer._flatten_layers(include_self=False)
-        if part.quantization_mode is not None
-    }
-    if not quantized:
-        return policy
-    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
-        quantized = {**policy, **quantized}
-        policy = policy.default_policy
-    return keras.dtype_policies.DTypePolicyMap(policy, quantized)
 
 
 def clone_initializer(initializer: Initializer) -> Initializer:

@@ -18,6 +18,7 @@ def built(**options):
         "intermediate_dim": 12,
         "num_heads": 4,
         "kernel_size": 3,
+        "kernel_initializer": "zeros",
         **options,
     }
     block = ConvBertEncoderBlock(**options)
@@ -88,12 +89,23 @@ def test_the_bottleneck(num_heads, head_ratio, head_dim, heads, width):
     assert kernel.shape == (2 * heads, width, H)
 
 
-@pytest.mark.parametrize("seed", [None, 7], ids=["unseeded", "seeded"])
+# Unseeded layers draw from the global generator, on torch alone.
+SEEDS = [None, 7] if keras.backend.backend() == "torch" else [7]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_checkpointing_changes_no_gradient(seed, monkeypatch):
     """With dropout on: what is computed twice meets the same noise."""
+    wrapped = []
+
+    def checkpointing(function):
+        wrapped.append(function)
+        return remat(function)
+
+    remat = keras.remat
     found = []
-    for remat in (keras.remat, lambda function: function):
-        monkeypatch.setattr(keras, "remat", remat)
+    for stand_in in (checkpointing, lambda function: function):
+        monkeypatch.setattr(keras, "remat", stand_in)
         keras.utils.set_random_seed(3)
         block = built(
             dropout=0.3,
@@ -110,6 +122,7 @@ def test_checkpointing_changes_no_gradient(seed, monkeypatch):
                 training=True,
             )
         )
+    assert len(wrapped) == 1
     (outputs, gradients), (wanted, wanted_gradients) = found
     np.testing.assert_allclose(outputs, wanted, atol=1e-6)
     assert gradients.keys() == wanted_gradients.keys()
@@ -121,9 +134,7 @@ def test_checkpointing_changes_no_gradient(seed, monkeypatch):
 
 def test_checkpointing_computes_what_the_plain_block_does():
     plain, checkpointed = (
-        built(
-            dropout=0.0, attention_dropout=0.0, gradient_checkpointing=switch
-        )
+        built(dropout=0.0, attention_dropout=0.0, gradient_checkpointing=switch)
         for switch in (False, True)
     )
     np.testing.assert_allclose(
@@ -145,7 +156,7 @@ def test_a_checkpointed_block_trains_under_xla():
     model.compile("sgd", "mse", jit_compile=True)
     before = [to_numpy(weight) for weight in block.trainable_weights]
     data = [inputs_of(), MASK.astype("int32")]
-    model.fit(data, np.ones_like(inputs_of()), verbose=0)
+    model.fit(data, inputs_of()[:, ::-1], verbose=0)
     moved = [
         np.any(to_numpy(weight) != old)
         for weight, old in zip(block.trainable_weights, before, strict=True)
@@ -154,13 +165,14 @@ def test_a_checkpointed_block_trains_under_xla():
 
 
 def test_layer_norm_statistics_are_of_float32():
-    block = built(dtype="mixed_float16")
     # The squares of these overflow float16.
-    found = to_numpy(block(inputs_of(scale=500.0)))
+    inputs = inputs_of(scale=500.0)
+    block = ConvBertEncoderBlock(H, 12, 4, dtype="mixed_float16")
+    found = to_numpy(block(inputs))
     wanted = formulas.encoder_block(
-        formulas.weights_of(block), np.float64(inputs_of(scale=500.0))
+        formulas.weights_of(block), np.float64(inputs)
     )
-    np.testing.assert_allclose(found, wanted, atol=0.02)
+    np.testing.assert_allclose(found, wanted, atol=5e-3)
 
 
 @pytest.mark.parametrize(

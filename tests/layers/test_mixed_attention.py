@@ -14,8 +14,8 @@ PAIRS = np.tril(np.ones((B, T, T), dtype="bool"))
 
 
 def built(**options):
-    options = {"num_heads": N, "head_dim": D, "kernel_size": K, **options}
-    layer = MixedAttention(**options)
+    sizes = {"num_heads": N, "head_dim": D, "kernel_size": K}
+    layer = MixedAttention(kernel_initializer="zeros", **{**sizes, **options})
     layer.build((B, T, C))
     randomise(layer)
     return layer

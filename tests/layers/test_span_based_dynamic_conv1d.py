@@ -11,7 +11,9 @@ B, T, C, N, D = 2, 7, 10, 2, 3
 
 
 def built(kernel_size=3, **options):
-    layer = SpanBasedDynamicConv1D(N, D, kernel_size, **options)
+    layer = SpanBasedDynamicConv1D(
+        N, D, kernel_size, kernel_initializer="zeros", **options
+    )
     layer.build((B, T, C), (B, T, N, D))
     return layer
 

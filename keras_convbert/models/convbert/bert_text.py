@@ -7,7 +7,6 @@ does to each of its characters by itself.
 """
 
 import functools
-from typing import Any
 
 import numpy as np
 import tokenizers

@@ -3,8 +3,19 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.checkpoints.assignment import assign_arrays
+from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
+from keras_convbert.files import AnyPath
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
+from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.layers.dtype_policies import policy_of_parts
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.layers.validation import check_rates
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
+from keras_convbert.models.convbert.convbert_tf1 import tf1_table
+from keras_convbert.models.convbert.convbert_weight_names import TF1_OTHER_PARTS
+from keras_convbert.models.convbert.task_presets import quantized_dtype
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import DType
@@ -124,7 +135,15 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         **kwargs: Any,
     ) -> None:
         shared = kwargs.pop("shared_embeddings", None)
-        embedding_width = embedding_dim or hidden_dim
+        embedding_width = hidden_dim if embedding_dim is None else embedding_dim
+        check_positive_integers(
+            vocabulary_size=vocabulary_size,
+            num_layers=num_layers,
+            embedding_dim=embedding_width,
+            max_sequence_length=max_sequence_length,
+            num_segments=num_segments,
+        )
+        check_rates(dropout=dropout, attention_dropout=attention_dropout)
 
         # === Layers ===
         if shared is None:
@@ -132,7 +151,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 vocabulary_size,
                 embedding_width,
                 embeddings_initializer=_initializer(),
-                dtype=dtype,
+                dtype=policy_at(dtype, "token_embedding"),
                 name="token_embedding",
             )
             self.position_embedding = keras_hub.layers.PositionEmbedding(
@@ -145,7 +164,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 num_segments,
                 embedding_width,
                 embeddings_initializer=_initializer(),
-                dtype=dtype,
+                dtype=policy_at(dtype, "segment_embedding"),
                 name="segment_embedding",
             )
             self.embeddings_layer_norm = keras.layers.LayerNormalization(
@@ -167,7 +186,9 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         self.embeddings_projection = None
         if embedding_width != hidden_dim:
             self.embeddings_projection = keras.layers.Dense(
-                hidden_dim, dtype=dtype, name="embeddings_projection"
+                hidden_dim,
+                dtype=policy_at(dtype, "embeddings_projection"),
+                name="embeddings_projection",
             )
         self.transformer_layers = [
             ConvBertEncoderBlock(
@@ -276,6 +297,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         ```
         """
         if preset not in ARCHITECTURES:
+            if kwargs.get("dtype") is None:
+                kwargs["dtype"] = quantized_dtype(preset)
             return super().from_preset(
                 preset, load_weights=load_weights, **kwargs
             )
@@ -287,9 +310,64 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             )
         return cls(**{**ARCHITECTURES[preset]["config"], **kwargs})
 
+    @classmethod
+    def from_tf1_checkpoint(
+        cls,
+        prefix: AnyPath,
+        config: Config | AnyPath | None = None,
+        **kwargs: Any,
+    ) -> "ConvBertBackbone":
+        """Makes a backbone of the encoder in a checkpoint of the authors' code.
+
+        The arrays below `electra/` are taken; the generator, heads and
+        optimizer of a checkpoint are not, and their names are logged (at level
+        `INFO`, to the logger `keras_convbert`). The result leaks padding, as
+        the authors' does (`mask_conv=False`).
+
+        Args:
+            prefix: path. What the names of the checkpoint's files have in
+                common, without `.index`.
+            config: dict, or path of a JSON file, of the authors' arguments
+                (`num_attention_heads`, `head_ratio`, `hidden_act`, …) and
+                `embedding_size`. What it does not hold is read from the shapes
+                of the arrays. These do not tell the number of heads without a
+                convolution branch; with one they tell how many are left after
+                the bottleneck, and `num_heads` and `head_ratio` are chosen to
+                give as many. Defaults to `None`.
+            **kwargs: arguments of `ConvBertBackbone` that replace those.
+
+        Returns:
+            A `ConvBertBackbone`.
+
+        Raises:
+            CheckpointError: if the files cannot be read, or an array of the
+                encoder is missing, has an unexpected shape, or is unknown.
+                It is a `ValueError`.
+            FileNotFoundError: if there is no such checkpoint.
+            ImportError: if TensorFlow, which reads it, is not installed.
+            ValueError: if the number of heads is not known.
+        """
+        checkpoint = Tf1Checkpoint(prefix)
+        arguments = {
+            **tf1_arguments(checkpoint, config),
+            "mask_conv": False,
+            **kwargs,
+        }
+        backbone = cls(**arguments)
+        assign_arrays(
+            checkpoint,
+            backbone.weights,
+            tf1_table(backbone.num_layers),
+            not_asked_for=TF1_OTHER_PARTS,
+        )
+        return backbone
+
     def get_config(self) -> Config:
+        # KerasHub's own would forget the precision that a quantized part had.
         return {
-            **super().get_config(),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(policy_of_parts(self)),
             "vocabulary_size": self.vocabulary_size,
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,

@@ -5,12 +5,14 @@ import keras_hub
 
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.training import AdamW
+from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -67,9 +69,13 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
     backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertMaskedLMPreprocessor
 
+    from_preset = classmethod(task_presets.from_preset)
+    get_compile_config = resumption.get_compile_config
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets
+    save_task_weights = resumption.save_task_weights
+    load_task_weights = resumption.load_task_weights
     # Samples in memory are shuffled in each epoch; see `feeding`.
     fit = feeding.fit
     evaluate = feeding.evaluate
@@ -88,7 +94,7 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            dtype=backbone.dtype_policy,
+            dtype=task_presets.head_policy(backbone, kwargs),
             name="mlm_head",
         )
 
@@ -118,17 +124,24 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
                 at a rate of 0.00005. Defaults to `"auto"`.
-            loss: loss, or its name; `"auto"` is the cross-entropy. Defaults
-                to `"auto"`.
+            loss: loss, or its name; `"auto"` is the cross-entropy, a mean
+                over the hidden tokens. Defaults to `"auto"`.
             weighted_metrics: list of metrics; `"auto"` is the accuracy.
                 Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = AdamW(5e-5)
+        if isinstance(loss, str) and loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
         super().compile(
             optimizer=optimizer,
             loss=loss,
             weighted_metrics=weighted_metrics,
             **kwargs,
         )
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), **task_presets.head_config(self)}

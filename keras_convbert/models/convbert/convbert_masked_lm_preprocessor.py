@@ -6,10 +6,10 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert.checks import check_packing
-from keras_convbert.models.convbert.checks import check_texts
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.preprocessor_checks import check_packing
+from keras_convbert.models.convbert.preprocessor_checks import check_texts
 from keras_convbert.models.convbert.token_masker import TokenMasker
 from keras_convbert.types import Config
 from keras_convbert.types import Shape
@@ -36,18 +36,26 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             Defaults to `0.8`.
         random_token_rate: float. Share of the chosen that become any token.
             Defaults to `0.1`.
-        seed: int. Seed of the choice. Defaults to `None`.
+        seed: int. Seed of the choice. Inside `tf.data` with parallel calls
+            it does not fix which batch gets which numbers. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         x: a string, a list or tensor of strings, or a tuple of two such.
+            Outside of `fit` a pair is passed by name: `x=(first, second)`.
+        y: left out, so that labelled texts will do.
+        sample_weight: one weight a text, for all that is hidden in it.
 
     Output shape:
         `(x, y, sample_weight)`: `x` a dict of `token_ids`, `segment_ids`,
         `padding_mask`, each `(batch, sequence_length)`, and `mask_positions`,
         `(batch, mask_selection_length)`; `y` the hidden ids and
-        `sample_weight` 1 where there is one, both of the shape of
-        `mask_positions`.
+        `sample_weight` the weight of the text where there is one, else 0,
+        both of the shape of `mask_positions`.
+
+    Raises:
+        ValueError: if a length or a rate is out of its range, `truncate` is
+            unknown, or there are more than two texts.
 
     Example:
 
@@ -96,6 +104,9 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             **kwargs,
         )
         self.seed = seed
+        if seed is None:
+            # From the generator that `keras.utils.set_random_seed` sets.
+            seed = np.random.randint(2**31)
         self._generator = np.random.default_rng(seed)
 
     def build(self, input_shape: Shape) -> None:

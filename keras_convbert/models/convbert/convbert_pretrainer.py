@@ -107,9 +107,12 @@ class ConvBertPretrainer(keras_hub.models.Task):
     backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertPretrainerPreprocessor
 
-    compile_from_config = resumption.compile_from_config
+    _schedules_itself = False
+
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets
+    save_task_weights = resumption.save_task_weights
+    load_task_weights = resumption.load_task_weights
     evaluate = feeding.evaluate
     predict = feeding.predict
 
@@ -253,6 +256,18 @@ class ConvBertPretrainer(keras_hub.models.Task):
         if self._schedules_itself:
             optimizer = AdamW(5e-4)
         super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def get_compile_config(self) -> Config:
+        config = resumption.get_compile_config(self)
+        if config:
+            config["schedules_itself"] = self._schedules_itself
+        return config
+
+    def compile_from_config(self, config: Config) -> None:
+        config = dict(config)
+        schedules_itself = config.pop("schedules_itself")
+        resumption.compile_from_config(self, config)
+        self._schedules_itself = schedules_itself
 
     def compute_loss(
         self,

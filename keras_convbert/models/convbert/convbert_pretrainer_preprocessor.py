@@ -32,7 +32,12 @@ class ConvBertPretrainerPreprocessor(keras_hub.models.Preprocessor):
 
     Output shape:
         dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(batch, sequence_length)`.
+        `(batch, sequence_length)`; with labels or weights a tuple of it and
+        them.
+
+    Raises:
+        ValueError: if `sequence_length` is less than 3, `truncate` is
+            unknown, or there are more than two texts.
 
     Example:
 
@@ -61,12 +66,15 @@ class ConvBertPretrainerPreprocessor(keras_hub.models.Preprocessor):
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.truncate = truncate
-        self.packing = ConvBertTextClassifierPreprocessor(
+        packing = ConvBertTextClassifierPreprocessor(
             tokenizer,
             sequence_length=sequence_length,
             truncate=truncate,
             name="packing",
         )
+        # Past Keras's tracking: KerasHub saves every preprocessor that it
+        # finds in a preset, this one's config over that of the whole.
+        object.__setattr__(self, "packing", packing)
 
     @property
     def sequence_length(self) -> int:

@@ -5,6 +5,7 @@ import keras_hub
 
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
@@ -76,9 +77,13 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertTextClassifierPreprocessor
 
+    from_preset = classmethod(task_presets.from_preset)
+    get_compile_config = resumption.get_compile_config
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets
+    save_task_weights = resumption.save_task_weights
+    load_task_weights = resumption.load_task_weights
     # Samples in memory are shuffled in each epoch; see `feeding`.
     fit = feeding.fit
     evaluate = feeding.evaluate
@@ -104,7 +109,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
                 "Invalid value for argument `num_classes`. Expected a "
                 f"positive integer. Received: num_classes={num_classes}"
             )
-        options = {"dtype": backbone.dtype_policy}
+        options = {"dtype": task_presets.head_policy(backbone, kwargs)}
 
         # === Layers ===
         self.backbone = backbone
@@ -172,6 +177,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
+            **task_presets.head_config(self),
             "num_classes": self.num_classes,
             "head": self.head,
             "activation": keras.activations.serialize(self.activation),

@@ -5,6 +5,8 @@ import keras_hub
 
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.preprocessor_checks import check_packing
+from keras_convbert.models.convbert.preprocessor_checks import check_texts
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -32,7 +34,12 @@ class ConvBertTextClassifierPreprocessor(
 
     Output shape:
         dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(batch, sequence_length)`.
+        `(batch, sequence_length)`; with labels a tuple of it and them, and
+        of the weights, if there are any.
+
+    Raises:
+        ValueError: if `sequence_length` is less than 3, `truncate` is
+            unknown, or there are more than two texts.
 
     Example:
 
@@ -59,9 +66,14 @@ class ConvBertTextClassifierPreprocessor(
         truncate: str = "round_robin",
         **kwargs: Any,
     ) -> None:
+        check_packing(sequence_length, truncate)
         super().__init__(
             tokenizer,
             sequence_length=sequence_length,
             truncate=truncate,
             **kwargs,
         )
+
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        check_texts(x)
+        return super().call(x, y, sample_weight)

@@ -103,6 +103,8 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             dtype=dtype,
             **kwargs,
         )
+        # It has nothing to build, and `Model.quantize` refuses what is not.
+        self.built = True
 
     def set_vocabulary(self, vocabulary: Iterable[str] | str | None) -> None:
         """Sets the vocabulary.

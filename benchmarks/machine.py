@@ -1,0 +1,45 @@
+"""What a result was measured on."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+PACKAGES = ("keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
+
+
+def describe() -> dict:
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [li.split(":")[1].strip() for li in lines if "model name" in li]
+    return names[0] if names else platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str:
+    process = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=pathlib.Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    return process.stdout.strip()

@@ -1,0 +1,112 @@
+"""Moving named arrays into variables, all of them or none."""
+
+import logging
+import math
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Protocol
+from typing import TypeAlias
+
+import keras
+import numpy as np
+
+from keras_convbert.checkpoints.errors import CheckpointError
+
+Axes: TypeAlias = tuple[int, ...]
+Row: TypeAlias = tuple[str, str, Axes]
+"""The name of an array, the path of a variable, and how their shapes agree.
+
+Each axis of the array stands for so many successive axes of the variable: a
+kernel `(C, n * d)` of a variable `(C, n, d)` has `(1, 2)`, and 0 stands for an
+axis of one element.
+"""
+
+logger = logging.getLogger("keras_convbert")
+
+
+class ArraySource(Protocol):
+    """A file of named arrays."""
+
+    shapes: dict[str, tuple[int, ...]]
+
+    def array(self, name: str) -> np.ndarray:
+        """Reads the array called `name`."""
+
+
+def assign_arrays(
+    source: ArraySource,
+    variables: Iterable[keras.Variable],
+    table: Iterable[Row],
+    not_asked_for: Iterable[str] = (),
+) -> None:
+    """Gives every variable its array, once all are known to fit.
+
+    Args:
+        source: `ArraySource`. Where the arrays are.
+        variables: iterable of variables, each of which has a row.
+        table: iterable of rows; those of variables that are not there are
+            passed over.
+        not_asked_for: iterable of strings. Patterns of the names of arrays
+            that the source may hold besides; those it holds are logged.
+
+    Raises:
+        CheckpointError: if an array is missing, has another shape than its
+            variable wants, or is unknown. Nothing is assigned then.
+    """
+    targets = {variable.path: variable for variable in variables}
+    rows = {path: (name, axes) for name, path, axes in table if path in targets}
+    if targets.keys() - rows.keys():
+        raise CheckpointError(
+            "No row tells where these variables come from: "
+            f"{sorted(targets.keys() - rows.keys())}"
+        )
+    wanted = {
+        name: _shape_of_array(targets[path].shape, axes)
+        for path, (name, axes) in rows.items()
+    }
+    _check(source, wanted, "|".join(not_asked_for))
+    for path, (name, _) in rows.items():
+        variable = targets[path]
+        variable.assign(source.array(name).reshape(variable.shape))
+
+
+def _shape_of_array(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
+    """The shape that `axes` make of the shape of a variable."""
+    ends = np.cumsum(axes).tolist()
+    return tuple(
+        math.prod(shape[end - count : end])
+        for end, count in zip(ends, axes, strict=True)
+    )
+
+
+def _check(
+    source: ArraySource,
+    wanted: Mapping[str, tuple[int, ...]],
+    not_asked_for: str,
+) -> None:
+    found = source.shapes
+    others = {name: found[name] for name in found.keys() - wanted.keys()}
+    known = [name for name in others if re.fullmatch(not_asked_for, name)]
+    faults: dict[str, dict[str, object]] = {
+        "Missing": {n: s for n, s in wanted.items() if n not in found},
+        "Of another shape": {
+            name: f"{found[name]} instead of {shape}"
+            for name, shape in wanted.items()
+            if name in found and found[name] != shape
+        },
+        "Unknown": {n: s for n, s in others.items() if n not in known},
+    }
+    if any(faults.values()):
+        raise CheckpointError(
+            f"The arrays of {source} are not those of the model.\n"
+            + "\n".join(_listed(k, v) for k, v in faults.items() if v)
+        )
+    if known:
+        others = {name: found[name] for name in known}
+        logger.info("%s", _listed(f"Not asked for in {source}", others))
+
+
+def _listed(title: str, items: Mapping[str, object]) -> str:
+    lines = [f"{name} {what}" for name, what in sorted(items.items())]
+    return "\n  ".join([f"{title}:", *lines])

@@ -1,0 +1,32 @@
+"""Dtype policies of layers made of layers, some of them quantized."""
+
+import keras
+
+from keras_convbert.types import DType
+
+
+def policy_at(policy: DType, path: str) -> DType:
+    """What `policy` says of one of Keras's layers, at `path`.
+
+    A quantized layer that is given a whole map can be loaded, but not saved
+    again.
+    """
+    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+        return policy[path]
+    return policy
+
+
+def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
+    """The policy that makes `layer` again, quantized parts included."""
+    policy = layer.dtype_policy
+    quantized = {
+        part.path: part.dtype_policy
+        for part in layer._flatten_layers(include_self=False)
+        if part.quantization_mode is not None
+    }
+    if not quantized:
+        return policy
+    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+        quantized = {**policy, **quantized}
+        policy = policy.default_policy
+    return keras.dtype_policies.DTypePolicyMap(policy, quantized)

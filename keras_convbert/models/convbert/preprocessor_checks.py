@@ -1,0 +1,50 @@
+"""The checks that the preprocessors share."""
+
+from typing import Any
+
+TRUNCATIONS = ("round_robin", "waterfall")
+
+
+def check_packing(sequence_length: int, truncate: str) -> None:
+    """Raises `ValueError` if no sequence can be packed so."""
+    if not isinstance(sequence_length, int) or sequence_length < 3:
+        raise ValueError(
+            "Invalid value for argument `sequence_length`. Expected an "
+            "integer of at least 3: a token between `[CLS]` and `[SEP]`. "
+            f"Received: sequence_length={sequence_length}"
+        )
+    if truncate not in TRUNCATIONS:
+        raise ValueError(
+            "Invalid value for argument `truncate`. Expected one of "
+            f"{TRUNCATIONS}. Received: truncate={truncate}"
+        )
+
+
+def check_texts(x: Any) -> None:
+    """Raises `ValueError` unless `x` is texts, or a tuple of two such."""
+    parts = x if isinstance(x, tuple) else (x,)
+    if len(parts) not in (1, 2):
+        raise ValueError(
+            "Expected one text, or a tuple of two: there are two segment "
+            "ids. (A batch of texts is a list, an array or a tensor.) "
+            f"Received: x of {len(parts)} parts"
+        )
+    shapes = [_shape(part) for part in parts]
+    known = [shape for shape in shapes if None not in shape]
+    if any(len(shape) > 1 or 0 in shape for shape in shapes) or (
+        len(set(known)) > 1
+    ):
+        raise ValueError(
+            "Expected strings, or batches of at least one string, both of a "
+            f"pair of the same length. Received: x of the shapes {shapes}"
+        )
+
+
+def _shape(texts: Any) -> tuple[int | None, ...]:
+    """As far as it is known; what is no text is left to the tokenizer."""
+    if isinstance(texts, list):
+        return (len(texts), *(_shape(texts[0]) if texts else ()))
+    shape = getattr(texts, "shape", ())
+    if getattr(shape, "rank", 0) is None:
+        return (None,)
+    return tuple(shape)

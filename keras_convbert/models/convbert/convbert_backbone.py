@@ -154,18 +154,18 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 dtype=policy_at(dtype, "token_embedding"),
                 name="token_embedding",
             )
-            self.position_embedding = keras_hub.layers.PositionEmbedding(
-                max_sequence_length,
-                initializer=_initializer(),
-                dtype=dtype,
-                name="position_embedding",
-            )
             self.segment_embedding = keras.layers.Embedding(
                 num_segments,
                 embedding_width,
                 embeddings_initializer=_initializer(),
                 dtype=policy_at(dtype, "segment_embedding"),
                 name="segment_embedding",
+            )
+            self.position_embedding = keras_hub.layers.PositionEmbedding(
+                max_sequence_length,
+                initializer=_initializer(),
+                dtype=dtype,
+                name="position_embedding",
             )
             self.embeddings_layer_norm = keras.layers.LayerNormalization(
                 epsilon=layer_norm_epsilon,
@@ -174,8 +174,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             )
         else:
             self.token_embedding = shared.token_embedding
-            self.position_embedding = shared.position_embedding
             self.segment_embedding = shared.segment_embedding
+            self.position_embedding = shared.position_embedding
             self.embeddings_layer_norm = shared.embeddings_layer_norm
         self.embeddings_add = keras.layers.Add(
             dtype=dtype, name="embeddings_add"

@@ -393,7 +393,10 @@ def _generator(backbone: ConvBertBackbone, scale: float) -> ConvBertBackbone:
     )
     config["activation"] = keras.activations.get(config["activation"])
     try:
-        return ConvBertBackbone(shared_embeddings=backbone, **config)
+        # Its weights need paths of their own: by these Keras tells them apart
+        # on torch, where it would not reset the gradients of the others.
+        with keras.name_scope("generator"):
+            return ConvBertBackbone(shared_embeddings=backbone, **config)
     except ValueError as error:
         raise ValueError(
             f"The sizes of the generator do not fit each other: {error} "

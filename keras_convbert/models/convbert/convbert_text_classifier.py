@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import task_presets
@@ -109,13 +110,13 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
                 "Invalid value for argument `num_classes`. Expected a "
                 f"positive integer. Received: num_classes={num_classes}"
             )
-        options = {"dtype": task_presets.head_policy(backbone, kwargs)}
+        dtype = task_presets.head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.pooled_dropout = keras.layers.Dropout(
-            dropout, name="pooled_dropout", **options
+            dropout, dtype=dtype, name="pooled_dropout"
         )
         self.head_layers = [self.pooled_dropout]
         if head == "dense":
@@ -125,15 +126,18 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
                 kernel_initializer=keras.initializers.TruncatedNormal(
                     stddev=0.02
                 ),
+                dtype=policy_at(dtype, "pooled_dense"),
                 name="pooled_dense",
-                **options,
             )
             self.output_dropout = keras.layers.Dropout(
-                dropout, name="output_dropout", **options
+                dropout, dtype=dtype, name="output_dropout"
             )
             self.head_layers += [self.pooled_dense, self.output_dropout]
         self.output_dense = keras.layers.Dense(
-            num_classes, activation=activation, name="logits", **options
+            num_classes,
+            activation=activation,
+            dtype=policy_at(dtype, "logits"),
+            name="logits",
         )
         self.head_layers.append(self.output_dense)
 

@@ -49,7 +49,7 @@ def fit(
     Returns:
         A `keras.callbacks.History`.
     """
-    if task.optimizer is not None and not task.optimizer.built:
+    if task.compiled and task.optimizer and not task.optimizer.built:
         # TensorFlow traces a step twice if the first makes variables.
         task.optimizer.build(task.trainable_variables)
     if not (_in_memory(x) or isinstance(x, keras.utils.PyDataset)):

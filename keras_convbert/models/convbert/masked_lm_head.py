@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.types import Activation
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
@@ -29,7 +30,7 @@ class MaskedLMHead(keras.layers.Layer):
             token_embedding.output_dim,
             activation=activation,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
-            dtype=self.dtype_policy,
+            dtype=policy_at(self.dtype_policy, f"{self.name}/dense"),
             name="dense",
         )
         self.layer_norm = keras.layers.LayerNormalization(

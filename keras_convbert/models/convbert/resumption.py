@@ -21,7 +21,8 @@ def get_compile_config(task: keras_hub.models.Task) -> Config:
     """How the task was compiled, and what of it is in training."""
     config = keras.Model.get_compile_config(task)
     if config:
-        config["optimizer_built"] = task.optimizer.built
+        optimizer = task.optimizer
+        config["optimizer_built"] = bool(optimizer and optimizer.built)
         config["frozen_layers"] = [
             path
             for path, layer in random_state.layers_by_path(task).items()
@@ -72,6 +73,9 @@ def load_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:
 
 @contextlib.contextmanager
 def _without_optimizer(task: keras_hub.models.Task) -> Iterator[None]:
+    if not task.compiled:
+        yield
+        return
     optimizer, task.optimizer = task.optimizer, None
     try:
         yield

@@ -90,6 +90,11 @@ class ProjectionLayer(keras.layers.Layer):
     def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
         """Freezes the matrix products and adds a low-rank update to each.
 
+        Args:
+            rank: int. Rank of the updates.
+            lora_alpha: float. Scales the updates by `lora_alpha / rank`;
+                `None` is `rank`. Defaults to `None`.
+
         Raises:
             ValueError: if the layer has none, or is not built.
         """
@@ -108,7 +113,16 @@ class ProjectionLayer(keras.layers.Layer):
         type_check: bool = True,
         config: Any = None,
     ) -> None:
-        """Quantizes the matrix products, as `Model.quantize` does."""
+        """Quantizes the matrix products, as `Model.quantize` does.
+
+        Args:
+            mode: string. `"int8"`, or another mode of Keras. Defaults to
+                `None`.
+            type_check: bool. Whether to refuse subclasses of Keras's layers.
+                Defaults to `True`.
+            config: a quantization config in the place of `mode`. Defaults to
+                `None`.
+        """
         for product in self._matrix_products():
             product.quantize(mode, type_check=type_check, config=config)
 

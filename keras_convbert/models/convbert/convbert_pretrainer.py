@@ -337,7 +337,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
         Args:
             x: texts, pairs of texts, or a dict of `token_ids`, `segment_ids`
                 and `padding_mask`; or a dataset of such, as a
-                `data.PretrainingDataset`.
+                `data.PretrainingDataset`. Defaults to `None`.
             *args: arguments of `keras.Model.fit`.
             **kwargs: arguments of `keras.Model.fit`.
 

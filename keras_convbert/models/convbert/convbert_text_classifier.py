@@ -140,6 +140,8 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
             name="logits",
         )
         self.head_layers.append(self.output_dense)
+        # Compiling, as the base class does, asks for it.
+        self.activation = keras.activations.get(activation)
 
         # === Functional Model ===
         x = backbone(backbone.input)["pooled_output"]
@@ -150,7 +152,6 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
         # === Config ===
         self.num_classes = num_classes
         self.head = head
-        self.activation = keras.activations.get(activation)
         self.dropout = dropout
 
     def compile(

@@ -35,7 +35,7 @@ def fit(
         x: samples: texts (a list, an array, a tensor), a tuple of two such
             for pairs, or a dict of arrays where there is no preprocessor; or
             a `tf.data`, `grain` or `keras.utils.PyDataset` dataset, the last
-            of batches that need no preprocessing.
+            of batches that need no preprocessing. Defaults to `None`.
         y: labels, unless `x` is a dataset. Defaults to `None`.
         batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
         sample_weight: weights, unless `x` is a dataset. Defaults to `None`.
@@ -88,7 +88,7 @@ def evaluate(
     """Loss and metrics on samples that are given as to `fit`.
 
     Args:
-        x: samples, or a dataset.
+        x: samples, or a dataset. Defaults to `None`.
         y: labels, unless `x` is a dataset. Defaults to `None`.
         batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
         sample_weight: weights, unless `x` is a dataset. Defaults to `None`.
@@ -115,7 +115,7 @@ def predict(
     """Outputs for samples that are given as to `fit`.
 
     Args:
-        x: samples, or a dataset.
+        x: samples, or a dataset. Defaults to `None`.
         batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
         **kwargs: arguments of `keras.Model.predict`.
 

@@ -1,10 +1,11 @@
-"""Every touch of private modules of KerasHub, and two of Keras.
+"""Every touch of private modules of KerasHub, and three of Keras.
 
 So that one place can break.
 """
 
 from keras.src.backend import get_keras_mask
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras_hub.src.layers.preprocessing.preprocessing_layer import (
     PreprocessingLayer,
 )
@@ -23,6 +24,7 @@ from keras_hub.src.utils.tensor_utils import restore_outer_shape
 __all__ = [
     "DataAdapter",
     "PreprocessingLayer",
+    "PyDatasetAdapter",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
     "check_file_exists",

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
@@ -72,11 +71,24 @@ class AdamW(keras.optimizers.AdamW):
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
-        # Sparse gradients become dense here, which adds up equal rows.
-        grads = [None if g is None else ops.convert_to_tensor(g) for g in grads]
+        grads = [None if grad is None else _dense(grad) for grad in grads]
         return super()._clip_gradients(grads)
+
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        # Keras fails on torch where no variable is left to decay.
+        if any(self._use_weight_decay(variable) for variable in variables):
+            super()._apply_weight_decay(variables)
 
     def get_config(self) -> Config:
         config = super().get_config()
         config["no_weight_decay"] = list(self.no_weight_decay)
         return config
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """A gradient in which what was said of one row is added up."""
+    if keras.backend.backend() != "tensorflow":
+        return gradient
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(gradient)

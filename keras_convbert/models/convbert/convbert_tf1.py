@@ -25,7 +25,10 @@ def tf1_table(num_layers: int) -> list[Row]:
             )
             for theirs, ours, axes in names.TF1_LAYER
         ]
-    return [(f"{names.TF1_ENCODER}{name}", *rest) for name, *rest in table]
+    return [
+        (f"{names.TF1_ENCODER}{theirs}", ours, axes)
+        for theirs, ours, axes in table
+    ]
 
 
 def tf1_arguments(

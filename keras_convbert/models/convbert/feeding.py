@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_convbert.compat import apply_preprocessing
 from keras_convbert.models.convbert.sample_batches import SampleBatches
+from keras_convbert.models.convbert.sample_batches import SampleBatchesAdapter
 from keras_convbert.models.convbert.sample_batches import leaves_of
 
 BATCH_SIZE = 32
@@ -68,9 +69,14 @@ def fit(
             (x, y, sample_weight), validation_split
         )
     if _in_memory(x):
-        shuffle = kwargs.pop("shuffle", True)
-        x = _batches(task, (x, y, sample_weight), batch_size, shuffle)
-        # Its order is its own; Keras would only shuffle its batches again.
+        x = _batches(
+            task,
+            (x, y, sample_weight),
+            batch_size,
+            shuffle=kwargs.pop("shuffle", True),
+            class_weight=kwargs.pop("class_weight", None),
+        )
+        # Its order is its own; Keras would only warn that it cannot.
         kwargs["shuffle"] = False
     if validation_data is not None:
         validation_data = _prepare(task, validation_data, batch_size)
@@ -99,7 +105,7 @@ def evaluate(
     """
     if _in_memory(x):
         x = _batches(task, (x, y, sample_weight), batch_size)
-    if isinstance(x, keras.utils.PyDataset):
+    if isinstance(x, (keras.utils.PyDataset, SampleBatchesAdapter)):
         return keras.Model.evaluate(task, x, **kwargs)
     return keras_hub.models.Task.evaluate(
         task, x, y, batch_size, sample_weight, **kwargs
@@ -124,7 +130,7 @@ def predict(
     """
     if _in_memory(x):
         x = _batches(task, (x, None, None), batch_size)
-    if isinstance(x, keras.utils.PyDataset):
+    if isinstance(x, (keras.utils.PyDataset, SampleBatchesAdapter)):
         return keras.Model.predict(task, x, **kwargs)
     return keras_hub.models.Task.predict(task, x, batch_size, **kwargs)
 
@@ -148,10 +154,12 @@ def _batches(
     samples: tuple[Any, Any, Any],
     batch_size: int | None,
     shuffle: bool = False,
-) -> SampleBatches:
-    return SampleBatches(
+    class_weight: dict[int, float] | None = None,
+) -> SampleBatchesAdapter:
+    batches = SampleBatches(
         samples, batch_size or BATCH_SIZE, task.preprocess_samples, shuffle
     )
+    return SampleBatchesAdapter(batches, class_weight=class_weight)
 
 
 def _prepare(

@@ -1,8 +1,11 @@
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_convbert.compat import PyDatasetAdapter
 
 
 class SampleBatches(keras.utils.PyDataset):
@@ -36,6 +39,7 @@ class SampleBatches(keras.utils.PyDataset):
         # From the global generator, which `keras.utils.set_random_seed` sets.
         self.seed = np.random.randint(2**31) if shuffle else None
         self.epoch = 0
+        self._latest: tuple[Any, Any] = (None, None)
         self._set_order()
 
     def _set_order(self) -> None:
@@ -48,6 +52,14 @@ class SampleBatches(keras.utils.PyDataset):
         return -(-self.num_samples // self.batch_size)
 
     def __getitem__(self, index: int) -> Any:
+        # Keras may look at a first batch before it takes it; what is drawn at
+        # random for a batch is to be drawn once.
+        place = (self.epoch, index)
+        if self._latest[0] != place:
+            self._latest = (place, self._batch(index))
+        return self._latest[1]
+
+    def _batch(self, index: int) -> Any:
         first = index * self.batch_size
         rows = self.order[first : first + self.batch_size]
         batch = _map_leaves(self.samples, lambda leaf: _take(leaf, rows))
@@ -103,3 +115,15 @@ def _as_array(leaf: Any) -> np.ndarray:
 def _take(leaf: np.ndarray, rows: np.ndarray) -> Any:
     taken = leaf[rows]
     return taken.tolist() if taken.dtype.kind in "OUS" else taken
+
+
+class SampleBatchesAdapter(PyDatasetAdapter):
+    """Gives `SampleBatches` to Keras.
+
+    Keras's own has PyTorch's `DataLoader` between, which draws from the global
+    generator, in the first `fit` of a model once more than in others.
+    """
+
+    def get_torch_dataloader(self) -> Iterator[Any]:
+        for batch in self._get_iterator():
+            yield keras.tree.map_structure(keras.ops.convert_to_tensor, batch)

@@ -17,15 +17,22 @@ def backbone(**options):
     return tiny.backbone(vocabulary_size=len(texts.VOCABULARY), **options)
 
 
+def eagerly_on_tensorflow(task):
+    """It takes longer to trace a tiny model than to run it."""
+    task.run_eagerly = keras.backend.backend() == "tensorflow"
+    return task
+
+
 def classifier(num_classes=3, backbone_options=None, **options):
     preprocessor = ConvBertTextClassifierPreprocessor(
         texts.tokenizer(), sequence_length=LENGTH
     )
-    return ConvBertTextClassifier(
+    task = ConvBertTextClassifier(
         backbone(**(backbone_options or {})),
         num_classes,
         **{"preprocessor": preprocessor, **options},
     )
+    return eagerly_on_tensorflow(task)
 
 
 def masked_lm(backbone_options=None, preprocessor_options=None, **options):
@@ -38,10 +45,11 @@ def masked_lm(backbone_options=None, preprocessor_options=None, **options):
             **(preprocessor_options or {}),
         },
     )
-    return ConvBertMaskedLM(
+    task = ConvBertMaskedLM(
         backbone(**(backbone_options or {})),
         **{"preprocessor": preprocessor, **options},
     )
+    return eagerly_on_tensorflow(task)
 
 
 def inputs(task, samples):
@@ -84,6 +92,7 @@ def train(task, x, y=None):
 
 def assert_goes_on_from_file(task, path, x, y=None):
     """Trains, saves, trains on; the file must do the same, bit by bit."""
+    task.run_eagerly = False
     train(task, x, y)
     task.save(path)
     wanted = train(task, x, y)

@@ -1,0 +1,120 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_convbert.training import AdamW
+from keras_convbert.training import WarmupLinearDecay
+from tests.layers.lifecycle import to_numpy
+
+
+def fit_an_embedding(optimizer, ids):
+    """One step on the rows of `ids`, towards one."""
+    embedding = keras.layers.Embedding(9, 4, embeddings_initializer="zeros")
+    model = keras.Sequential([keras.Input((None,), dtype="int32"), embedding])
+    model.compile(optimizer, "mse")
+    model.fit(ids, np.ones((*ids.shape, 4)), batch_size=len(ids), verbose=0)
+    return to_numpy(embedding.embeddings)
+
+
+@pytest.mark.parametrize(
+    "clipping",
+    [{}, {"global_clipnorm": None}, {"global_clipnorm": None, "clipnorm": 1.0}],
+    ids=["by default", "none", "each"],
+)
+def test_a_row_that_occurs_often_moves_one_step(clipping):
+    """Sixty-four ids alike; Keras's Adam on TensorFlow moves eight steps."""
+    optimizer = AdamW(learning_rate=0.001, weight_decay=0.0, **clipping)
+    rows = fit_an_embedding(optimizer, np.full((8, 8), 3))
+    np.testing.assert_allclose(rows[3], 0.001, rtol=0.01)
+    assert not np.delete(rows, 3, axis=0).any()
+
+
+def steps_in_numpy(weights, gradients, rate, decayed):
+    """Decoupled decay, clipping, and Adam in the form with "epsilon hat"."""
+    means = [np.zeros_like(w) for w in weights]
+    squares = [np.zeros_like(w) for w in weights]
+    for step, step_gradients in enumerate(gradients, start=1):
+        norm = np.sqrt(sum(np.square(g).sum() for g in step_gradients))
+        for i, gradient in enumerate(step_gradients):
+            gradient = gradient * min(1.0, 1.0 / norm)
+            means[i] = 0.9 * means[i] + 0.1 * gradient
+            squares[i] = 0.999 * squares[i] + 0.001 * gradient**2
+            unbiased = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            update = unbiased * means[i] / (np.sqrt(squares[i]) + 1e-6)
+            decay = 0.01 * weights[i] if decayed[i] else 0.0
+            weights[i] = weights[i] - rate * (update + decay)
+    return weights
+
+
+def test_equals_the_algorithm_and_spares_biases_and_norms():
+    rng = np.random.default_rng(0)
+    names = ["kernel", "bias", "gamma", "beta", "embeddings"]
+    start = [rng.normal(size=(3, 2)) for _ in names]
+    gradients = [[rng.normal(size=(3, 2)) for _ in names] for _ in range(3)]
+    variables = [
+        keras.Variable(value, name=name, dtype="float32")
+        for value, name in zip(start, names, strict=True)
+    ]
+    optimizer = AdamW(learning_rate=0.1)
+    for step_gradients in gradients:
+        tensors = [
+            keras.ops.convert_to_tensor(g, "float32") for g in step_gradients
+        ]
+        optimizer.apply(tensors, variables)
+    decayed = [name in ("kernel", "embeddings") for name in names]
+    wanted = steps_in_numpy(start, gradients, 0.1, decayed)
+    for variable, value in zip(variables, wanted, strict=True):
+        np.testing.assert_allclose(to_numpy(variable), value, atol=2e-5)
+
+
+def test_an_empty_list_decays_all():
+    variable = keras.Variable(np.ones(2, "float32"), name="bias")
+    optimizer = AdamW(1.0, weight_decay=0.5, no_weight_decay=())
+    optimizer.apply([keras.ops.zeros(2)], [variable])
+    np.testing.assert_allclose(to_numpy(variable), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_variables_without_a_gradient_are_passed_over():
+    variables = [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    optimizer = AdamW(0.1, weight_decay=0.0)
+    optimizer.apply([keras.ops.ones(2), None], variables)
+    np.testing.assert_allclose(to_numpy(variables[0]), 0.9, rtol=1e-4)
+    np.testing.assert_array_equal(to_numpy(variables[1]), 1.0)
+
+
+def test_config_survives_and_decay_with_it():
+    optimizer = AdamW(
+        WarmupLinearDecay(0.1, 5, 10),
+        weight_decay=0.02,
+        beta_1=0.8,
+        beta_2=0.9,
+        epsilon=1e-5,
+        global_clipnorm=None,
+        no_weight_decay=["kernel"],
+    )
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(optimizer)
+    )
+    assert again.get_config() == optimizer.get_config()
+    assert again.no_weight_decay == ("kernel",)
+    variable = keras.Variable(np.ones(2, "float32"), name="kernel")
+    again.apply([keras.ops.zeros(2)], [variable])
+    np.testing.assert_array_equal(to_numpy(variable), 1.0)
+
+
+def test_training_goes_on_from_a_file(tmp_path):
+    """The moments are restored, and so the next step is the same."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    model.compile(AdamW(0.1, no_weight_decay=()), "mse")
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+    model.fit(*data, epochs=2, verbose=0)
+    model.save(str(tmp_path / "model.keras"))
+    again = keras.saving.load_model(str(tmp_path / "model.keras"))
+    assert type(again.optimizer) is AdamW
+    for one in (model, again):
+        one.fit(*data, verbose=0)
+    for one, other in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-6)

@@ -93,6 +93,8 @@ def main(options: argparse.Namespace) -> None:
     started = time.time()
     keras.utils.set_random_seed(options.seed)
     output = pathlib.Path(options.output)
+    if output.exists() and not (output / "corpus.txt").exists():
+        raise SystemExit(f"{output} is there and was not made by this script.")
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
 

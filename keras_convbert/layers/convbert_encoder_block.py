@@ -1,6 +1,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_convbert.layers.grouped_dense import GroupedDense
 from keras_convbert.layers.mixed_attention import MixedAttention
@@ -204,7 +205,9 @@ class ConvBertEncoderBlock(ProjectionLayer):
 
     def _layer_norm(self, name: str) -> keras.layers.LayerNormalization:
         return keras.layers.LayerNormalization(
-            epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
+            epsilon=self.layer_norm_epsilon,
+            dtype=self._policy_of(name),
+            name=name,
         )
 
     def _feed_forward(
@@ -224,7 +227,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
     def _dropout(self, name: str, place: int) -> SeededDropout:
         seed = None if self.seed is None else self.seed + place
         return SeededDropout(
-            self.dropout, seed=seed, dtype=self.dtype_policy, name=name
+            self.dropout, seed=seed, dtype=self._policy_of(name), name=name
         )
 
     def call(
@@ -258,10 +261,10 @@ class ConvBertEncoderBlock(ProjectionLayer):
         mixed = self.attention_output_dropout(
             mixed, training=training, dropout_seed=seeds[0]
         )
-        x = self.attention_layer_norm(inputs + mixed)
+        x = self.attention_layer_norm(ops.add(inputs, mixed))
         y = self.output_dense(self.intermediate(x))
         y = self.output_dropout(y, training=training, dropout_seed=seeds[1])
-        return self.output_layer_norm(x + y)
+        return self.output_layer_norm(ops.add(x, y))
 
     def _checkpointed(
         self,

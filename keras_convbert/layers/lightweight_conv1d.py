@@ -148,7 +148,7 @@ class LightweightConv1D(ProjectionLayer):
         self.weight_dropout_layer = SeededDropout(
             self.weight_dropout,
             seed=self.seed,
-            dtype=self.dtype_policy,
+            dtype=self._policy_of("weight_dropout_layer"),
             name="weight_dropout_layer",
         )
 

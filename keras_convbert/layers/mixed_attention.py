@@ -153,7 +153,7 @@ class MixedAttention(ProjectionLayer):
         self.attention_dropout = SeededDropout(
             self.dropout,
             seed=self.seed,
-            dtype=self.dtype_policy,
+            dtype=self._policy_of("attention_dropout"),
             name="attention_dropout",
         )
         joined = self.num_heads

@@ -165,7 +165,7 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
     def _kernels(self, inputs: Tensor, query: Tensor) -> Tensor:
         span = depthwise_conv1d(inputs, self.depthwise_kernel)  # (B, T, C)
         key = self.span_key(span)  # (B, T, n, d)
-        logits = self.kernel_generator(key * query)  # (B, T, n, K)
+        logits = self.kernel_generator(ops.multiply(key, query))  # (B, T, n, K)
         kernels = ops.softmax(ops.cast(logits, "float32"), axis=-1)
         return ops.cast(kernels, self.compute_dtype)
 

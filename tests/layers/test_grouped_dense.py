@@ -42,6 +42,15 @@ def test_one_group_is_a_dense_layer():
     )
 
 
+def test_a_mask_passes_through():
+    embedding = keras.layers.Embedding(5, 8, mask_zero=True)
+    outputs = GroupedDense(6, groups=2)(embedding(np.array([[1, 2, 0, 0]])))
+    mean = keras.layers.GlobalAveragePooling1D()(outputs)
+    np.testing.assert_allclose(
+        to_numpy(mean), to_numpy(outputs)[:, :2].mean(1), atol=1e-6
+    )
+
+
 def test_shapes_and_the_authors_initializers():
     layer = GroupedDense(200, groups=4)
     layer.build((None, 400))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -111,6 +112,14 @@ def test_drop_connect_draws_one_mask_a_call():
     assert len(np.unique(whole[0, 0])) > 1  # heads lose different taps
     assert np.abs(whole - 1.0).max() > 1e-3
     np.testing.assert_allclose(to_numpy(layer(ones))[:, 4:8], 1.0, atol=1e-6)
+
+
+def test_symbolic_kernels():
+    outputs, kernels = LightweightConv1D(3, 2)(
+        keras.Input((None, 4)), return_kernels=True
+    )
+    assert outputs.shape == (None, None, 4)
+    assert kernels.shape == (2, 3)
 
 
 def test_the_softmax_is_of_float32_under_mixed_precision():

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_convbert import ops
+from keras_convbert.ops import depthwise_conv
 from tests.gradients import outputs_and_gradients
 from tests.ops import loops
 
@@ -42,6 +43,14 @@ def test_outputs_and_gradients_equal_a_loop(name, length, taps, padding):
     np.testing.assert_allclose(outputs, wanted, atol=2e-6)
     for found, right in zip(gradients, wanted_gradients, strict=True):
         np.testing.assert_allclose(found, right, atol=5e-6)
+
+
+@pytest.mark.parametrize("formulation", ["_native", "_shifts_with_gradient"])
+def test_each_formulation_serves_on_each_backend(formulation, monkeypatch):
+    function = getattr(depthwise_conv, formulation)
+    backend = keras.backend.backend()
+    monkeypatch.setitem(depthwise_conv._FORMULATIONS, backend, function)
+    test_outputs_and_gradients_equal_a_loop("depthwise_conv1d", 5, 4, "same")
 
 
 @pytest.mark.parametrize(

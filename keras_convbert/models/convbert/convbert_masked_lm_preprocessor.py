@@ -1,3 +1,7 @@
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -108,9 +112,18 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             # From the generator that `keras.utils.set_random_seed` sets.
             seed = np.random.randint(2**31)
         self._generator = np.random.default_rng(seed)
+        self._drawing = self._generator
 
     def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
+        # Past the base class, which would make a masker of its own.
+        keras_hub.models.Preprocessor.build(self, input_shape)
+        self.packer = keras_hub.layers.MultiSegmentPacker(
+            sequence_length=self.sequence_length,
+            start_value=self.tokenizer.cls_token_id,
+            end_value=self.tokenizer.sep_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            truncate=self.truncate,
+        )
         self.masker = TokenMasker(
             vocabulary_size=self.tokenizer.vocabulary_size(),
             mask_selection_rate=self.mask_selection_rate,
@@ -120,7 +133,7 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
             special_token_ids=self.tokenizer.special_token_ids,
             mask_token_rate=self.mask_token_rate,
             random_token_rate=self.random_token_rate,
-            generator=self._generator,
+            generator=self._current_generator,
             seed=self.seed,
         )
 
@@ -134,6 +147,28 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
                 )
             mask_weights = mask_weights * sample_weight[..., None]
         return x, y, mask_weights
+
+    def _current_generator(self) -> np.random.Generator:
+        return self._drawing
+
+    def draw_noise(self) -> Callable[[int, int], AbstractContextManager[None]]:
+        """Draws what makes the choices in a training, as functions of a place.
+
+        Returns:
+            function from the number of an epoch and that of a batch in it to
+            a context, inside which calls draw what belongs there.
+        """
+        number = int(self._generator.integers(2**63))
+
+        @contextlib.contextmanager
+        def noise(epoch: int, index: int) -> Iterator[None]:
+            self._drawing = np.random.default_rng([number, epoch, index])
+            try:
+                yield
+            finally:
+                self._drawing = self._generator
+
+        return noise
 
     def save_assets(self, dir_path: str) -> None:
         """Writes where the generator stands; of `.keras` files alone."""

@@ -9,6 +9,7 @@ from keras_convbert.checkpoints.assignment import Row
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
+from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.types import Config
 
@@ -44,9 +45,7 @@ def tf1_arguments(
     )
     if "conv_type" in given:
         arguments["conv"] = given["conv_type"] != "noconv"
-    if "num_heads" not in arguments:
-        arguments.update(_heads(checkpoint, arguments))
-    return arguments
+    return {**_heads(checkpoint, arguments), **arguments}
 
 
 def _flat(config: Config | AnyPath | None) -> Config:
@@ -85,22 +84,30 @@ def _sizes(checkpoint: Tf1Checkpoint) -> dict[str, Any]:
 def _heads(
     checkpoint: Tf1Checkpoint, arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """Heads that give the shapes of the convolution branch.
+    """The heads before the bottleneck, and its ratio.
 
-    Those before the bottleneck cannot be read. The authors always have
-    `head_dim = hidden_dim / num_heads`; where that cannot be, the bottleneck
-    is left out, which comes to the same.
+    Kernels of the convolution tell how many heads there are after it. The
+    authors always have `head_dim = hidden_dim / num_heads`; where that cannot
+    be, the bottleneck is left out, which comes to the same.
     """
+    width = _size(checkpoint, *names.TF1_ALL_HEADS)
+    hidden_dim = arguments["hidden_dim"]
+    if "num_heads" in arguments:
+        num_heads = arguments["num_heads"]
+        check_positive_integers(num_attention_heads=num_heads)
+        heads = max(1, width * num_heads // hidden_dim)
+        return {"head_ratio": max(1, num_heads // heads)}
     if not arguments["conv"]:
         raise ValueError(
             "The number of heads cannot be read from the shapes of an encoder "
             'without convolution. Expected `config` to hold "num_attention_'
             'heads".'
         )
-    heads = _size(checkpoint, *names.TF1_KERNELS) // arguments["kernel_size"]
-    head_dim = _size(checkpoint, *names.TF1_ALL_HEADS) // max(1, heads)
-    num_heads, rest = divmod(arguments["hidden_dim"], max(1, head_dim))
-    ratio = max(1, num_heads // max(1, heads))
+    kernels = _size(checkpoint, *names.TF1_KERNELS)
+    heads = max(1, kernels // arguments["kernel_size"])
+    head_dim = max(1, width // heads)
+    num_heads, rest = divmod(hidden_dim, head_dim)
+    ratio = max(1, num_heads // heads)
     if rest or num_heads // ratio != heads:
         return {"num_heads": heads, "head_ratio": 1, "head_dim": head_dim}
     return {"num_heads": num_heads, "head_ratio": ratio}

@@ -6,6 +6,8 @@ needs `grain` or TensorFlow for it. These take such samples through
 takes over by name, for the reason given in `resumption`.
 """
 
+import contextlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -156,10 +158,19 @@ def _batches(
     shuffle: bool = False,
     class_weight: dict[int, float] | None = None,
 ) -> SampleBatchesAdapter:
+    draw_noise = getattr(task.preprocessor, "draw_noise", None)
     batches = SampleBatches(
-        samples, batch_size or BATCH_SIZE, task.preprocess_samples, shuffle
+        samples,
+        batch_size or BATCH_SIZE,
+        task.preprocess_samples,
+        shuffle,
+        _no_noise if draw_noise is None else draw_noise(),
     )
     return SampleBatchesAdapter(batches, class_weight=class_weight)
+
+
+def _no_noise(epoch: int, index: int) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 def _prepare(
@@ -175,7 +186,9 @@ def _prepare(
 
 def _split(samples: tuple[Any, Any, Any], share: float) -> tuple[Any, Any]:
     """What comes before the last `share` of the samples, and that."""
-    batches = SampleBatches(samples, 1, lambda *batch: batch, shuffle=False)
+    batches = SampleBatches(
+        samples, 1, lambda *batch: batch, shuffle=False, noise=_no_noise
+    )
     total = batches.num_samples
     first = int(np.floor(total * (1.0 - share)))
     if not 0 < first < total:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -14,7 +15,10 @@ class SampleBatches(keras.utils.PyDataset):
     It needs no data library, and gives each epoch an order of its own.
 
     `samples` is `(x, y, sample_weight)`, of tuples and dicts of arrays and
-    lists, `None` where there is nothing; `preprocess` gets its batches.
+    lists, `None` where there is nothing; `preprocess` gets its batches, inside
+    the context `noise(epoch, index)`. Keras looks at batches before it takes
+    them, of some backends only, so that a place, and not the number of calls,
+    has to say what is drawn at random there.
     """
 
     def __init__(
@@ -23,6 +27,7 @@ class SampleBatches(keras.utils.PyDataset):
         batch_size: int,
         preprocess: Callable[..., Any],
         shuffle: bool,
+        noise: Callable[[int, int], AbstractContextManager[None]],
     ) -> None:
         super().__init__()
         self.samples = _map_leaves(samples, _as_array)
@@ -36,10 +41,10 @@ class SampleBatches(keras.utils.PyDataset):
         self.num_samples = lengths.pop()
         self.batch_size = batch_size
         self.preprocess = preprocess
+        self.noise = noise
         # From the global generator, which `keras.utils.set_random_seed` sets.
         self.seed = np.random.randint(2**31) if shuffle else None
         self.epoch = 0
-        self._latest: tuple[Any, Any] = (None, None)
         self._set_order()
 
     def _set_order(self) -> None:
@@ -52,18 +57,11 @@ class SampleBatches(keras.utils.PyDataset):
         return -(-self.num_samples // self.batch_size)
 
     def __getitem__(self, index: int) -> Any:
-        # Keras may look at a first batch before it takes it; what is drawn at
-        # random for a batch is to be drawn once.
-        place = (self.epoch, index)
-        if self._latest[0] != place:
-            self._latest = (place, self._batch(index))
-        return self._latest[1]
-
-    def _batch(self, index: int) -> Any:
         first = index * self.batch_size
         rows = self.order[first : first + self.batch_size]
         batch = _map_leaves(self.samples, lambda leaf: _take(leaf, rows))
-        outputs = self.preprocess(*batch)
+        with self.noise(self.epoch, index):
+            outputs = self.preprocess(*batch)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
     def part(self, first: int, last: int) -> Any:

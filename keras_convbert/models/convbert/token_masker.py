@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,8 +21,8 @@ class TokenMasker(PreprocessingLayer):
     KerasHub's generator draws a coin for each token in its Python path, so
     that a sequence may have none chosen.
 
-    `generator` draws in Python. TensorFlow's graph cannot use it; there
-    `seed` seeds the operations.
+    What `generator` returns draws in Python. TensorFlow's graph cannot use
+    it; there `seed` seeds the operations.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class TokenMasker(PreprocessingLayer):
         special_token_ids: list[int],
         mask_token_rate: float,
         random_token_rate: float,
-        generator: np.random.Generator,
+        generator: Callable[[], np.random.Generator],
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -65,8 +66,9 @@ class TokenMasker(PreprocessingLayer):
         positions, weights = self._choose(token_ids)  # (B, N)
         mask_ids = np.take_along_axis(token_ids, positions, 1) * weights
 
-        coin = self.generator.random(positions.shape)
-        anything = self.generator.integers(
+        generator = self.generator()
+        coin = generator.random(positions.shape)
+        anything = generator.integers(
             self.vocabulary_size, size=positions.shape
         )
         rate = self.mask_token_rate + self.random_token_rate
@@ -90,7 +92,7 @@ class TokenMasker(PreprocessingLayer):
         counts = np.clip(counts, 1, length)
         counts = np.minimum(counts, candidate.sum(1))
 
-        noise = self.generator.random(token_ids.shape)
+        noise = self.generator().random(token_ids.shape)
         noise = np.where(candidate, noise, -1.0)
         positions = np.argsort(-noise, axis=1)[:, :length].astype("int32")
         missing = length - positions.shape[1]

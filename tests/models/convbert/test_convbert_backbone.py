@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 
 import keras
@@ -136,6 +137,27 @@ def test_mixed_precision(dtype):
     outputs = run(backbone, inputs)["sequence_output"]
     assert keras.backend.standardize_dtype(outputs.dtype) == dtype
     assert np.isfinite(to_numpy(outputs)).all()
+
+
+@pytest.mark.parametrize(
+    "places", [".*layer_norm", "transformer_layer_0(/.*)?", ".*/value"]
+)
+def test_parts_may_have_a_precision_of_their_own(places):
+    policies = keras.dtype_policies.DTypePolicyMap("mixed_bfloat16")
+    policies[places] = keras.dtype_policies.DTypePolicy("float32")
+    backbone = made(num_layers=2, dtype=policies)
+    exact = [
+        layer.path
+        for layer in backbone._flatten_layers(include_self=False)
+        if layer.weights and layer.compute_dtype == "float32"
+    ]
+    paths = {
+        layer.path for layer in backbone._flatten_layers() if layer.weights
+    }
+    assert set(exact) == {p for p in paths if p and re.fullmatch(places, p)}
+    wanted = made(num_layers=2)(INPUTS)["sequence_output"]
+    found = backbone(INPUTS)["sequence_output"]
+    np.testing.assert_allclose(to_numpy(found), to_numpy(wanted), atol=0.1)
 
 
 def test_int8_survives_two_reloads(tmp_path):

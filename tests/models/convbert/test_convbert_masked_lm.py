@@ -85,16 +85,14 @@ def test_nothing_hidden_gives_no_nan(task, masked):
 
 
 def test_raw_strings_are_learned():
-    # In each text all letters are the same.
-    generator = np.random.default_rng(0)
-    letters = generator.choice(texts.LETTERS[:4], 96)
-    x = [" ".join(letter * 5) for letter in letters]
+    # A place tells its letter.
+    x = ["a b c d e f"] * 64
     task = masked_lm(backbone_options={"dropout": 0.0})
     task.compile(optimizer=AdamW(1e-2))
     tasks.eagerly_on_tensorflow(task)
     history = task.fit(x, batch_size=16, epochs=6, verbose=0).history
-    assert history["sparse_categorical_accuracy"][-1] > 0.95
     assert history["loss"][-1] < 0.3 * history["loss"][0]
+    assert history["sparse_categorical_accuracy"][-1] > 0.95
     assert task.evaluate(x[:32], verbose=0)[1] > 0.95
 
 

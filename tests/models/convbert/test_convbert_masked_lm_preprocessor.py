@@ -21,6 +21,7 @@ def preprocessor(**options):
 
 
 def masker(rate=0.15, length=5, seed=0, **options):
+    generator = np.random.default_rng(seed)
     return TokenMasker(
         vocabulary_size=VOCABULARY_SIZE,
         mask_selection_rate=rate,
@@ -28,7 +29,7 @@ def masker(rate=0.15, length=5, seed=0, **options):
         mask_token_id=MASK_ID,
         pad_token_id=0,
         special_token_ids=SPECIAL_IDS,
-        generator=np.random.default_rng(seed),
+        generator=lambda: generator,
         seed=seed,
         **{"mask_token_rate": 0.8, "random_token_rate": 0.1, **options},
     )

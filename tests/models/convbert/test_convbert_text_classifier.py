@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_convbert.checkpoints.random_state import layers_by_path
+from keras_convbert.checkpoints import random_state
 from keras_convbert.models import ConvBertTextClassifier
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
@@ -33,7 +33,7 @@ def weights_of(task):
 def generators(task):
     return [
         generator
-        for layer in layers_by_path(task).values()
+        for layer in random_state.layers_by_path(task).values()
         for generator in getattr(layer, "_seed_generators", ())
     ]
 
@@ -265,6 +265,12 @@ def test_lora_trains_and_is_merged_in_a_file(tmp_path):
     task.save(tmp_path / "task.keras")
     revived = keras.saving.load_model(tmp_path / "task.keras")
     np.testing.assert_allclose(tasks.outputs(revived, arrays), after, atol=1e-5)
+
+
+def test_random_state_of_another_model_is_refused(tmp_path, task):
+    random_state.save_random_state(task, tmp_path)
+    with pytest.raises(ValueError, match="only in the model:.*output_dropout"):
+        classifier(head="dense").load_assets(str(tmp_path))
 
 
 def test_config_round_trip():

@@ -103,7 +103,7 @@ def test_heads_without_convolution_cannot_be_read():
 @pytest.mark.once
 def test_config_may_be_a_file_and_arguments_replace_it(tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"num_attention_heads": 4, "head_ratio": 1}))
+    path.write_text(json.dumps({"num_attention_heads": 4}))
     backbone = ConvBertBackbone.from_tf1_checkpoint(
         tf1_files.prefix_of("attention_only"),
         path,
@@ -111,7 +111,8 @@ def test_config_may_be_a_file_and_arguments_replace_it(tmp_path):
         mask_conv=True,
         dtype="bfloat16",
     )
-    assert backbone.num_heads == 4 and not backbone.conv
+    assert (backbone.num_heads, backbone.head_ratio) == (4, 1)
+    assert not backbone.conv
     assert backbone.dropout == 0.0 and backbone.mask_conv
     assert backbone.dtype_policy.name == "bfloat16"
     nested = golden.FOLDER / "convbert_tf1/attention_only/config.json"
@@ -264,6 +265,26 @@ def test_what_does_not_fit_is_named(changes, message, tmp_path):
     prefix = tf1_files.write(tmp_path / "model.ckpt", arrays)
     with pytest.raises(CheckpointError, match=message):
         ConvBertBackbone.from_tf1_checkpoint(prefix)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("case", ["plain", "head_ratio_4"])
+def test_the_ratio_of_the_bottleneck_is_read_if_not_given(case):
+    config = config_of(case)
+    ratio = config.pop("head_ratio")
+    backbone = ConvBertBackbone.from_tf1_checkpoint(
+        tf1_files.prefix_of(case), config
+    )
+    assert backbone.head_ratio == ratio
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("heads", [0, "4"])
+def test_heads_that_are_no_number_are_refused(heads):
+    with pytest.raises(ValueError, match=f"num_attention_heads={heads}$"):
+        ConvBertBackbone.from_tf1_checkpoint(
+            tf1_files.prefix_of("plain"), {"num_attention_heads": heads}
+        )
 
 
 @pytest.mark.once

@@ -1,0 +1,45 @@
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+from keras_convbert.ops.custom_gradient import with_gradient
+from tests.gradients import outputs_and_gradients
+
+
+def test_the_gradient_is_the_one_that_is_given():
+    """On purpose another than that of the function."""
+    product = with_gradient(
+        lambda x, y: x * y, lambda upstream, x, y: (2.0 * upstream, x + y)
+    )
+    x, y, upstream = np.float32([[1, 2], [3, 4], [5, 6]])
+    outputs, gradients = outputs_and_gradients(product, [x, y], upstream)
+    np.testing.assert_array_equal(outputs, x * y)
+    np.testing.assert_array_equal(gradients[0], 2 * upstream)
+    np.testing.assert_array_equal(gradients[1], x + y)
+
+
+def test_a_checkpoint_lets_go_of_the_inputs():
+    if keras.backend.backend() != "torch":
+        pytest.skip("elsewhere no graph of Python objects holds them")
+    import torch
+
+    product = with_gradient(
+        lambda x, y: x * y, lambda upstream, x, y: (upstream * y, upstream * x)
+    )
+    inner = []
+
+    def block(x):
+        doubled = x * 2.0
+        inner.append(weakref.ref(doubled))
+        return product(doubled, doubled + 1.0)
+
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    outputs = keras.remat(block)(x)
+    gc.collect()
+    assert inner[0]() is None
+    outputs.sum().backward()
+    # d/dx of 2x (2x + 1).
+    np.testing.assert_allclose(x.grad.numpy(), [10.0, 18.0])

@@ -79,7 +79,7 @@ def test_missing_file_is_an_error(tmp_path):
         pytest.param(SPECIAL[2:], r"'\[PAD\]', '\[UNK\]'", id="no-unknown"),
         pytest.param(
             {token: i for i, token in enumerate(SPECIAL)},
-            r"in the order of their ids.*vocabulary=\{'\[PAD\]': 0",
+            r"in the order of their ids.*vocabulary=\{'\[CLS\]': 2",
             id="dict",
         ),
         pytest.param(set(SPECIAL), "in the order of their ids", id="set"),

@@ -24,12 +24,12 @@ HERE = pathlib.Path(__file__).parent
 VOCABULARY_SIZE = 4096
 SEQUENCE_LENGTH = 64
 BATCH_SIZE = 64
-STEPS = 300
+STEPS = 250
 FINE_TUNING_EPOCHS = 3
 # Paragraphs of each package, to learn from and to be tested on.
 PARAGRAPHS = {"train": 1000, "test": 250}
 # What learning must reach on held-out text.
-AUC_BOUND = 0.60
+AUC_BOUND = 0.65
 MLM_FALL_BOUND = 1.0
 
 
@@ -259,6 +259,10 @@ def make_pretrainer(
     return kind(
         backbone,
         generator_scale=0.5,
+        # A generator soon knows how frequent words are, a detector takes
+        # hours to see more than that: samples drawn more evenly let it learn
+        # something within minutes.
+        temperature=2.0,
         preprocessor=models.ConvBertPretrainerPreprocessor(
             tokenizer, SEQUENCE_LENGTH
         ),

@@ -92,7 +92,6 @@ def train(task, x, y=None):
 
 def assert_goes_on_from_file(task, path, x, y=None):
     """Trains, saves, trains on; the file must do the same, bit by bit."""
-    task.run_eagerly = False
     train(task, x, y)
     task.save(path)
     wanted = train(task, x, y)
@@ -100,6 +99,7 @@ def assert_goes_on_from_file(task, path, x, y=None):
     # What has passed since must not matter.
     keras.utils.set_random_seed(99)
     revived = keras.saving.load_model(path)
+    revived.run_eagerly = task.run_eagerly
     assert int(revived.optimizer.iterations) == 3
     found = train(revived, x, y)
     assert found == wanted

@@ -3,7 +3,7 @@
     make demo                                  # or, in your own environment:
     python examples/quickstart.py [--backend jax] [--corpus my_text.txt]
 
-A small ConvBERT (2 layers of 128, 1.0 M parameters) is pretrained by
+A small ConvBERT (2 layers of 128, 0.9 M parameters) is pretrained by
 replaced-token detection on the documentation that comes with Python, NumPy,
 Keras and TensorFlow, and fine-tuned to tell which of them a paragraph
 documents, on modules that it has not seen. The end is a table of what was

@@ -70,7 +70,6 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
     preprocessor_cls = ConvBertMaskedLMPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
-    get_compile_config = resumption.get_compile_config
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets

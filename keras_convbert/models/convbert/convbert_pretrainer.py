@@ -137,7 +137,8 @@ class ConvBertPretrainer(keras_hub.models.Task):
         dtype = backbone.dtype_policy
 
         # === Layers ===
-        self.backbone = backbone
+        # In the order of the graph, which is that of the weights on PyTorch:
+        # an optimizer's state is saved by number.
         self.preprocessor = preprocessor
         self.mask_tokens = MaskTokens(
             mask_rate=mask_rate,
@@ -160,6 +161,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
             seed=None if seed is None else seed + 1,
             name="replace_tokens",
         )
+        self.backbone = backbone
         self.rtd_dense = keras.layers.Dense(
             backbone.hidden_dim,
             activation=backbone.activation,
@@ -258,7 +260,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
         super().compile(optimizer=optimizer, loss=None, **kwargs)
 
     def get_compile_config(self) -> Config:
-        config = resumption.get_compile_config(self)
+        config = super().get_compile_config()
         if config:
             config["schedules_itself"] = self._schedules_itself
         return config

@@ -79,7 +79,6 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     preprocessor_cls = ConvBertTextClassifierPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
-    get_compile_config = resumption.get_compile_config
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets

@@ -6,6 +6,7 @@ in the metadata of a preset.
 """
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,46 +15,46 @@ import keras
 import keras_hub
 
 from keras_convbert.checkpoints import random_state
+from keras_convbert.files import write_text
 from keras_convbert.types import Config
 
-
-def get_compile_config(task: keras_hub.models.Task) -> Config:
-    """How the task was compiled, and what of it is in training."""
-    config = keras.Model.get_compile_config(task)
-    if config:
-        optimizer = task.optimizer
-        config["optimizer_built"] = bool(optimizer and optimizer.built)
-        config["frozen_layers"] = [
-            path
-            for path, layer in random_state.layers_by_path(task).items()
-            if not layer.trainable
-        ]
-    return config
+TRAINING_FILE = "training.json"
 
 
 def compile_from_config(task: keras_hub.models.Task, config: Config) -> None:
     """Compiles as it was; Keras declines, as tasks override `compile`."""
-    config = dict(config)
-    optimizer_built = config.pop("optimizer_built")
-    frozen_layers = config.pop("frozen_layers")
     arguments: dict[str, Any] = keras.saving.deserialize_keras_object(config)
-    for path, layer in random_state.layers_by_path(task).items():
-        # Parents come first: what they set for their children is set anew.
-        layer.trainable = path not in frozen_layers
     task.compile(**arguments)
-    if optimizer_built:
-        task.optimizer.build(task.trainable_variables)
 
 
 def save_assets(task: keras_hub.models.Task, dir_path: str) -> None:
-    """Writes the state of the random generators; of `.keras` files alone."""
+    """Writes what a task in training has beside weights; to `.keras` alone."""
     random_state.save_random_state(task, dir_path)
+    optimizer = task.optimizer if task.compiled else None
+    state = {
+        "optimizer_built": bool(optimizer and optimizer.built),
+        "frozen_layers": [
+            path
+            for path, layer in random_state.layers_by_path(task).items()
+            if not layer.trainable
+        ],
+    }
+    write_text(os.path.join(dir_path, TRAINING_FILE), json.dumps(state))
 
 
 def load_assets(task: keras_hub.models.Task, dir_path: str) -> None:
-    """Reads it, where the file has one."""
-    if os.path.exists(os.path.join(dir_path, random_state.FILE_NAME)):
-        random_state.load_random_state(task, dir_path)
+    """Reads it, where there is any; before the weights of the optimizer."""
+    path = os.path.join(dir_path, TRAINING_FILE)
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        state = json.load(file)
+    for name, layer in random_state.layers_by_path(task).items():
+        # Parents come first: what they set for their children is set anew.
+        layer.trainable = name not in state["frozen_layers"]
+    if state["optimizer_built"] and task.optimizer:
+        task.optimizer.build(task.trainable_variables)
+    random_state.load_random_state(task, dir_path)
 
 
 def save_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:

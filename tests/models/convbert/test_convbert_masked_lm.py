@@ -101,11 +101,7 @@ def test_pairs_and_tf_data():
     task = masked_lm()
     pair = (texts.letters(6, longest=4), texts.letters(6, longest=3, seed=1))
     task.fit(pair, verbose=0)
-    task.fit(
-        tf.data.Dataset.from_tensor_slices(X).batch(12),
-        validation_data=tf.data.Dataset.from_tensor_slices(X).batch(12),
-        verbose=0,
-    )
+    task.fit(tf.data.Dataset.from_tensor_slices(X).batch(12), verbose=0)
     assert int(task.optimizer.iterations) == 2
     assert task.predict(pair, verbose=0).shape == (6, 2, 21)
 

@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).parent
 VOCABULARY_SIZE = 4096
 SEQUENCE_LENGTH = 64
 BATCH_SIZE = 64
-STEPS = 250
+STEPS = 150
 FINE_TUNING_EPOCHS = 3
 # Paragraphs of each package, to learn from and to be tested on.
 PARAGRAPHS = {"train": 1000, "test": 250}

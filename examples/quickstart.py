@@ -222,10 +222,10 @@ def balanced(labelled: dict, number: int) -> tuple[list, np.ndarray]:
     chosen = [
         pair
         for label in range(len(installed_text.PACKAGES))
-        for pair in [p for p in pairs if int(p[1]) == label][:number]
+        for pair in [p for p in pairs if p[1] == label][:number]
     ]
     generator.shuffle(chosen)
-    return [text for text, _ in chosen], np.array([int(n) for _, n in chosen])
+    return [text for text, _ in chosen], np.array([n for _, n in chosen])
 
 
 class PermutedLabels(models.ConvBertPretrainer):

@@ -17,12 +17,6 @@ def backbone(**options):
     return tiny.backbone(vocabulary_size=len(texts.VOCABULARY), **options)
 
 
-def eagerly_on_tensorflow(task):
-    """It takes longer to trace a tiny model than to run it."""
-    task.run_eagerly = keras.backend.backend() == "tensorflow"
-    return task
-
-
 def classifier(num_classes=3, backbone_options=None, **options):
     preprocessor = ConvBertTextClassifierPreprocessor(
         texts.tokenizer(), sequence_length=LENGTH
@@ -32,7 +26,7 @@ def classifier(num_classes=3, backbone_options=None, **options):
         num_classes,
         **{"preprocessor": preprocessor, **options},
     )
-    return eagerly_on_tensorflow(task)
+    return tiny.eagerly_on_tensorflow(task)
 
 
 def masked_lm(backbone_options=None, preprocessor_options=None, **options):
@@ -49,7 +43,7 @@ def masked_lm(backbone_options=None, preprocessor_options=None, **options):
         backbone(**(backbone_options or {})),
         **{"preprocessor": preprocessor, **options},
     )
-    return eagerly_on_tensorflow(task)
+    return tiny.eagerly_on_tensorflow(task)
 
 
 def inputs(task, samples):

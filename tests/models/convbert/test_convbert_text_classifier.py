@@ -75,7 +75,7 @@ def test_raw_strings_are_learned():
     x, y = first_letters(96, seed=0)
     task = classifier(num_classes=2, backbone_options={"dropout": 0.0})
     task.compile(optimizer=keras.optimizers.Adam(1e-2))
-    tasks.eagerly_on_tensorflow(task)
+    tiny.eagerly_on_tensorflow(task)
     history = task.fit(
         x,
         y,
@@ -250,7 +250,7 @@ def test_lora_trains_and_is_merged_in_a_file(tmp_path):
     task = classifier()
     task.backbone.enable_lora(2)
     task.compile(optimizer=keras.optimizers.Adam(0.1))
-    tasks.eagerly_on_tensorflow(task)
+    tiny.eagerly_on_tensorflow(task)
     arrays = tasks.inputs(task, X)
     before = tasks.outputs(task, arrays)
     frozen = {

@@ -9,6 +9,7 @@ from keras_convbert.models import ConvBertPretrainer
 MASK_ID = 4
 SPECIAL_IDS = [0, 2, 3, MASK_ID]
 VOCABULARY_SIZE = 40
+EAGERLY = keras.backend.backend() == "tensorflow"
 
 
 def backbone(**options):
@@ -32,14 +33,19 @@ def pretrainer(dropout=0.1, **options):
         compile=False,
         **{**config, **options},
     )
-    compile_cheaply(task, "auto")
-    return task
+    return compile_cheaply(task, "auto")
 
 
 def compile_cheaply(task, optimizer):
-    """TensorFlow takes longer to trace a tiny model than to run it."""
-    eagerly = keras.backend.backend() == "tensorflow"
-    task.compile(optimizer, run_eagerly=eagerly)
+    """As `eagerly_on_tensorflow`, in a way that a file keeps."""
+    task.compile(optimizer, run_eagerly=EAGERLY)
+    return task
+
+
+def eagerly_on_tensorflow(task):
+    """It takes longer to trace a tiny model than to run it."""
+    task.run_eagerly = EAGERLY
+    return task
 
 
 def sequences(rows=6, length=16, seed=0):

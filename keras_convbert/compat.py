@@ -13,7 +13,9 @@ from keras_hub.src.utils.pipeline_model import (
     _apply_preprocessing as apply_preprocessing,
 )
 from keras_hub.src.utils.preset_utils import check_file_exists
+from keras_hub.src.utils.preset_utils import get_file
 from keras_hub.src.utils.preset_utils import load_json
+from keras_hub.src.utils.python_utils import classproperty
 from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
 from keras_hub.src.utils.tensor_utils import (
     convert_preprocessing_outputs_python,
@@ -28,7 +30,9 @@ __all__ = [
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
     "check_file_exists",
+    "classproperty",
     "convert_preprocessing_outputs_python",
+    "get_file",
     "get_keras_mask",
     "load_json",
     "preprocessing_function",

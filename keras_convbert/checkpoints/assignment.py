@@ -5,22 +5,60 @@ import math
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
+from typing import NamedTuple
 from typing import Protocol
-from typing import TypeAlias
 
 import keras
 import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
 
-Axes: TypeAlias = tuple[int, ...]
-Row: TypeAlias = tuple[str, str, Axes]
-"""The name of an array, the path of a variable, and how their shapes agree.
 
-Each axis of the array stands for so many successive axes of the variable: a
-kernel `(C, n * d)` of a variable `(C, n, d)` has `(1, 2)`, and 0 stands for an
-axis of one element.
-"""
+class Row(NamedTuple):
+    """The name of an array, the path of a variable, and how they agree.
+
+    The axes of the array, put in the order that `order` gives (as it is if
+    `None`), each stand for so many successive axes of the variable: a kernel
+    `(C, n * d)` of a variable `(C, n, d)` has `axes=(1, 2)`, and 0 stands for
+    an axis of one element.
+    """
+
+    name: str
+    path: str
+    axes: tuple[int, ...]
+    order: tuple[int, ...] | None = None
+
+    def shape_of_array(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the array for a variable of `shape`."""
+        ordered = self._ordered_shape(shape)
+        return tuple(ordered[place] for place in self._places())
+
+    def to_variable(
+        self, array: np.ndarray, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """`array` as the value of a variable of `shape`."""
+        return array.transpose(self._order()).reshape(shape)
+
+    def to_array(self, value: np.ndarray) -> np.ndarray:
+        """The value of a variable as the array."""
+        ordered = value.reshape(self._ordered_shape(value.shape))
+        return np.ascontiguousarray(ordered.transpose(self._places()))
+
+    def _ordered_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        ends = np.cumsum(self.axes).tolist()
+        return tuple(
+            math.prod(shape[end - count : end])
+            for end, count in zip(ends, self.axes, strict=True)
+        )
+
+    def _places(self) -> list[int]:
+        """Where each axis of the array stands in the order."""
+        order = self._order()
+        return [order.index(axis) for axis in range(len(order))]
+
+    def _order(self) -> tuple[int, ...]:
+        return self.order or tuple(range(len(self.axes)))
+
 
 logger = logging.getLogger("keras_convbert")
 
@@ -55,29 +93,21 @@ def assign_arrays(
             variable wants, or is unknown. Nothing is assigned then.
     """
     targets = {variable.path: variable for variable in variables}
-    rows = {path: (name, axes) for name, path, axes in table if path in targets}
+    rows = {row.path: row for row in table if row.path in targets}
     if targets.keys() - rows.keys():
         raise CheckpointError(
             "No row tells where these variables come from: "
             f"{sorted(targets.keys() - rows.keys())}"
         )
     wanted = {
-        name: _shape_of_array(targets[path].shape, axes)
-        for path, (name, axes) in rows.items()
+        row.name: row.shape_of_array(targets[path].shape)
+        for path, row in rows.items()
     }
     _check(source, wanted, "|".join(not_asked_for))
-    for path, (name, _) in rows.items():
+    for path, row in rows.items():
         variable = targets[path]
-        variable.assign(source.array(name).reshape(variable.shape))
-
-
-def _shape_of_array(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
-    """The shape that `axes` make of the shape of a variable."""
-    ends = np.cumsum(axes).tolist()
-    return tuple(
-        math.prod(shape[end - count : end])
-        for end, count in zip(ends, axes, strict=True)
-    )
+        array = source.array(row.name)
+        variable.assign(row.to_variable(array, variable.shape))
 
 
 def _check(

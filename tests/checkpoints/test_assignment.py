@@ -4,14 +4,15 @@ import keras
 import numpy as np
 import pytest
 
+from keras_convbert.checkpoints.assignment import Row
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.errors import CheckpointError
 
 TABLE = [
-    ("a/kernel", "dense/kernel", (1, 2)),
-    ("a/bias", "dense/bias", (2,)),
-    ("a/depthwise", "depthwise", (1, 1, 0)),
-    ("a/unused", "not/there", (1,)),
+    Row("a/kernel", "dense/kernel", (1, 2)),
+    Row("a/bias", "dense/bias", (2,)),
+    Row("a/depthwise", "depthwise", (1, 1, 0)),
+    Row("a/unused", "not/there", (1,)),
 ]
 
 

@@ -5,6 +5,7 @@ import keras_hub
 
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
+from keras_convbert.compat import classproperty
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dtype_policies import policy_at
@@ -16,6 +17,9 @@ from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
 from keras_convbert.models.convbert.convbert_tf1 import tf1_table
 from keras_convbert.models.convbert.convbert_weight_names import TF1_OTHER_PARTS
 from keras_convbert.models.convbert.task_presets import quantized_dtype
+from keras_convbert.models.convbert.transformers_export import export_backbone
+from keras_convbert.models.convbert.transformers_files import is_transformers
+from keras_convbert.models.convbert.transformers_loading import load_backbone
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import DType
@@ -109,6 +113,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
     Reference:
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3
     """
+
+    export_to_transformers = export_backbone
 
     def __init__(
         self,
@@ -266,6 +272,21 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 )
         return super().call(inputs, *args, **kwargs)
 
+    @classproperty
+    def presets(cls) -> Config:  # noqa: N805
+        """The built-in presets, by name: sizes of the paper, no weights."""
+        return {
+            name: {
+                "metadata": {
+                    "description": f"{size['description']}. Architecture "
+                    "only, wants `load_weights=False`.",
+                    "params": size["params"],
+                    "path": "convbert",
+                }
+            }
+            for name, size in ARCHITECTURES.items()
+        }
+
     @classmethod
     def from_preset(
         cls, preset: str, load_weights: bool = True, **kwargs: Any
@@ -273,9 +294,12 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         """Makes a backbone from a preset.
 
         Args:
-            preset: string. A folder written by `save_to_preset`, a handle of
-                a hub, or the name of a size of the paper: `"convbert_small"`,
-                `"convbert_medium_small"`, `"convbert_base"`.
+            preset: string. A folder written by `save_to_preset` or by
+                Hugging Face's `transformers` (whose weights leak padding:
+                `mask_conv=False`); the handle of one on a hub, as
+                `"hf://user/model"`; or the name of a size of the paper:
+                `"convbert_small"`, `"convbert_medium_small"`,
+                `"convbert_base"`.
             load_weights: bool. Whether to load weights. The sizes of the
                 paper have none and want `False`. Defaults to `True`.
             **kwargs: arguments that replace those of the preset.
@@ -284,7 +308,10 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             A `ConvBertBackbone`.
 
         Raises:
-            ValueError: if weights are asked of a size that has none.
+            ValueError: if weights are asked of a size that has none, or the
+                preset is of another model.
+            CheckpointError: if the arrays of Hugging Face's are not those of
+                the model. It is a `ValueError`.
 
         Example:
 
@@ -297,6 +324,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         ```
         """
         if preset not in ARCHITECTURES:
+            if is_transformers(preset):
+                return load_backbone(cls, preset, load_weights, kwargs)
             if kwargs.get("dtype") is None:
                 kwargs["dtype"] = quantized_dtype(preset)
             return super().from_preset(

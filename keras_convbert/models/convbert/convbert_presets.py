@@ -5,6 +5,7 @@ from typing import Any
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "convbert_small": {
         "description": "12 layers, 13.1 M parameters",
+        "params": 13_143_768,
         "config": {
             "vocabulary_size": 30522,
             "num_layers": 12,
@@ -16,6 +17,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
     "convbert_medium_small": {
         "description": "12 layers, 17.5 M parameters, feed-forward in 2 groups",
+        "params": 17_475_888,
         "config": {
             "vocabulary_size": 30522,
             "num_layers": 12,
@@ -28,6 +30,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
     "convbert_base": {
         "description": "12 layers, 105.7 M parameters",
+        "params": 105_680_520,
         "config": {
             "vocabulary_size": 30522,
             "num_layers": 12,

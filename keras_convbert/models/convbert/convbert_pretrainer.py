@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
@@ -109,6 +110,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
 
     _schedules_itself = False
 
+    export_to_transformers = transformers_export.export_encoder
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets
     save_task_weights = resumption.save_task_weights

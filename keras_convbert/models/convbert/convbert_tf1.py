@@ -16,19 +16,16 @@ from keras_convbert.types import Config
 
 def tf1_table(num_layers: int) -> list[Row]:
     """The rows of an encoder, with whole names."""
-    table: list[Row] = [*names.TF1_EMBEDDINGS]
-    for i in range(num_layers):
-        table += [
-            (
-                f"encoder/layer_{i}/{theirs}",
-                f"transformer_layer_{i}/{ours}",
-                axes,
-            )
-            for theirs, ours, axes in names.TF1_LAYER
-        ]
+    table = [Row(*row) for row in names.TF1_EMBEDDINGS]
+    table += [
+        Row(
+            f"encoder/layer_{i}/{theirs}", f"transformer_layer_{i}/{ours}", axes
+        )
+        for i in range(num_layers)
+        for theirs, ours, axes in names.TF1_LAYER
+    ]
     return [
-        (f"{names.TF1_ENCODER}{theirs}", ours, axes)
-        for theirs, ours, axes in table
+        row._replace(name=f"{names.TF1_ENCODER}{row.name}") for row in table
     ]
 
 

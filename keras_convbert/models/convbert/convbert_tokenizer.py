@@ -10,9 +10,16 @@ import numpy as np
 from keras_convbert.compat import canonicalize_python_string_inputs
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
+from keras_convbert.files import AnyPath
+from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.transformers_files import is_transformers
+from keras_convbert.models.convbert.transformers_loading import load_tokenizer
+from keras_convbert.models.convbert.transformers_tokenizer import (
+    write_tokenizer,
+)
 from keras_convbert.models.convbert.vocabulary import check_vocabulary
 from keras_convbert.models.convbert.vocabulary import read_vocabulary
 from keras_convbert.types import Config
@@ -148,6 +155,41 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         if not self.special_tokens_in_strings:
             return []
         return sorted([self.unk_token, *self.special_tokens])
+
+    @classmethod
+    def from_preset(cls, preset: str, **kwargs: Any) -> "ConvBertTokenizer":
+        """Makes a tokenizer from a preset.
+
+        Args:
+            preset: string. A folder, or the handle of one on a hub, of
+                KerasHub's or of Hugging Face's form.
+            **kwargs: arguments that replace those of the preset. With
+                `vocabulary`, of a preset of Hugging Face's form, its own is
+                not read.
+
+        Returns:
+            A `ConvBertTokenizer`.
+
+        Raises:
+            ValueError: if the vocabulary is damaged, or the tokenizer differs
+                from BERT's.
+        """
+        if is_transformers(preset):
+            return load_tokenizer(cls, preset, kwargs)
+        return super().from_preset(preset, **kwargs)
+
+    def export_to_transformers(self, path: AnyPath) -> None:
+        """Writes the files that `transformers` reads a tokenizer from.
+
+        Args:
+            path: path of the folder, where nothing may be yet.
+
+        Raises:
+            FileExistsError: if something is at `path`.
+        """
+        self._check_vocabulary()
+        with whole_folder(path) as folder:
+            write_tokenizer(self, folder)
 
     @classmethod
     def from_config(cls, config: Config) -> "ConvBertTokenizer":

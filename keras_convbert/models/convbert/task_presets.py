@@ -6,7 +6,6 @@ is defined here a task takes over by name, for the reason given in
 `resumption`.
 """
 
-import inspect
 import warnings
 from typing import Any
 
@@ -16,6 +15,11 @@ import keras_hub
 from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import load_json
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.transformers_files import is_transformers
+from keras_convbert.models.convbert.transformers_loading import (
+    check_num_classes,
+)
+from keras_convbert.models.convbert.transformers_loading import load_task
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 
@@ -32,14 +36,16 @@ def from_preset(
     """Makes a task from a preset.
 
     Args:
-        preset: string. A folder written by `save_to_preset`, a handle of a
-            hub, or the name of a size of the paper, as
+        preset: string. A folder or a handle of a hub, of KerasHub's or of
+            Hugging Face's form, or the name of a size of the paper, as
             `ConvBertBackbone.from_preset` takes it. A preset of a backbone
             alone, or of another task, gives a task with a new head, and a
             warning.
         load_weights: bool. Whether to load weights. Defaults to `True`.
         **kwargs: arguments that replace those of the preset, and `dtype`, of
-            the backbone. With `num_classes` the head is new.
+            the backbone. With `num_classes` the head is new. With
+            `vocabulary`, of a preset of Hugging Face's form, its own is not
+            read.
 
     Returns:
         The task.
@@ -52,14 +58,10 @@ def from_preset(
             preset, load_weights, dtype=kwargs.pop("dtype", None)
         )
         return cls(**kwargs)
-    has_head = _holds(preset, cls) and "num_classes" not in kwargs
-    if not has_head:
-        _check_num_classes(cls, preset, kwargs)
-        kwargs["head_dtype"] = None
-    if kwargs.get("dtype") is None:
-        kwargs["dtype"] = quantized_dtype(preset)
-    make = keras_hub.models.Task.from_preset.__func__
-    task = make(cls, preset, load_weights=load_weights, **kwargs)
+    if is_transformers(preset):
+        task, has_head = load_task(cls, preset, load_weights, kwargs)
+    else:
+        task, has_head = _from_keras(cls, preset, load_weights, kwargs)
     if load_weights and not has_head:
         warnings.warn(
             f"The head of {cls.__name__} ({', '.join(_head_weights(task))}) "
@@ -68,6 +70,23 @@ def from_preset(
             stacklevel=2,
         )
     return task
+
+
+def _from_keras(
+    cls: type[keras_hub.models.Task],
+    preset: str,
+    load_weights: bool,
+    kwargs: Config,
+) -> tuple[Any, bool]:
+    """Makes a task of a preset of KerasHub's; whether it has its head."""
+    has_head = _holds(preset, cls) and "num_classes" not in kwargs
+    if not has_head:
+        check_num_classes(cls, preset, kwargs)
+        kwargs["head_dtype"] = None
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = quantized_dtype(preset)
+    make = keras_hub.models.Task.from_preset.__func__
+    return make(cls, preset, load_weights=load_weights, **kwargs), has_head
 
 
 def quantized_dtype(preset: str) -> DType:
@@ -125,14 +144,3 @@ def _holds(preset: str, cls: type[keras_hub.models.Task]) -> bool:
         return False
     name = load_json(preset, TASK_FILE).get("registered_name")
     return bool(name == keras.saving.get_registered_name(cls))
-
-
-def _check_num_classes(
-    cls: type[keras_hub.models.Task], preset: str, kwargs: Config
-) -> None:
-    wanted = "num_classes" in inspect.signature(cls.__init__).parameters
-    if wanted and "num_classes" not in kwargs:
-        raise ValueError(
-            f"The preset has no head for {cls.__name__}. Expected "
-            f"`num_classes`, to make a new one. Received: preset={preset!r}"
-        )

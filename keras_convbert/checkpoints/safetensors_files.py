@@ -1,0 +1,53 @@
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.files import AnyPath
+
+
+class SafetensorsFiles:
+    """The names, shapes and arrays of one or several safetensors files.
+
+    Args:
+        paths: sequence of paths. The files, whose arrays have unlike names.
+
+    Raises:
+        ImportError: if safetensors is not installed.
+        CheckpointError: if a file cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[AnyPath]) -> None:
+        self.paths = [os.fspath(path) for path in paths]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self._places: dict[str, str] = {}
+        for path in self.paths:
+            with self._open(path) as file:
+                for name in file.keys():
+                    self.shapes[name] = tuple(file.get_slice(name).get_shape())
+                    self._places[name] = path
+
+    def __str__(self) -> str:
+        return repr(", ".join(self.paths))
+
+    def array(self, name: str) -> np.ndarray:
+        """Reads the array called `name`."""
+        with self._open(self._places[name]) as file:
+            return file.get_tensor(name)
+
+    def _open(self, path: str) -> Any:
+        try:
+            import safetensors
+        except ImportError as error:
+            raise ImportError(
+                "Reading a safetensors file needs safetensors: "
+                "`pip install safetensors`."
+            ) from error
+        try:
+            return safetensors.safe_open(path, framework="numpy")
+        except (OSError, safetensors.SafetensorError) as error:
+            raise CheckpointError(
+                f"Cannot read the safetensors file {path!r}. {error}"
+            ) from error

@@ -1,0 +1,72 @@
+import os
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.files import AnyPath
+
+
+class TorchFiles:
+    """The names, shapes and arrays of one or several files of `torch.save`.
+
+    They are read with `weights_only=True`, so that no code in them runs.
+
+    Args:
+        paths: sequence of paths. The files, each a dict of tensors, whose
+            names are unlike.
+
+    Raises:
+        ImportError: if torch is not installed.
+        CheckpointError: if a file cannot be read, or holds anything else.
+    """
+
+    def __init__(self, paths: Sequence[AnyPath]) -> None:
+        self.paths = [os.fspath(path) for path in paths]
+        self._tensors: dict[str, Any] = {}
+        for path in self.paths:
+            self._tensors.update(_tensors(path))
+        self.shapes = {
+            name: tuple(tensor.shape) for name, tensor in self._tensors.items()
+        }
+
+    def __str__(self) -> str:
+        return repr(", ".join(self.paths))
+
+    def array(self, name: str) -> np.ndarray:
+        """Reads the array called `name`, in float32 if it has fractions."""
+        tensor = self._tensors[name].detach()
+        if tensor.is_floating_point():
+            # NumPy has no bfloat16.
+            tensor = tensor.float()
+        return tensor.numpy()
+
+
+def _tensors(path: str) -> dict[str, Any]:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "Reading a file of PyTorch needs torch: `pip install torch`."
+        ) from error
+    try:
+        # The zip format of torch 1.6 and later alone can be mapped.
+        loaded = torch.load(
+            path,
+            map_location="cpu",
+            weights_only=True,
+            mmap=zipfile.is_zipfile(path),
+        )
+    except Exception as error:
+        raise CheckpointError(
+            f"Cannot read the file of PyTorch {path!r}. {error}"
+        ) from error
+    is_dict = isinstance(loaded, dict)
+    if not is_dict or not all(map(torch.is_tensor, loaded.values())):
+        raise CheckpointError(
+            f"Expected the file of PyTorch {path!r} to hold a dict of tensors. "
+            f"Received: {type(loaded).__name__}"
+        )
+    return loaded

@@ -1,0 +1,111 @@
+"""A folder of Hugging Face's, or a handle of one on a hub."""
+
+import os
+import re
+
+from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.hdf5_file import Hdf5File
+from keras_convbert.checkpoints.safetensors_files import SafetensorsFiles
+from keras_convbert.checkpoints.torch_files import TorchFiles
+from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
+from keras_convbert.checkpoints.translated_arrays import Translation
+from keras_convbert.compat import check_file_exists
+from keras_convbert.compat import get_file
+from keras_convbert.compat import load_json
+from keras_convbert.models.convbert import convbert_weight_names as names
+
+MODEL_TYPES = ("convbert", "conv_bert")
+CONFIG_FILE = "config.json"
+SAFETENSORS = "model.safetensors"
+TORCH = "pytorch_model.bin"
+HDF5 = "tf_model.h5"
+KINDS: dict[str, type[SafetensorsFiles] | type[TorchFiles]] = {
+    SAFETENSORS: SafetensorsFiles,
+    TORCH: TorchFiles,
+}
+
+
+def is_transformers(preset: str) -> bool:
+    """Whether `preset` is a ConvBERT of Hugging Face's.
+
+    Raises:
+        ValueError: if it is another model of theirs.
+    """
+    if not check_file_exists(preset, CONFIG_FILE):
+        return False
+    config = load_json(preset)
+    if "registered_name" in config or "model_type" not in config:
+        return False
+    if config["model_type"] not in MODEL_TYPES:
+        raise ValueError(
+            f'Expected a ConvBERT, of "model_type" {MODEL_TYPES[0]!r}. '
+            f"Received: model_type={config['model_type']!r} in "
+            f"preset={preset!r}"
+        )
+    return True
+
+
+def open_arrays(preset: str) -> ArraySource:
+    """The arrays of the weights, named as `transformers` names them now.
+
+    Raises:
+        FileNotFoundError: if there is no file of weights.
+        CheckpointError: if one cannot be read.
+    """
+    for name, kind in KINDS.items():
+        paths = _paths(preset, name)
+        if paths:
+            return TranslatedArrays(kind(paths), _from_torch)
+    if check_file_exists(preset, HDF5):
+        return TranslatedArrays(Hdf5File(get_file(preset, HDF5)), _from_hdf5)
+    raise FileNotFoundError(
+        f"Expected weights in one of the files {[*KINDS, HDF5]}. "
+        f"Received: preset={preset!r}"
+    )
+
+
+def _paths(preset: str, name: str) -> list[str]:
+    """The file called `name`, or the shards that its index names."""
+    if check_file_exists(preset, name):
+        return [get_file(preset, name)]
+    index = f"{name}.index.json"
+    if not check_file_exists(preset, index):
+        return []
+    content = load_json(preset, index)
+    shards = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise CheckpointError(
+            f'Expected a "weight_map" that names the files of the weights. '
+            f"Received: {index!r} of {preset!r}"
+        )
+    for shard in shards.values():
+        if not isinstance(shard, str) or os.path.basename(shard) != shard:
+            raise CheckpointError(
+                "Expected the plain names of files beside it. Received: "
+                f"{shard!r} in {index!r} of {preset!r}"
+            )
+    return [get_file(preset, shard) for shard in sorted(set(shards.values()))]
+
+
+def _from_torch(name: str, rank: int) -> Translation:
+    for pattern, replacement in names.HF_RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name, tuple(range(rank))
+
+
+def _from_hdf5(name: str, rank: int) -> Translation | None:
+    if name.split("/")[0] == "top_level_model_weights":
+        return None
+    # The layer, the model's name, and from there a path.
+    path = name.split("/", 2)[-1].removesuffix(":0")
+    axes: tuple[int | None, ...] = tuple(range(rank))
+    if path.endswith("/depthwise_kernel"):
+        axes = (1, 2, 0)
+    elif path.endswith("kernel"):
+        axes = axes[::-1]
+    elif path.endswith("key_conv_attn_layer/bias"):
+        axes = (0, None)
+    for pattern, replacement in names.H5_RENAMED:
+        path = re.sub(pattern, replacement, path)
+    return path.replace("/", "."), axes

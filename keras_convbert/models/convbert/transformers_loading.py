@@ -1,0 +1,158 @@
+"""Models and tokenizers of Hugging Face's, as ours."""
+
+import inspect
+import warnings
+from typing import Any
+
+import keras_hub
+
+from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.compat import load_json
+from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.transformers_config import (
+    backbone_arguments,
+)
+from keras_convbert.models.convbert.transformers_files import open_arrays
+from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
+from keras_convbert.models.convbert.transformers_tokenizer import (
+    tokenizer_arguments,
+)
+from keras_convbert.models.convbert.transformers_weights import holds_head
+from keras_convbert.models.convbert.transformers_weights import load_weights
+from keras_convbert.types import Config
+
+
+def load_backbone(
+    cls: type[keras_hub.models.Backbone],
+    preset: str,
+    with_weights: bool,
+    arguments: dict[str, Any],
+) -> Any:
+    """Makes the backbone of a preset of Hugging Face's."""
+    source = open_arrays(preset) if with_weights else None
+    backbone = _make_backbone(cls, load_json(preset), source, arguments)
+    if source is not None:
+        load_weights(source, backbone)
+    return backbone
+
+
+def load_task(
+    cls: type[keras_hub.models.Task],
+    preset: str,
+    with_weights: bool,
+    arguments: dict[str, Any],
+) -> tuple[Any, bool]:
+    """Makes a task of a preset of Hugging Face's; whether it has its head."""
+    config = load_json(preset)
+    source = open_arrays(preset) if with_weights else None
+    kind = kind_of(cls)
+    has_head = _takes_head(source, kind, arguments)
+    if not has_head:
+        check_num_classes(cls, preset, arguments)
+    arguments = dict(arguments)
+    of_backbone = {"dtype": arguments.pop("dtype", None)}
+    backbone = _make_backbone(cls.backbone_cls, config, source, of_backbone)
+    vocabulary = arguments.pop("vocabulary", None)
+    if "preprocessor" not in arguments:
+        arguments["preprocessor"] = _preprocessor(
+            cls, preset, vocabulary, backbone.max_sequence_length
+        )
+    if source is not None and has_head:
+        arguments = {**_head_arguments(kind, source, config), **arguments}
+    task = cls(backbone=backbone, **arguments)
+    if source is not None:
+        of_backbone_alone = {id(weight) for weight in backbone.weights}
+        head = [w for w in task.weights if id(w) not in of_backbone_alone]
+        named = (head, kind) if has_head else ()
+        load_weights(source, backbone, *named)
+    return task, has_head
+
+
+def check_num_classes(
+    cls: type[keras_hub.models.Task], preset: str, arguments: dict[str, Any]
+) -> None:
+    """Raises `ValueError` if a new head is to be made without its size."""
+    wanted = "num_classes" in inspect.signature(cls.__init__).parameters
+    if wanted and "num_classes" not in arguments:
+        raise ValueError(
+            f"The preset has no head for {cls.__name__}. Expected "
+            f"`num_classes`, to make a new one. Received: preset={preset!r}"
+        )
+
+
+def load_tokenizer(
+    cls: type[keras_hub.tokenizers.Tokenizer],
+    preset: str,
+    arguments: dict[str, Any],
+) -> Any:
+    """Makes the tokenizer of a preset of Hugging Face's."""
+    arguments = dict(arguments)
+    found = tokenizer_arguments(preset, arguments.pop("vocabulary", None))
+    return cls(**{**found, **arguments})
+
+
+def kind_of(cls: type[keras_hub.models.Task]) -> str:
+    """The class of ours that `cls` is, or is derived from."""
+    return next(
+        base.__name__
+        for base in cls.__mro__
+        if base.__name__ in names.HF_CLASSES
+    )
+
+
+def _make_backbone(
+    cls: type[keras_hub.models.Backbone],
+    config: Config,
+    source: ArraySource | None,
+    arguments: dict[str, Any],
+) -> Any:
+    found = backbone_arguments(config, source)
+    return cls(**{**found, "mask_conv": False, **arguments})
+
+
+def _takes_head(
+    source: ArraySource | None, kind: str, arguments: dict[str, Any]
+) -> bool:
+    """Whether the head of the file is the one asked for."""
+    if source is None or "num_classes" in arguments:
+        return False
+    if arguments.get("head", "dense") != "dense":
+        return False
+    return holds_head(source, kind)
+
+
+def _head_arguments(
+    kind: str, source: ArraySource, config: Config
+) -> dict[str, Any]:
+    if kind != "ConvBertTextClassifier":
+        return {}
+    dropout = config.get("classifier_dropout")
+    if dropout is None:
+        dropout = config.get(
+            "hidden_dropout_prob", names.HF_DEFAULTS["dropout"]
+        )
+    return {
+        "head": "dense",
+        "num_classes": source.shapes.get("classifier.out_proj.bias", (0,))[0],
+        "dropout": dropout,
+    }
+
+
+def _preprocessor(
+    cls: type[keras_hub.models.Task],
+    preset: str,
+    vocabulary: Any,
+    max_length: int,
+) -> Any:
+    kind = cls.preprocessor_cls
+    if vocabulary is None and not has_tokenizer(preset):
+        warnings.warn(
+            f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
+            "ids, not text. Pass `vocabulary=` to give it one.",
+            stacklevel=4,
+        )
+        return None
+    tokenizer = load_tokenizer(
+        kind.tokenizer_cls, preset, {"vocabulary": vocabulary}
+    )
+    return kind(tokenizer, sequence_length=max_length)

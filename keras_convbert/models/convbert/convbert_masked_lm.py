@@ -6,6 +6,7 @@ import keras_hub
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
@@ -71,6 +72,7 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
     preprocessor_cls = ConvBertMaskedLMPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
+    from_tf1_checkpoint = classmethod(tf1_loading.masked_lm)
     export_to_transformers = transformers_export.export_task
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
@@ -110,6 +111,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
 
     _schedules_itself = False
 
+    from_tf1_checkpoint = classmethod(tf1_loading.pretrainer)
     export_to_transformers = transformers_export.export_encoder
     save_assets = resumption.save_assets
     load_assets = resumption.load_assets

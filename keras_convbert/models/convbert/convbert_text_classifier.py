@@ -7,6 +7,7 @@ from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
@@ -80,6 +81,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     preprocessor_cls = ConvBertTextClassifierPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
+    from_tf1_checkpoint = classmethod(tf1_loading.text_classifier)
     export_to_transformers = transformers_export.export_task
     compile_from_config = resumption.compile_from_config
     save_assets = resumption.save_assets

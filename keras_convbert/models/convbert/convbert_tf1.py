@@ -14,27 +14,54 @@ from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.types import Config
 
 
-def tf1_table(num_layers: int) -> list[Row]:
-    """The rows of an encoder, with whole names."""
-    table = [Row(*row) for row in names.TF1_EMBEDDINGS]
-    table += [
+def tf1_table(
+    num_layers: int, body: str = names.TF1_ENCODER, ours: str = ""
+) -> list[Row]:
+    """The rows of an encoder, with whole names.
+
+    Args:
+        num_layers: int. Number of layers.
+        body: string. Where the encoder stands in the file; the embeddings
+            stand with the discriminator's, since the generator shares them.
+        ours: string. What the paths of the encoder begin with.
+    """
+    embeddings = [
+        row._replace(name=f"{names.TF1_ENCODER}{row.name}")
+        for row in (Row(*entry) for entry in names.TF1_EMBEDDINGS)
+    ]
+    layers = [Row(*entry) for entry in names.TF1_PROJECTION]
+    layers += [
         Row(
-            f"encoder/layer_{i}/{theirs}", f"transformer_layer_{i}/{ours}", axes
+            f"encoder/layer_{i}/{theirs}", f"transformer_layer_{i}/{path}", axes
         )
         for i in range(num_layers)
-        for theirs, ours, axes in names.TF1_LAYER
+        for theirs, path, axes in names.TF1_LAYER
     ]
-    return [
-        row._replace(name=f"{names.TF1_ENCODER}{row.name}") for row in table
+    return embeddings + [
+        row._replace(name=f"{body}{row.name}", path=f"{ours}{row.path}")
+        for row in layers
     ]
 
 
 def tf1_arguments(
-    checkpoint: Tf1Checkpoint, config: Config | AnyPath | None
+    checkpoint: Tf1Checkpoint,
+    config: Config | AnyPath | None,
+    body: str = names.TF1_ENCODER,
 ) -> dict[str, Any]:
-    """Arguments of `ConvBertBackbone`: those of `config`, else from shapes."""
+    """Arguments of `ConvBertBackbone`: those of `config`, else from shapes.
+
+    A `config` describes the discriminator. What is smaller in the generator
+    is read from its shapes.
+    """
     given = _flat(config)
-    arguments = _sizes(checkpoint)
+    arguments = _sizes(checkpoint, body)
+    if body != names.TF1_ENCODER:
+        scale = arguments["hidden_dim"] / _sizes(checkpoint)["hidden_dim"]
+        heads = given.get("num_attention_heads")
+        smaller = ("hidden_size", "intermediate_size")
+        given = {k: v for k, v in given.items() if k not in smaller}
+        if heads is not None:
+            given["num_attention_heads"] = max(1, int(heads * scale))
     arguments.update(
         (ours, given[theirs])
         for theirs, ours in names.TF1_ARGUMENTS.items()
@@ -42,7 +69,7 @@ def tf1_arguments(
     )
     if "conv_type" in given:
         arguments["conv"] = given["conv_type"] != "noconv"
-    return {**_heads(checkpoint, arguments), **arguments}
+    return {**_heads(checkpoint, arguments, body), **arguments}
 
 
 def _flat(config: Config | AnyPath | None) -> Config:
@@ -59,27 +86,44 @@ def _flat(config: Config | AnyPath | None) -> Config:
     return {**config, **config.get("config", {})}
 
 
-def _sizes(checkpoint: Tf1Checkpoint) -> dict[str, Any]:
+def _sizes(
+    checkpoint: Tf1Checkpoint, body: str = names.TF1_ENCODER
+) -> dict[str, Any]:
     """All that shapes tell, which is all but the heads and the activation."""
-    grouped = _has(checkpoint, *names.TF1_GROUPED_SIZES["num_groups"])
-    conv = _has(checkpoint, *names.TF1_CONV_SIZES["kernel_size"])
+    grouped = f"{body}{names.TF1_GROUPED_SIZES['num_groups'][0]}"
+    conv = f"{body}{names.TF1_CONV_SIZES['kernel_size'][0]}"
     places = {
         **names.TF1_SIZES,
-        **(names.TF1_GROUPED_SIZES if grouped else names.TF1_DENSE_SIZES),
-        **(names.TF1_CONV_SIZES if conv else {}),
+        **(
+            names.TF1_GROUPED_SIZES
+            if grouped in checkpoint.shapes
+            else names.TF1_DENSE_SIZES
+        ),
+        **(names.TF1_CONV_SIZES if conv in checkpoint.shapes else {}),
     }
-    sizes = {name: _size(checkpoint, *place) for name, place in places.items()}
-    pattern = re.compile(rf"{names.TF1_ENCODER}encoder/layer_(\d+)/")
+    sizes = {
+        name: _size(checkpoint, f"{body}{place}", axis)
+        for name, (place, axis) in places.items()
+    }
+    sizes.update(
+        (name, _size(checkpoint, f"{names.TF1_ENCODER}{place}", axis))
+        for name, (place, axis) in names.TF1_EMBEDDING_SIZES.items()
+    )
+    pattern = re.compile(rf"{body}encoder/layer_(\d+)/")
     layers = [
         int(found[1])
         for found in map(pattern.match, checkpoint.shapes)
         if found
     ]
-    return {**sizes, "num_layers": max(layers) + 1, "conv": conv}
+    return {
+        **sizes,
+        "num_layers": max(layers) + 1,
+        "conv": conv in checkpoint.shapes,
+    }
 
 
 def _heads(
-    checkpoint: Tf1Checkpoint, arguments: dict[str, Any]
+    checkpoint: Tf1Checkpoint, arguments: dict[str, Any], body: str
 ) -> dict[str, Any]:
     """The heads before the bottleneck, and its ratio.
 
@@ -87,7 +131,8 @@ def _heads(
     authors always have `head_dim = hidden_dim / num_heads`; where that cannot
     be, the bottleneck is left out, which comes to the same.
     """
-    width = _size(checkpoint, *names.TF1_ALL_HEADS)
+    place, axis = names.TF1_ALL_HEADS
+    width = _size(checkpoint, f"{body}{place}", axis)
     hidden_dim = arguments["hidden_dim"]
     if "num_heads" in arguments:
         num_heads = arguments["num_heads"]
@@ -100,7 +145,8 @@ def _heads(
             'without convolution. Expected `config` to hold "num_attention_'
             'heads".'
         )
-    kernels = _size(checkpoint, *names.TF1_KERNELS)
+    place, axis = names.TF1_KERNELS
+    kernels = _size(checkpoint, f"{body}{place}", axis)
     heads = max(1, kernels // arguments["kernel_size"])
     head_dim = max(1, width // heads)
     num_heads, rest = divmod(hidden_dim, head_dim)
@@ -110,12 +156,7 @@ def _heads(
     return {"num_heads": num_heads, "head_ratio": ratio}
 
 
-def _has(checkpoint: Tf1Checkpoint, name: str, axis: int) -> bool:
-    return f"{names.TF1_ENCODER}{name}" in checkpoint.shapes
-
-
 def _size(checkpoint: Tf1Checkpoint, name: str, axis: int) -> int:
-    name = f"{names.TF1_ENCODER}{name}"
     shape = checkpoint.shapes.get(name, ())
     if axis >= len(shape):
         raise CheckpointError(

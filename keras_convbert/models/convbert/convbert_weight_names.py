@@ -17,6 +17,8 @@ TF1_EMBEDDINGS = (
     ),
     ("embeddings/LayerNorm/gamma", "embeddings_layer_norm/gamma", (1,)),
     ("embeddings/LayerNorm/beta", "embeddings_layer_norm/beta", (1,)),
+)
+TF1_PROJECTION = (
     ("embeddings_project/kernel", "embeddings_projection/kernel", (1, 1)),
     ("embeddings_project/bias", "embeddings_projection/bias", (1,)),
 )
@@ -125,6 +127,9 @@ TF1_OTHER_PARTS = (
     r"global_step",
 )
 
+# The encoder of the discriminator, whose embeddings the generator shares.
+TF1_DISCRIMINATOR = r"electra/(?!embeddings/).*"
+
 # Arguments of the authors' `BertConfig`, and ours.
 TF1_ARGUMENTS = {
     "vocab_size": "vocabulary_size",
@@ -144,11 +149,13 @@ TF1_ARGUMENTS = {
 }
 
 # Where the sizes of an encoder are seen: a name, and an axis of its shape.
-TF1_SIZES = {
+TF1_EMBEDDING_SIZES = {
     "vocabulary_size": ("embeddings/word_embeddings", 0),
     "embedding_dim": ("embeddings/word_embeddings", 1),
     "max_sequence_length": ("embeddings/position_embeddings", 0),
     "num_segments": ("embeddings/token_type_embeddings", 0),
+}
+TF1_SIZES = {
     "hidden_dim": ("encoder/layer_0/attention/output/dense/bias", 0),
 }
 TF1_DENSE_SIZES = {

@@ -43,8 +43,9 @@ def test_encoder_gives_what_theirs_gives(name, tmp_path):
     model = theirs.make(**GRID[name])
     backbone = ConvBertBackbone.from_preset(theirs.save(model, tmp_path))
     assert not backbone.mask_conv
-    for length, padded in ((12, True), (12, False), (2, True), (40, True)):
-        arrays = theirs.inputs(length, padded)
+    lengths = (2, 12, 40) if name == "plain" else (2, 12)
+    for length in lengths:
+        arrays = theirs.inputs(length)
         np.testing.assert_allclose(
             to_numpy(backbone(arrays)["sequence_output"]),
             theirs.call(model, arrays),

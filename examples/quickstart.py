@@ -9,9 +9,9 @@ Keras and TensorFlow, and fine-tuned to tell which of them a paragraph
 documents, on modules that it has not seen. The end is a table of what was
 measured. It fails if nothing was learnt.
 
-Minutes of pretraining learn a language's commonest words: the table shows the
-classifier no better for them. What pretraining is for takes hours and a larger
-corpus.
+Minutes of pretraining learn a language's commonest words: the classifier is no
+better for them, and often a little worse. What pretraining is for takes hours
+and a larger corpus.
 """
 
 import argparse

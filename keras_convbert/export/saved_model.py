@@ -137,16 +137,6 @@ def _check_model(model: Any) -> None:
             '`activation="softmax"`, probabilities. Received: '
             f"model.activation={keras.activations.serialize(model.activation)}"
         )
-    if model.preprocessor is None:
-        return
-    length = model.preprocessor.sequence_length
-    longest = model.backbone.max_sequence_length
-    if length > longest:
-        raise ValueError(
-            "Expected a preprocessor whose sequences are no longer than the "
-            f"`max_sequence_length={longest}` of the backbone. Received: "
-            f"model.preprocessor.sequence_length={length}"
-        )
 
 
 def _check_labels(labels: Sequence[str] | None, model: Any) -> None:

@@ -101,12 +101,6 @@ def test_wrong_arguments_are_refused(
             "Received: model.activation=sigmoid",
             id="sigmoid",
         ),
-        pytest.param(
-            lambda: tiny.classifier(sequence_length=17),
-            "`max_sequence_length=16` of the backbone. Received: "
-            "model.preprocessor.sequence_length=17",
-            id="too-long",
-        ),
     ],
 )
 def test_models_that_cannot_be_served_are_refused(make, message, tmp_path):

@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 import keras
@@ -323,6 +324,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         )
         ```
         """
+        preset = os.fspath(preset)
         if preset not in ARCHITECTURES:
             if is_transformers(preset):
                 return load_backbone(cls, preset, load_weights, kwargs)

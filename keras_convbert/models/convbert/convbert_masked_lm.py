@@ -13,6 +13,7 @@ from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
@@ -90,6 +91,7 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
         preprocessor: ConvBertMaskedLMPreprocessor | None = None,
         **kwargs: Any,
     ) -> None:
+        check_fits(backbone, preprocessor)
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor

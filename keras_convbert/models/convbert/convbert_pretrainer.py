@@ -16,6 +16,10 @@ from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
 )
 from keras_convbert.models.convbert.mask_tokens import MaskTokens
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.models.convbert.preprocessor_checks import (
+    check_vocabulary_size,
+)
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
 from keras_convbert.training import AdamW
@@ -134,6 +138,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        check_fits(backbone, preprocessor)
         _check_rates(mask_rate, mask_token_rate, temperature)
         mask_token_id, special_token_ids = _token_ids(
             mask_token_id, special_token_ids, preprocessor
@@ -350,6 +355,8 @@ class ConvBertPretrainer(keras_hub.models.Task):
         Returns:
             A `keras.callbacks.History`.
         """
+        if hasattr(x, "vocabulary_size"):
+            check_vocabulary_size(self.backbone, x.vocabulary_size)
         if self._schedules_itself:
             self._schedule(x, kwargs)
         return feeding.fit(self, x, *args, **kwargs)

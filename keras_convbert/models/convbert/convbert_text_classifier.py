@@ -13,6 +13,7 @@ from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import AdamW
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
@@ -45,7 +46,8 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: if `head` is unknown or `num_classes` not positive.
+        ValueError: if `head` is unknown or `num_classes` not positive, or if
+            the backbone cannot take what the preprocessor makes.
 
     Example:
 
@@ -113,6 +115,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
                 "Invalid value for argument `num_classes`. Expected a "
                 f"positive integer. Received: num_classes={num_classes}"
             )
+        check_fits(backbone, preprocessor)
         dtype = task_presets.head_policy(backbone, kwargs)
 
         # === Layers ===

@@ -158,6 +158,7 @@ def _batches(
     shuffle: bool = False,
     class_weight: dict[int, float] | None = None,
 ) -> SampleBatchesAdapter:
+    _check_strings(task, samples[0])
     draw_noise = getattr(task.preprocessor, "draw_noise", None)
     batches = SampleBatches(
         samples,
@@ -167,6 +168,18 @@ def _batches(
         _no_noise if draw_noise is None else draw_noise(),
     )
     return SampleBatchesAdapter(batches, class_weight=class_weight)
+
+
+def _check_strings(task: keras_hub.models.Task, x: Any) -> None:
+    """Raises `ValueError` for text that nothing makes token ids of."""
+    if task.preprocessor is None:
+        for leaf in leaves_of(x):
+            if isinstance(leaf, list) and leaf and isinstance(leaf[0], str):
+                raise ValueError(
+                    "Expected arrays of token ids, since the task has no "
+                    "preprocessor to make them of text; give it one with "
+                    f"`preprocessor=`. Received: x of strings, as {leaf[0]!r}"
+                )
 
 
 def _no_noise(epoch: int, index: int) -> AbstractContextManager[None]:

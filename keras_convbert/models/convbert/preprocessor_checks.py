@@ -20,6 +20,36 @@ def check_packing(sequence_length: int, truncate: str) -> None:
         )
 
 
+def check_fits(backbone: Any, preprocessor: Any) -> None:
+    """Raises `ValueError` if a backbone cannot take what is prepared for it.
+
+    Ids beyond its vocabulary would be an error of the backend's, or, on JAX,
+    NaN in silence.
+    """
+    if preprocessor is None:
+        return
+    length = preprocessor.sequence_length
+    if length > backbone.max_sequence_length:
+        raise ValueError(
+            "Expected a preprocessor of sequences no longer than the "
+            f"backbone's max_sequence_length={backbone.max_sequence_length}. "
+            f"Received: preprocessor.sequence_length={length}"
+        )
+    tokenizer = preprocessor.tokenizer
+    if tokenizer.vocabulary is not None:
+        check_vocabulary_size(backbone, tokenizer.vocabulary_size())
+
+
+def check_vocabulary_size(backbone: Any, size: int) -> None:
+    """Raises `ValueError` if there are ids that a backbone does not know."""
+    if size > backbone.vocabulary_size:
+        raise ValueError(
+            "Expected a vocabulary no larger than the backbone's "
+            f"vocabulary_size={backbone.vocabulary_size}. Received: a "
+            f"vocabulary of {size} tokens"
+        )
+
+
 def check_texts(x: Any) -> None:
     """Raises `ValueError` unless `x` is texts, or a tuple of two such."""
     parts = x if isinstance(x, tuple) else (x,)
@@ -35,8 +65,9 @@ def check_texts(x: Any) -> None:
         len(set(known)) > 1
     ):
         raise ValueError(
-            "Expected strings, or batches of at least one string, both of a "
-            f"pair of the same length. Received: x of the shapes {shapes}"
+            "Expected strings, or batches of at least one string; for pairs a "
+            "tuple of two such of the same length, the first texts and the "
+            f"second ones. Received: x of the shapes {shapes}"
         )
 
 

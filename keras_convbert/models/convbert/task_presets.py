@@ -6,6 +6,7 @@ is defined here a task takes over by name, for the reason given in
 `resumption`.
 """
 
+import os
 import warnings
 from typing import Any
 
@@ -24,6 +25,9 @@ from keras_convbert.types import Config
 from keras_convbert.types import DType
 
 TASK_FILE = "task.json"
+TOKENIZER_FILE = "tokenizer.json"
+PREPROCESSOR_FILE = "preprocessor.json"
+LENGTH = 512
 
 
 def from_preset(
@@ -44,6 +48,8 @@ def from_preset(
         load_weights: bool. Whether to load weights. Defaults to `True`.
         **kwargs: arguments that replace those of the preset, and `dtype`, of
             the backbone. With `num_classes` the head is new. With
+            `sequence_length` the preprocessor makes sequences of that length;
+            else as the preset says, or of 512 or the backbone's longest. With
             `vocabulary`, of a preset of Hugging Face's form, its own is not
             read.
 
@@ -53,6 +59,7 @@ def from_preset(
     Raises:
         ValueError: if `num_classes` is needed for a new head.
     """
+    preset = os.fspath(preset)
     if preset in ARCHITECTURES:
         kwargs["backbone"] = cls.backbone_cls.from_preset(
             preset, load_weights, dtype=kwargs.pop("dtype", None)
@@ -79,14 +86,36 @@ def _from_keras(
     kwargs: Config,
 ) -> tuple[Any, bool]:
     """Makes a task of a preset of KerasHub's; whether it has its head."""
-    has_head = _holds(preset, cls) and "num_classes" not in kwargs
+    has_head = _is_of(preset, TASK_FILE, cls) and "num_classes" not in kwargs
     if not has_head:
         check_num_classes(cls, preset, kwargs)
         kwargs["head_dtype"] = None
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = quantized_dtype(preset)
+    if "preprocessor" not in kwargs:
+        kwargs["preprocessor"] = _preprocessor(
+            cls, preset, kwargs.pop("sequence_length", None)
+        )
     make = keras_hub.models.Task.from_preset.__func__
     return make(cls, preset, load_weights=load_weights, **kwargs), has_head
+
+
+def _preprocessor(
+    cls: type[keras_hub.models.Task], preset: str, length: int | None
+) -> Any:
+    kind = cls.preprocessor_cls
+    if not check_file_exists(preset, TOKENIZER_FILE):
+        warnings.warn(
+            f"preset={preset!r} has no tokenizer: {cls.__name__} takes token "
+            "ids, not text. Pass `preprocessor=` to give it one.",
+            stacklevel=4,
+        )
+        return None
+    if length is None and not _is_of(preset, PREPROCESSOR_FILE, kind):
+        config = load_json(preset).get("config", {})
+        length = min(LENGTH, config.get("max_sequence_length", LENGTH))
+    given = {} if length is None else {"sequence_length": length}
+    return kind.from_preset(preset, **given)
 
 
 def quantized_dtype(preset: str) -> DType:
@@ -138,9 +167,9 @@ def _head_weights(task: keras_hub.models.Task) -> list[str]:
     return [w.path for w in task.weights if id(w) not in of_backbone]
 
 
-def _holds(preset: str, cls: type[keras_hub.models.Task]) -> bool:
-    """Whether `preset` is of a task of this class."""
-    if not check_file_exists(preset, TASK_FILE):
+def _is_of(preset: str, file: str, cls: type[Any]) -> bool:
+    """Whether a file of `preset` is of an object of this class."""
+    if not check_file_exists(preset, file):
         return False
-    name = load_json(preset, TASK_FILE).get("registered_name")
+    name = load_json(preset, file).get("registered_name")
     return bool(name == keras.saving.get_registered_name(cls))

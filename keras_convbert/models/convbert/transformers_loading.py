@@ -53,9 +53,10 @@ def load_task(
     of_backbone = {"dtype": arguments.pop("dtype", None)}
     backbone = _make_backbone(cls.backbone_cls, config, source, of_backbone)
     vocabulary = arguments.pop("vocabulary", None)
+    length = arguments.pop("sequence_length", backbone.max_sequence_length)
     if "preprocessor" not in arguments:
         arguments["preprocessor"] = _preprocessor(
-            cls, preset, vocabulary, backbone.max_sequence_length
+            cls, preset, vocabulary, length
         )
     if source is not None and has_head:
         arguments = {**_head_arguments(kind, source, config), **arguments}

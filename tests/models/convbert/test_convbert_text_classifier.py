@@ -413,3 +413,24 @@ def test_strings_without_tensorflow():
         tasks.masked_lm().fit(x, verbose=0)
         """,
     )
+
+
+@pytest.mark.once
+def test_a_preprocessor_must_suit_the_backbone():
+    preprocessor = classifier().preprocessor
+    too_few = len(texts.VOCABULARY) - 1
+    with pytest.raises(ValueError, match=f"vocabulary_size={too_few}"):
+        ConvBertTextClassifier(
+            tiny.backbone(vocabulary_size=too_few), 2, preprocessor
+        )
+    with pytest.raises(ValueError, match="max_sequence_length=4"):
+        ConvBertTextClassifier(
+            tasks.backbone(max_sequence_length=4), 2, preprocessor
+        )
+
+
+@pytest.mark.once
+def test_text_without_a_preprocessor_is_refused():
+    task = ConvBertTextClassifier(tiny.backbone(), 2)
+    with pytest.raises(ValueError, match="no preprocessor"):
+        task.predict(["a"])

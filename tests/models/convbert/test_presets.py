@@ -204,3 +204,22 @@ def test_what_is_no_preset_is_refused(tmp_path):
         ConvBertMaskedLM.from_preset(str(tmp_path))
     with pytest.raises(ValueError, match="no_such_preset"):
         ConvBertMaskedLM.from_preset("no_such_preset")
+
+
+@pytest.mark.once
+def test_the_length_of_sequences_suits_the_backbone(tmp_path):
+    tasks.backbone().save_to_preset(str(tmp_path))
+    with pytest.warns(UserWarning, match="no tokenizer"):
+        bare = ConvBertTextClassifier.from_preset(tmp_path, num_classes=2)
+    assert bare.preprocessor is None
+    texts.tokenizer().save_to_preset(str(tmp_path))
+    for given, length in (({}, 32), ({"sequence_length": 6}, 6)):
+        task = ConvBertTextClassifier.from_preset(
+            tmp_path, num_classes=2, **given
+        )
+        assert task.preprocessor.sequence_length == length
+
+
+@pytest.mark.once
+def test_the_sizes_of_the_paper_are_listed():
+    assert ConvBertBackbone.presets.keys() == ARCHITECTURES.keys()

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from keras_convbert.checkpoints.assignment import assign_arrays
+from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
@@ -15,6 +16,8 @@ from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
 from keras_convbert.models.convbert.convbert_tf1 import tf1_table
 from keras_convbert.models.convbert.convbert_weight_names import TF1_OTHER_PARTS
+from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.safe_weights import load_weights
 from keras_convbert.models.convbert.task_presets import quantized_dtype
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
@@ -109,6 +112,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
     Reference:
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3
     """
+
+    load_weights = load_weights
 
     def __init__(
         self,
@@ -284,6 +289,8 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             A `ConvBertBackbone`.
 
         Raises:
+            CheckpointError: if a file of the preset is damaged, or may do
+                harm. It is a `ValueError`.
             ValueError: if weights are asked of a size that has none.
 
         Example:
@@ -297,11 +304,13 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         ```
         """
         if preset not in ARCHITECTURES:
+            check_preset(preset, load_weights)
             if kwargs.get("dtype") is None:
                 kwargs["dtype"] = quantized_dtype(preset)
-            return super().from_preset(
-                preset, load_weights=load_weights, **kwargs
-            )
+            with safe_loading():
+                return super().from_preset(
+                    preset, load_weights=load_weights, **kwargs
+                )
         if load_weights:
             raise ValueError(
                 f'"{preset}" names an architecture, without weights. Expected '

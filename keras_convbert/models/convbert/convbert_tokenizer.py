@@ -12,6 +12,7 @@ from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.vocabulary import check_vocabulary
 from keras_convbert.models.convbert.vocabulary import read_vocabulary
@@ -77,6 +78,8 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
     """
 
     backbone_cls = ConvBertBackbone
+
+    from_preset = classmethod(preset_checks.from_preset)
 
     def __init__(
         self,

@@ -13,9 +13,11 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import load_json
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.preset_checks import check_preset
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 
@@ -45,6 +47,8 @@ def from_preset(
         The task.
 
     Raises:
+        CheckpointError: if a file of the preset is damaged, or may do harm.
+            It is a `ValueError`.
         ValueError: if `num_classes` is needed for a new head.
     """
     if preset in ARCHITECTURES:
@@ -52,6 +56,7 @@ def from_preset(
             preset, load_weights, dtype=kwargs.pop("dtype", None)
         )
         return cls(**kwargs)
+    check_preset(preset, load_weights)
     has_head = _holds(preset, cls) and "num_classes" not in kwargs
     if not has_head:
         _check_num_classes(cls, preset, kwargs)
@@ -59,7 +64,8 @@ def from_preset(
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = quantized_dtype(preset)
     make = keras_hub.models.Task.from_preset.__func__
-    task = make(cls, preset, load_weights=load_weights, **kwargs)
+    with safe_loading():
+        task = make(cls, preset, load_weights=load_weights, **kwargs)
     if load_weights and not has_head:
         warnings.warn(
             f"The head of {cls.__name__} ({', '.join(_head_weights(task))}) "
@@ -74,7 +80,8 @@ def quantized_dtype(preset: str) -> DType:
     """The dtypes of a quantized preset, or `None` of another."""
     dtype = load_json(preset).get("config", {}).get("dtype")
     if isinstance(dtype, dict) and dtype["class_name"] == "DTypePolicyMap":
-        return keras.dtype_policies.get(dtype)
+        with safe_loading():
+            return keras.dtype_policies.get(dtype)
     return None
 
 

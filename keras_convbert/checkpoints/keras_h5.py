@@ -1,14 +1,17 @@
 """Keras's `.weights.h5`, read whole or not at all."""
 
+import contextlib
 import math
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import keras
-from keras import ops
+import ml_dtypes
+import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.compat import H5IOStore
@@ -17,6 +20,8 @@ from keras_convbert.files import AnyPath
 
 Layout = dict[str, tuple[tuple[int, ...], str]]
 """Path of an array in a file to its shape and dtype."""
+
+Arrays = dict[str, h5py.Dataset]
 
 # Groups and arrays of a file, for each array of the model: with those of an
 # optimizer there are nine.
@@ -28,42 +33,54 @@ def load_whole(
     files: Iterable[AnyPath],
     load: Callable[[], Any],
     skipped: Iterable[keras.layers.Layer] = (),
-    check_shapes: bool = True,
+    skip_mismatch: bool = False,
+    weight_map: Mapping[str, Any] | None = None,
 ) -> None:
-    """Runs `load` after a check of the files; keeps what it assigns, or none.
+    """Runs `load` once all that it will read is known to fit.
+
+    The arrays are read twice: to keep the old ones would take memory.
 
     Args:
         model: a `keras.Model`.
         files: iterable of paths of the files that `load` reads.
         load: function without arguments that loads the weights of `model`.
         skipped: layers that are not loaded. Defaults to `()`.
-        check_shapes: bool. Whether arrays must have the shapes of variables.
-            Defaults to `True`.
+        skip_mismatch: bool. Whether `load` passes over arrays that do not fit.
+            Defaults to `False`.
+        weight_map: dict of groups to the names of the files they are in, as
+            an index of shards has it. Defaults to `None`.
 
     Raises:
-        CheckpointError: if a file is damaged, holds more than arrays of
-            numbers, an array that does not fit its variable, or values that
-            are not finite. The weights are those from before.
+        CheckpointError: if a file is damaged, holds anything but arrays of
+            numbers, lacks arrays of the model or has others for it, or holds
+            values that are not finite. Nothing is loaded then.
     """
-    files = [os.fspath(file) for file in files]
+    names = [os.fspath(file) for file in files]
+    listed = ", ".join(map(repr, names))
     layout = model_layout(model, skipped)
-    for file in files:
-        check_h5(file, layout, check_shapes)
-    with _Updates() as updates:
-        try:
-            load()
-        except Exception as error:
-            raise CheckpointError(
-                f"Cannot load {', '.join(map(repr, files))}. {error}"
-            ) from error
-    for variable, value in updates.made:
-        if not _is_finite(value):
-            raise CheckpointError(
-                f"{', '.join(map(repr, files))} holds values that are not "
-                f"finite. Received: NaN or infinity in {variable.path!r}"
-            )
-    for variable, value in updates.made:
-        variable.assign(value)
+    try:
+        with contextlib.ExitStack() as stack:
+            arrays: Arrays = {}
+            for name in names:
+                file = stack.enter_context(h5py.File(name, "r"))
+                found = _checked_arrays(file, name, layout)
+                if arrays.keys() & found.keys():
+                    raise CheckpointError("they hold an array twice.")
+                arrays.update(found)
+            layout = _without_other_optimizer(layout, arrays)
+            if not skip_mismatch:
+                _check_fit(arrays, layout)
+            if weight_map is not None:
+                _check_places(arrays, layout, weight_map)
+            for path in arrays.keys() & layout.keys():
+                if arrays[path].shape == layout[path][0]:
+                    _check_values(arrays[path])
+        load()
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        # Whatever the library meets in a spoilt file, it may raise anything.
+        raise CheckpointError(f"Cannot load {listed}: {error}") from error
 
 
 def model_layout(
@@ -75,37 +92,22 @@ def model_layout(
     return recorder.layout
 
 
-def check_h5(file: str, layout: Layout, check_shapes: bool = True) -> None:
-    """Refuses a file that is no set of arrays as Keras writes it.
+def _checked_arrays(opened: h5py.File, name: str, layout: Layout) -> Arrays:
+    """The arrays of a file, if it is one that Keras may have written.
 
-    No array is read.
-
-    Raises:
-        CheckpointError: if the file is damaged; if it has links, arrays that
-            are stored elsewhere, compressed or virtual, or no numbers; if they
-            are larger than the file; if one that the model has a place for has
-            another shape or kind of dtype.
+    Nothing of an array is read.
     """
-    try:
-        with h5py.File(file, "r") as opened:
-            arrays = _arrays(opened, MAX_OBJECTS * (len(layout) + 10))
-            size = sum(map(_check_array, arrays.values()))
-            if size > os.path.getsize(file):
-                raise CheckpointError(
-                    f"the arrays have {size} bytes, more than the file."
-                )
-            if check_shapes:
-                for path in arrays.keys() & layout.keys():
-                    _check_fit(arrays[path], *layout[path])
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        # Whatever the library meets in a spoilt file, it may raise anything.
-        raise CheckpointError(f"Cannot load {file!r}: {error}") from error
+    arrays = _arrays(opened, MAX_OBJECTS * (len(layout) + 10))
+    size = sum(map(_check_array, arrays.values()))
+    if size > os.path.getsize(name):
+        raise CheckpointError(
+            f"its arrays have {size} bytes, more than the file."
+        )
+    return arrays
 
 
-def _arrays(opened: h5py.File, max_objects: int) -> dict[str, h5py.Dataset]:
-    arrays = {}
+def _arrays(opened: h5py.File, max_objects: int) -> Arrays:
+    arrays: Arrays = {}
     seen = 0
     rest: list[tuple[str, h5py.Group]] = [("", opened)]
     while rest:
@@ -144,15 +146,66 @@ def _check_array(array: h5py.Dataset) -> int:
     return math.prod(array.shape) * array.dtype.itemsize
 
 
-def _check_fit(array: h5py.Dataset, shape: tuple[int, ...], dtype: str) -> None:
-    if array.shape != shape:
-        raise CheckpointError(
-            f"{array.name!r} has the shape {array.shape} instead of {shape}."
-        )
-    if _is_float(_dtype(array)) != _is_float(dtype):
-        raise CheckpointError(
-            f"{array.name!r} is of {_dtype(array)} instead of {dtype}."
-        )
+def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
+    """`layout` less the groups of an optimizer that Keras will pass over.
+
+    It loads all of them or, with a warning, nothing.
+    """
+    groups = {_group(path) for path in layout if path.startswith("optimizer/")}
+    other = {
+        group
+        for group in groups
+        if sum(_group(path) == group for path in arrays)
+        != sum(_group(path) == group for path in layout)
+    }
+    return {
+        path: wanted
+        for path, wanted in layout.items()
+        if _group(path) not in other
+    }
+
+
+def _check_fit(arrays: Arrays, layout: Layout) -> None:
+    """Refuses what Keras would not load, or only in part."""
+    groups = {_group(path) for path in layout}
+    for path in sorted(path for path in arrays if _group(path) in groups):
+        if path not in layout:
+            raise CheckpointError(f"the model has no place for {path!r}.")
+    for path, (shape, dtype) in layout.items():
+        if path not in arrays:
+            raise CheckpointError(f"it lacks {path!r}.")
+        array = arrays[path]
+        if array.shape != shape:
+            raise CheckpointError(
+                f"{path!r} has the shape {array.shape} instead of {shape}."
+            )
+        if _is_float(_dtype(array)) != _is_float(dtype):
+            raise CheckpointError(
+                f"{path!r} is of {_dtype(array)} instead of {dtype}."
+            )
+
+
+def _check_places(
+    arrays: Arrays, layout: Layout, weight_map: Mapping[str, Any]
+) -> None:
+    """Refuses an index that says of an array that it is elsewhere."""
+    for path in arrays.keys() & layout.keys():
+        names = weight_map.get(f"/{_group(path)}")
+        name = os.path.basename(arrays[path].file.filename)
+        if name not in (names if isinstance(names, list) else [names]):
+            raise CheckpointError(f"the index has not {path!r} in {name!r}.")
+
+
+def _group(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _check_values(array: h5py.Dataset) -> None:
+    dtype = _dtype(array)
+    as_stored = ml_dtypes.bfloat16 if dtype == "bfloat16" else array.dtype
+    values = np.array(array, dtype=as_stored)
+    if _is_float(dtype) and not np.isfinite(values).all():
+        raise CheckpointError(f"{array.name!r} holds NaN or infinity.")
 
 
 def _dtype(array: h5py.Dataset) -> str:
@@ -163,15 +216,6 @@ def _dtype(array: h5py.Dataset) -> str:
 
 def _is_float(dtype: str) -> bool:
     return "float" in dtype
-
-
-def _is_finite(value: Any) -> bool:
-    dtype = keras.backend.standardize_dtype(value.dtype)
-    if not _is_float(dtype):
-        return True
-    if dtype.startswith("float8"):
-        value = ops.cast(value, "float32")
-    return bool(ops.all(ops.isfinite(value)))
 
 
 class _Recorder(H5IOStore):
@@ -191,15 +235,3 @@ class _Recorder(H5IOStore):
     def __setitem__(self, key: str, value: Any) -> None:
         dtype = keras.backend.standardize_dtype(value.dtype)
         self.layout[self._prefix + key] = (tuple(value.shape), dtype)
-
-
-class _Updates(keras.StatelessScope):
-    """Within it nothing is assigned; it tells what would have been."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: list[tuple[keras.Variable, Any]] = []
-
-    def add_update(self, update: tuple[keras.Variable, Any]) -> None:
-        super().add_update(update)
-        self.made.append(update)

@@ -125,10 +125,11 @@ def _check_function(
         if name in registered:
             _check_registered(name, registered[name], file, custom_objects)
             return
-        modules = FUNCTIONS.values() if module == "builtins" else ()
-        if isinstance(module, str) and module in FUNCTIONS:
-            modules = [FUNCTIONS[module]]
-        found = any(inspect.isfunction(vars(m).get(name)) for m in modules)
+        found = any(
+            inspect.isfunction(vars(place).get(name))
+            for key, place in FUNCTIONS.items()
+            if module in ("builtins", key)
+        )
         if found and name not in NO_PLAIN_FUNCTIONS:
             return
     raise _refusal(f"{module}.{name}", file)

@@ -72,8 +72,9 @@ def load_model(
                 return _load(unpacked, path, custom_objects)
         except Exception as error:
             # Whatever a spoilt configuration leads to.
+            fault = str(error).replace(f"{unpacked}{os.sep}", "")
             raise CheckpointError(
-                f"Cannot load {os.fspath(path)!r}: {error}"
+                f"Cannot load {os.fspath(path)!r}: {fault}"
             ) from error
 
 

@@ -13,6 +13,7 @@ from keras_convbert.checkpoints.safe_config import check_config
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import get_file
+from keras_convbert.models.convbert.safe_weights import read_weight_map
 from keras_convbert.models.convbert.safe_weights import shard_names
 from keras_convbert.models.convbert.size_limits import check_sizes
 
@@ -66,7 +67,7 @@ def _weights(preset: str) -> list[pathlib.Path]:
     found = [p for name in WEIGHTS if (p := _path(preset, name))]
     index = _path(preset, SHARDS)
     if index is not None and index.with_name(WEIGHTS[0]) not in found:
-        for name in shard_names(index):
+        for name in shard_names(read_weight_map(index)):
             check_plain_name(index.parent, name)
             path = _path(preset, name)
             if path is not None:

@@ -10,6 +10,7 @@ from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.keras_h5 import load_whole
 from keras_convbert.checkpoints.plain_names import plain_name
 from keras_convbert.files import AnyPath
+from keras_convbert.types import Config
 
 MAX_INDEX_BYTES = 2**24
 
@@ -23,7 +24,7 @@ def load_weights(
     """Loads weights; with an error, the weights are those from before.
 
     A file `.weights.h5`, or shards under `.weights.json`, is checked before
-    anything is read of it; any other is left to Keras.
+    anything is loaded of it; any other is left to Keras.
 
     Args:
         filepath: path of the file.
@@ -35,14 +36,24 @@ def load_weights(
         CheckpointError: if a file is damaged, does not fit the model, or holds
             NaN or infinity. It is a `ValueError`, and names the file.
     """
-    files = weight_files(filepath)
+    path = os.fspath(filepath)
+    weight_map = None
+    if path.endswith(".weights.h5"):
+        files: list[AnyPath] = [path]
+    elif path.endswith(".weights.json"):
+        weight_map = read_weight_map(path)
+        folder = os.path.dirname(path) or "."
+        files = [plain_name(folder, name) for name in shard_names(weight_map)]
+    else:
+        files = []
 
     def load() -> None:
         keras.Model.load_weights(
             model, filepath, skip_mismatch=skip_mismatch, **kwargs
         )
 
-    if not files:
+    # What is on a remote disk is fetched by Keras.
+    if not files or not os.path.exists(path):
         load()
         return
     load_whole(
@@ -50,36 +61,32 @@ def load_weights(
         files,
         load,
         skipped=kwargs.get("objects_to_skip") or (),
-        check_shapes=not skip_mismatch,
+        skip_mismatch=skip_mismatch,
+        weight_map=weight_map,
     )
 
 
-def weight_files(filepath: AnyPath) -> list[AnyPath]:
-    """The files of Keras's arrays at `filepath`, none if it is another."""
-    path = os.fspath(filepath)
-    if not os.path.exists(path):
-        return []
-    if path.endswith(".weights.h5"):
-        return [path]
-    if path.endswith(".weights.json"):
-        folder = os.path.dirname(path) or "."
-        return [plain_name(folder, name) for name in shard_names(path)]
-    return []
-
-
-def shard_names(path: AnyPath) -> list[Any]:
-    """The names of the files that an index of shards lists.
+def read_weight_map(path: AnyPath) -> Config:
+    """What an index of shards says of where the arrays are.
 
     Raises:
-        CheckpointError: if there is no such list.
+        CheckpointError: if it is damaged, or lists anything but names.
     """
     weight_map = read_json(path, MAX_INDEX_BYTES).get("weight_map")
-    if not isinstance(weight_map, dict):
+    if not isinstance(weight_map, dict) or not all(
+        key.startswith("/") for key in weight_map
+    ):
         raise CheckpointError(
-            f"Expected {os.fspath(path)!r} to hold a dict `weight_map`."
+            f"Expected {os.fspath(path)!r} to hold a dict `weight_map` of "
+            "paths to names of files."
         )
-    found: dict[Any, None] = {}
-    for names in weight_map.values():
-        for name in names if isinstance(names, list) else [names]:
-            found[name if isinstance(name, str) else repr(name)] = None
-    return [*found]
+    return weight_map
+
+
+def shard_names(weight_map: Config) -> list[Any]:
+    """The names of files in a `weight_map`, each once."""
+    names = []
+    for entry in weight_map.values():
+        names += entry if isinstance(entry, list) else [entry]
+    # By their text: of a stranger's file they may be anything.
+    return [*{repr(name): name for name in names}.values()]

@@ -37,23 +37,22 @@ def load_weights(
             NaN or infinity. It is a `ValueError`, and names the file.
     """
     path = os.fspath(filepath)
+    files: list[AnyPath] = []
     weight_map = None
-    if path.endswith(".weights.h5"):
-        files: list[AnyPath] = [path]
-    elif path.endswith(".weights.json"):
+    # What is on a remote disk is fetched by Keras.
+    if path.endswith(".weights.h5") and os.path.exists(path):
+        files = [path]
+    elif path.endswith(".weights.json") and os.path.exists(path):
         weight_map = read_weight_map(path)
         folder = os.path.dirname(path) or "."
         files = [plain_name(folder, name) for name in shard_names(weight_map)]
-    else:
-        files = []
 
     def load() -> None:
         keras.Model.load_weights(
             model, filepath, skip_mismatch=skip_mismatch, **kwargs
         )
 
-    # What is on a remote disk is fetched by Keras.
-    if not files or not os.path.exists(path):
+    if not files:
         load()
         return
     load_whole(

@@ -64,6 +64,11 @@ def check_config(
     for part in walk(config):
         if isinstance(part, str) and part in registered:
             _check_registered(part, registered[part], file, custom_objects)
+        if isinstance(part, dict) and isinstance(part.get("vocabulary"), str):
+            raise CheckpointError(
+                f"{file!r} names a vocabulary file, of its own choosing. "
+                f"Received: vocabulary={part['vocabulary']!r}"
+            )
         if not isinstance(part, dict) or "class_name" not in part:
             continue
         if part["class_name"] == "function":
@@ -121,7 +126,7 @@ def _check_function(
     name = part.get("config", part.get("registered_name"))
     alias = part.get("registered_name", name)
     module = part.get("module")
-    if isinstance(name, str) and alias in (name, None):
+    if isinstance(name, str) and alias in (name, "function", None):
         if name in registered:
             _check_registered(name, registered[name], file, custom_objects)
             return
@@ -138,7 +143,8 @@ def _check_function(
 def _check_registered(
     name: str, found: Any, file: str, custom_objects: Mapping[str, Any]
 ) -> None:
-    if name in custom_objects or name.startswith(PACKAGE):
+    allowed = any(found is own for own in custom_objects.values())
+    if allowed or name in custom_objects or name.startswith(PACKAGE):
         return
     if inspect.isclass(found) and any(
         cls.__module__.startswith("keras_convbert.") for cls in found.__mro__

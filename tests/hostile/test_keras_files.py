@@ -436,8 +436,25 @@ def test_custom_objects_are_allowed(place):
     task.save(path)
     with pytest.raises(CheckpointError, match="square"):
         keras_convbert.load_model(path)
-    loaded = keras_convbert.load_model(path, custom_objects={"square": square})
-    assert loaded.activation is square
+    for name in ("square", "tests_hostile>square"):
+        loaded = keras_convbert.load_model(path, {name: square})
+        assert loaded.activation is square
+
+
+@pytest.mark.once
+def test_a_file_compiled_with_functions_and_names_is_allowed(place):
+    path = place / "mine" / "good.keras"
+    task = tasks.classifier()
+    task.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(0.1, 10**6)
+        ),
+        keras.losses.sparse_categorical_crossentropy,
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
+    )
+    task.save(path)
+    loaded = keras_convbert.load_model(path)
+    assert loaded.get_compile_config() == task.get_compile_config()
 
 
 @pytest.mark.parametrize("kind", ["classifier", "masked_lm", "pretrainer"])

@@ -477,6 +477,16 @@ def test_good_files_are_what_keras_loads(kind, place):
     assert found.get_compile_config() == wanted.get_compile_config()
 
 
+def test_training_goes_on_from_a_file(place):
+    tasks.assert_goes_on_from_file(
+        tasks.classifier(),
+        place / "mine" / "good.keras",
+        ["a b c", "d e", "f"],
+        [0, 1, 2],
+        load=keras_convbert.load_model,
+    )
+
+
 @pytest.mark.parametrize("change", ["int8", "lora", "frozen"])
 def test_good_files_of_changed_models(change, place):
     task = tasks.classifier()

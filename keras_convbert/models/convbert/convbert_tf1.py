@@ -45,7 +45,9 @@ def tf1_arguments(
     )
     if "conv_type" in given:
         arguments["conv"] = given["conv_type"] != "noconv"
-    check_sizes(arguments, str(checkpoint), checkpoint.size)
+    # The heads are compared with the others, below.
+    sizes = {k: v for k, v in arguments.items() if k != "num_heads"}
+    check_sizes(sizes, str(checkpoint), checkpoint.size)
     return {**_heads(checkpoint, arguments), **arguments}
 
 

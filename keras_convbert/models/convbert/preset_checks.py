@@ -29,7 +29,22 @@ KINDS = (
 
 
 def from_preset(cls: Any, /, preset: str, *args: Any, **kwargs: Any) -> Any:
-    """KerasHub's `from_preset`, after `check_preset`, in safe mode."""
+    """Makes an object from a preset.
+
+    Args:
+        preset: string. A folder written by `save_to_preset`, or a handle of a
+            hub.
+        *args: arguments of KerasHub's `from_preset`.
+        **kwargs: arguments of KerasHub's `from_preset`, and those that replace
+            arguments of the preset.
+
+    Returns:
+        An object of this class.
+
+    Raises:
+        CheckpointError: if a file of the preset is damaged, or may do harm.
+            It is a `ValueError`.
+    """
     kind = next(kind for kind in KINDS if issubclass(cls, kind))
     weights = kind is keras_hub.models.Task
     check_preset(preset, kwargs.get("load_weights", weights))

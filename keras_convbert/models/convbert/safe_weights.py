@@ -16,7 +16,7 @@ MAX_INDEX_BYTES = 2**24
 
 
 def load_weights(
-    model: keras.Model,
+    self: keras.Model,
     filepath: AnyPath,
     skip_mismatch: bool = False,
     **kwargs: Any,
@@ -49,14 +49,14 @@ def load_weights(
 
     def load() -> None:
         keras.Model.load_weights(
-            model, filepath, skip_mismatch=skip_mismatch, **kwargs
+            self, filepath, skip_mismatch=skip_mismatch, **kwargs
         )
 
     if not files:
         load()
         return
     load_whole(
-        model,
+        self,
         files,
         load,
         skipped=kwargs.get("objects_to_skip") or (),

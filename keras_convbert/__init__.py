@@ -6,6 +6,7 @@ from keras_convbert import layers
 from keras_convbert import models
 from keras_convbert import ops
 from keras_convbert import training
+from keras_convbert.models.load_model import load_model
 from keras_convbert.version import __version__
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "data",
     "export",
     "layers",
+    "load_model",
     "models",
     "ops",
     "training",

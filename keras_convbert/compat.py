@@ -1,9 +1,16 @@
-"""Every touch of private modules of KerasHub, and three of Keras.
+"""Every touch of private modules of KerasHub, and five of Keras.
 
 So that one place can break.
 """
 
+from typing import Any
+
+import keras
 from keras.src.backend import get_keras_mask
+from keras.src.saving import saving_lib
+from keras.src.saving.saving_lib import H5IOStore
+from keras.src.saving.serialization_lib import ObjectSharingScope
+from keras.src.saving.serialization_lib import SafeModeScope
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras_hub.src.layers.preprocessing.preprocessing_layer import (
@@ -25,8 +32,11 @@ from keras_hub.src.utils.tensor_utils import restore_outer_shape
 
 __all__ = [
     "DataAdapter",
+    "H5IOStore",
+    "ObjectSharingScope",
     "PreprocessingLayer",
     "PyDatasetAdapter",
+    "SafeModeScope",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
     "check_file_exists",
@@ -35,6 +45,45 @@ __all__ = [
     "get_file",
     "get_keras_mask",
     "load_json",
+    "load_state",
     "preprocessing_function",
     "restore_outer_shape",
+    "save_state",
 ]
+
+
+def save_state(
+    model: keras.Model, weights: H5IOStore, skipped: Any = ()
+) -> None:
+    """Gives `weights` what `save_weights` writes, without `skipped`."""
+    saving_lib._save_state(
+        model,
+        weights_store=weights,
+        assets_store=None,
+        inner_path="",
+        visited_saveables={id(layer) for layer in skipped},
+    )
+
+
+def load_state(
+    model: keras.Model, weights: str | None = None, assets: str | None = None
+) -> None:
+    """Loads a file of weights, or a folder of assets, as `load_model` does."""
+    failed: set[int] = set()
+    errors: dict[int, Any] = {}
+    weights_store = None if weights is None else H5IOStore(weights)
+    try:
+        saving_lib._load_state(
+            model,
+            weights_store=weights_store,
+            assets_store=assets and saving_lib.DiskIOStore(assets, mode="r"),
+            inner_path="",
+            visited_saveables=set(),
+            failed_saveables=failed,
+            error_msgs=errors,
+        )
+    finally:
+        if weights_store is not None:
+            weights_store.close()
+    if failed:
+        saving_lib._raise_loading_failure(errors)

@@ -31,9 +31,13 @@ NAMES = {
     "training": {"AdamW", "WarmupLinearDecay"},
 }
 
+FUNCTIONS = {"load_model"}
+
 
 def documented():
     """Every public object, and every method of one that has a docstring."""
+    for name in sorted(FUNCTIONS):
+        yield name, getattr(keras_convbert, name)
     for package, names in NAMES.items():
         for name in sorted(names):
             value = getattr(getattr(keras_convbert, package), name)

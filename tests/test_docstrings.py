@@ -61,4 +61,8 @@ def test_public_names_are_pinned():
 
     for package, names in public.NAMES.items():
         assert set(getattr(keras_convbert, package).__all__) == names
-    assert set(keras_convbert.__all__) == {"__version__", *public.NAMES}
+    assert set(keras_convbert.__all__) == {
+        "__version__",
+        *public.FUNCTIONS,
+        *public.NAMES,
+    }

@@ -90,7 +90,8 @@ def assign_arrays(
 
     Raises:
         CheckpointError: if an array is missing, has another shape than its
-            variable wants, or is unknown. Nothing is assigned then.
+            variable wants, is unknown, or holds NaN or infinity. Nothing is
+            assigned then.
     """
     targets = {variable.path: variable for variable in variables}
     rows = {row.path: row for row in table if row.path in targets}
@@ -104,6 +105,9 @@ def assign_arrays(
         for path, row in rows.items()
     }
     _check(source, wanted, "|".join(not_asked_for))
+    # To read twice takes time, to keep what was there would take memory.
+    for row in rows.values():
+        _check_values(source, row.name)
     for path, row in rows.items():
         variable = targets[path]
         array = source.array(row.name)
@@ -135,6 +139,20 @@ def _check(
     if known:
         others = {name: found[name] for name in known}
         logger.info("%s", _listed(f"Not asked for in {source}", others))
+
+
+def _check_values(source: ArraySource, name: str) -> None:
+    array = source.array(name)
+    if not keras.backend.is_float_dtype(array.dtype.name):
+        raise CheckpointError(
+            f"Expected {name!r} of {source} to be of a floating-point type. "
+            f"Received: dtype={array.dtype}"
+        )
+    if not np.isfinite(array).all():
+        raise CheckpointError(
+            f"{source} holds values that are not finite. Received: NaN or "
+            f"infinity in {name!r}"
+        )
 
 
 def _listed(title: str, items: Mapping[str, object]) -> str:

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.npz import read_npz
 from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_file
 from keras_convbert.files import write_text
@@ -40,11 +42,11 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
     written on another backend have none, and so have no effect on it.
 
     Raises:
-        CheckpointError: if the file is of a model with other generators.
+        CheckpointError: if the file is damaged, or of a model with other
+            generators.
     """
     path = pathlib.Path(directory) / FILE_NAME
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_npz(path)
     torch_state = {
         name: arrays.pop(name)
         for name in [*arrays]
@@ -58,9 +60,19 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
             f"only in the model: {sorted(generators.keys() - arrays)}"
         )
     for name, generator in generators.items():
+        if arrays[name].shape != tuple(generator.state.shape):
+            raise CheckpointError(
+                f"{path} holds no state for the random generator {name!r}."
+            )
+    try:
+        _put_torch_state(torch_state)
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} does not hold the state of torch's generators: {error}"
+        ) from error
+    for name, generator in generators.items():
         dtype = keras.backend.standardize_dtype(generator.state.dtype)
         generator.state.assign(arrays[name].astype(dtype))
-    _put_torch_state(torch_state)
 
 
 def save_generator(generator: np.random.Generator, directory: AnyPath) -> None:
@@ -79,7 +91,7 @@ def load_generator(generator: np.random.Generator, directory: AnyPath) -> None:
     if not path.exists():
         return
     try:
-        generator.bit_generator.state = json.loads(path.read_text())
+        generator.bit_generator.state = read_json(path)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not hold the state of a random generator: {error}"

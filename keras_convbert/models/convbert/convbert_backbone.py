@@ -5,6 +5,7 @@ import keras
 import keras_hub
 
 from keras_convbert.checkpoints.assignment import assign_arrays
+from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.compat import classproperty
 from keras_convbert.files import AnyPath
@@ -17,6 +18,8 @@ from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
 from keras_convbert.models.convbert.convbert_tf1 import tf1_table
 from keras_convbert.models.convbert.convbert_weight_names import TF1_OTHER_PARTS
+from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.safe_weights import load_weights
 from keras_convbert.models.convbert.task_presets import quantized_dtype
 from keras_convbert.models.convbert.transformers_export import export_backbone
 from keras_convbert.models.convbert.transformers_files import is_transformers
@@ -115,6 +118,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3
     """
 
+    load_weights = load_weights
     export_to_transformers = export_backbone
 
     def __init__(
@@ -309,10 +313,10 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             A `ConvBertBackbone`.
 
         Raises:
+            CheckpointError: if a file of the preset is damaged, does not fit
+                the model, or may do harm. It is a `ValueError`.
             ValueError: if weights are asked of a size that has none, or the
                 preset is of another model.
-            CheckpointError: if the arrays of Hugging Face's are not those of
-                the model. It is a `ValueError`.
 
         Example:
 
@@ -328,11 +332,13 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         if preset not in ARCHITECTURES:
             if is_transformers(preset):
                 return load_backbone(cls, preset, load_weights, kwargs)
+            check_preset(preset, load_weights)
             if kwargs.get("dtype") is None:
                 kwargs["dtype"] = quantized_dtype(preset)
-            return super().from_preset(
-                preset, load_weights=load_weights, **kwargs
-            )
+            with safe_loading():
+                return super().from_preset(
+                    preset, load_weights=load_weights, **kwargs
+                )
         if load_weights:
             raise ValueError(
                 f'"{preset}" names an architecture, without weights. Expected '

@@ -5,6 +5,7 @@ import keras_hub
 
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
@@ -80,6 +81,7 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
     load_assets = resumption.load_assets
     save_task_weights = resumption.save_task_weights
     load_task_weights = resumption.load_task_weights
+    load_weights = safe_weights.load_weights
     # Samples in memory are shuffled in each epoch; see `feeding`.
     fit = feeding.fit
     evaluate = feeding.evaluate

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
@@ -77,6 +78,8 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
 
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preset_checks.from_preset)
 
     def __init__(
         self,

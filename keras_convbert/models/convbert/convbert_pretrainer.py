@@ -7,7 +7,9 @@ import keras_hub
 from keras import ops
 
 from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
@@ -113,6 +115,8 @@ class ConvBertPretrainer(keras_hub.models.Task):
     backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertPretrainerPreprocessor
 
+    from_preset = classmethod(preset_checks.from_preset)
+
     _schedules_itself = False
 
     from_tf1_checkpoint = classmethod(tf1_loading.pretrainer)
@@ -121,6 +125,7 @@ class ConvBertPretrainer(keras_hub.models.Task):
     load_assets = resumption.load_assets
     save_task_weights = resumption.save_task_weights
     load_task_weights = resumption.load_task_weights
+    load_weights = safe_weights.load_weights
     evaluate = feeding.evaluate
     predict = feeding.predict
 

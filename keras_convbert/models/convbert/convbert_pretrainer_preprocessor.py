@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
@@ -55,6 +56,8 @@ class ConvBertPretrainerPreprocessor(keras_hub.models.Preprocessor):
 
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preset_checks.from_preset)
 
     def __init__(
         self,

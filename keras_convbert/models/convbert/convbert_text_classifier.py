@@ -6,6 +6,7 @@ import keras_hub
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
@@ -90,6 +91,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     load_assets = resumption.load_assets
     save_task_weights = resumption.save_task_weights
     load_task_weights = resumption.load_task_weights
+    load_weights = safe_weights.load_weights
     # Samples in memory are shuffled in each epoch; see `feeding`.
     fit = feeding.fit
     evaluate = feeding.evaluate

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
@@ -58,6 +59,8 @@ class ConvBertTextClassifierPreprocessor(
 
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preset_checks.from_preset)
 
     def __init__(
         self,

@@ -1,16 +1,16 @@
 """What a checkpoint of the authors' code says of its encoder."""
 
-import json
-import pathlib
 import re
 from typing import Any
 
 from keras_convbert.checkpoints.assignment import Row
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.size_limits import check_sizes
 from keras_convbert.types import Config
 
 
@@ -65,10 +65,13 @@ def tf1_arguments(
     arguments.update(
         (ours, given[theirs])
         for theirs, ours in names.TF1_ARGUMENTS.items()
-        if theirs in given
+        if given.get(theirs) is not None
     )
     if "conv_type" in given:
         arguments["conv"] = given["conv_type"] != "noconv"
+    # The heads are compared with the others, below.
+    sizes = {k: v for k, v in arguments.items() if k != "num_heads"}
+    check_sizes(sizes, str(checkpoint), checkpoint.size)
     return {**_heads(checkpoint, arguments, body), **arguments}
 
 
@@ -77,13 +80,14 @@ def _flat(config: Config | AnyPath | None) -> Config:
     if config is None:
         return {}
     if not isinstance(config, dict):
-        config = json.loads(pathlib.Path(config).read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError(
-            "Expected `config` to be a dict, or the path of a JSON file that "
-            f"holds one. Received: config={config}"
+        config = read_json(config)
+    inner = config.get("config", {})
+    if not isinstance(inner, dict):
+        raise CheckpointError(
+            "Expected the part `config` of a checkpoint's config to be a dict. "
+            f"Received: config={inner!r}"
         )
-    return {**config, **config.get("config", {})}
+    return {**config, **inner}
 
 
 def _sizes(

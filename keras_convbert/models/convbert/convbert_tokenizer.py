@@ -14,6 +14,7 @@ from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
+from keras_convbert.models.convbert import preset_checks
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_loading import load_tokenizer
@@ -176,7 +177,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         """
         if is_transformers(preset):
             return load_tokenizer(cls, preset, kwargs)
-        return super().from_preset(preset, **kwargs)
+        return preset_checks.from_preset(cls, preset, **kwargs)
 
     def export_to_transformers(self, path: AnyPath) -> None:
         """Writes the files that `transformers` reads a tokenizer from.

@@ -15,6 +15,10 @@ import keras
 import keras_hub
 
 from keras_convbert.checkpoints import random_state
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.keras_h5 import load_whole
+from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.files import write_text
 from keras_convbert.types import Config
 
@@ -23,7 +27,8 @@ TRAINING_FILE = "training.json"
 
 def compile_from_config(task: keras_hub.models.Task, config: Config) -> None:
     """Compiles as it was; Keras declines, as tasks override `compile`."""
-    arguments: dict[str, Any] = keras.saving.deserialize_keras_object(config)
+    with safe_loading():
+        arguments: Any = keras.saving.deserialize_keras_object(config)
     task.compile(**arguments)
 
 
@@ -43,16 +48,24 @@ def save_assets(task: keras_hub.models.Task, dir_path: str) -> None:
 
 
 def load_assets(task: keras_hub.models.Task, dir_path: str) -> None:
-    """Reads it, where there is any; before the weights of the optimizer."""
+    """Reads it, where there is any; before the weights of the optimizer.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
     path = os.path.join(dir_path, TRAINING_FILE)
     if not os.path.exists(path):
         return
-    with open(path, encoding="utf-8") as file:
-        state = json.load(file)
+    state = read_json(path)
+    frozen = state.get("frozen_layers")
+    if not isinstance(frozen, list):
+        raise CheckpointError(
+            f"Expected {path!r} to hold a list `frozen_layers`."
+        )
     for name, layer in random_state.layers_by_path(task).items():
         # Parents come first: what they set for their children is set anew.
-        layer.trainable = name not in state["frozen_layers"]
-    if state["optimizer_built"] and task.optimizer:
+        layer.trainable = name not in frozen
+    if state.get("optimizer_built") and task.optimizer:
         task.optimizer.build(task.trainable_variables)
     random_state.load_random_state(task, dir_path)
 
@@ -69,7 +82,12 @@ def save_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:
 def load_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:
     """Reads them."""
     with _without_optimizer(task):
-        keras_hub.models.Task.load_task_weights(task, filepath)
+        load_whole(
+            task,
+            [filepath],
+            lambda: keras_hub.models.Task.load_task_weights(task, filepath),
+            skipped=task.backbone._flatten_layers(),
+        )
 
 
 @contextlib.contextmanager

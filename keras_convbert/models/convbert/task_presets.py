@@ -13,9 +13,11 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import load_json
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.preset_checks import check_preset
 from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_loading import (
     check_num_classes,
@@ -57,6 +59,8 @@ def from_preset(
         The task.
 
     Raises:
+        CheckpointError: if a file of the preset is damaged, or may do harm.
+            It is a `ValueError`.
         ValueError: if `num_classes` is needed for a new head.
     """
     preset = os.fspath(preset)
@@ -68,7 +72,9 @@ def from_preset(
     if is_transformers(preset):
         task, has_head = load_task(cls, preset, load_weights, kwargs)
     else:
-        task, has_head = _from_keras(cls, preset, load_weights, kwargs)
+        check_preset(preset, load_weights)
+        with safe_loading():
+            task, has_head = _from_keras(cls, preset, load_weights, kwargs)
     if load_weights and not has_head:
         warnings.warn(
             f"The head of {cls.__name__} ({', '.join(_head_weights(task))}) "
@@ -122,7 +128,8 @@ def quantized_dtype(preset: str) -> DType:
     """The dtypes of a quantized preset, or `None` of another."""
     dtype = load_json(preset).get("config", {}).get("dtype")
     if isinstance(dtype, dict) and dtype["class_name"] == "DTypePolicyMap":
-        return keras.dtype_policies.get(dtype)
+        with safe_loading():
+            return keras.dtype_policies.get(dtype)
     return None
 
 

@@ -1,5 +1,6 @@
 """Hugging Face's `ConvBertConfig`, and the arguments of `ConvBertBackbone`."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import keras_hub
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.size_limits import check_sizes
 from keras_convbert.types import Config
 
 QUERY = "encoder.layer.0.attention.self.query.bias"
@@ -26,7 +28,8 @@ def backbone_arguments(
 
     Raises:
         ValueError: if something in it cannot be represented.
-        CheckpointError: if the heads in `source` follow no known rule.
+        CheckpointError: if the heads in `source` follow no known rule, or
+            the sizes are too large for its arrays.
     """
     if config.get("is_decoder") or config.get("add_cross_attention"):
         raise ValueError(
@@ -48,6 +51,7 @@ def backbone_arguments(
             f"Received: hidden_act={activation!r}"
         )
     arguments["activation"] = names.HF_ACTIVATIONS[activation]
+    check_sizes(arguments, "config.json", _bytes(source))
     arguments["head_dim"] = _head_dim(arguments, source)
     return arguments
 
@@ -66,6 +70,13 @@ def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
     arguments["embedding_size"] = backbone.embedding_dim or backbone.hidden_dim
     arguments["hidden_act"] = _activation(backbone)
     return arguments
+
+
+def _bytes(source: ArraySource | None) -> int | None:
+    """What the arrays take in float32."""
+    if source is None:
+        return None
+    return 4 * sum(math.prod(shape) for shape in source.shapes.values())
 
 
 def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:

@@ -1,25 +1,30 @@
 """A folder of Hugging Face's, or a handle of one on a hub."""
 
-import os
+import pathlib
 import re
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.hdf5_file import Hdf5File
+from keras_convbert.checkpoints.json_file import MAX_BYTES
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.plain_names import check_inside
+from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.checkpoints.safetensors_files import SafetensorsFiles
 from keras_convbert.checkpoints.torch_files import TorchFiles
 from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
 from keras_convbert.checkpoints.translated_arrays import Translation
 from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import get_file
-from keras_convbert.compat import load_json
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.types import Config
 
 MODEL_TYPES = ("convbert", "conv_bert")
 CONFIG_FILE = "config.json"
 SAFETENSORS = "model.safetensors"
 TORCH = "pytorch_model.bin"
 HDF5 = "tf_model.h5"
+MAX_INDEX_BYTES = 2**24
 KINDS: dict[str, type[SafetensorsFiles] | type[TorchFiles]] = {
     SAFETENSORS: SafetensorsFiles,
     TORCH: TorchFiles,
@@ -32,9 +37,7 @@ def is_transformers(preset: str) -> bool:
     Raises:
         ValueError: if it is another model of theirs.
     """
-    if not check_file_exists(preset, CONFIG_FILE):
-        return False
-    config = load_json(preset)
+    config = read(preset, CONFIG_FILE)
     if "registered_name" in config or "model_type" not in config:
         return False
     if config["model_type"] not in MODEL_TYPES:
@@ -44,6 +47,29 @@ def is_transformers(preset: str) -> bool:
             f"preset={preset!r}"
         )
     return True
+
+
+def read(preset: str, name: str, max_bytes: int = MAX_BYTES) -> Config:
+    """The dict in a file of JSON, empty if there is none.
+
+    Raises:
+        CheckpointError: if it is damaged or larger than `max_bytes`.
+    """
+    path = find(preset, name)
+    return {} if path is None else read_json(path, max_bytes)
+
+
+def find(preset: str, name: str) -> pathlib.Path | None:
+    """The path of a file, `None` if there is none.
+
+    Raises:
+        CheckpointError: if it is a link that leads elsewhere.
+    """
+    if not check_file_exists(preset, name):
+        return None
+    path = pathlib.Path(get_file(preset, name))
+    check_inside(path.parent, path)
+    return path
 
 
 def open_arrays(preset: str) -> ArraySource:
@@ -57,35 +83,38 @@ def open_arrays(preset: str) -> ArraySource:
         paths = _paths(preset, name)
         if paths:
             return TranslatedArrays(kind(paths), _from_torch)
-    if check_file_exists(preset, HDF5):
-        return TranslatedArrays(Hdf5File(get_file(preset, HDF5)), _from_hdf5)
+    path = find(preset, HDF5)
+    if path is not None:
+        return TranslatedArrays(Hdf5File(path), _from_hdf5)
     raise FileNotFoundError(
         f"Expected weights in one of the files {[*KINDS, HDF5]}. "
         f"Received: preset={preset!r}"
     )
 
 
-def _paths(preset: str, name: str) -> list[str]:
+def _paths(preset: str, name: str) -> list[pathlib.Path]:
     """The file called `name`, or the shards that its index names."""
-    if check_file_exists(preset, name):
-        return [get_file(preset, name)]
+    path = find(preset, name)
+    if path is not None:
+        return [path]
     index = f"{name}.index.json"
-    if not check_file_exists(preset, index):
+    path = find(preset, index)
+    if path is None:
         return []
-    content = load_json(preset, index)
-    shards = content.get("weight_map") if isinstance(content, dict) else None
+    shards = read_json(path, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(
             f'Expected a "weight_map" that names the files of the weights. '
             f"Received: {index!r} of {preset!r}"
         )
     for shard in shards.values():
-        if not isinstance(shard, str) or os.path.basename(shard) != shard:
-            raise CheckpointError(
-                "Expected the plain names of files beside it. Received: "
-                f"{shard!r} in {index!r} of {preset!r}"
-            )
-    return [get_file(preset, shard) for shard in sorted(set(shards.values()))]
+        check_plain_name(path.parent, shard)
+    found = [find(preset, shard) for shard in sorted(set(shards.values()))]
+    if None in found:
+        raise CheckpointError(
+            f"{index!r} of {preset!r} names files that are not there."
+        )
+    return [path for path in found if path is not None]
 
 
 def _from_torch(name: str, rank: int) -> Translation:

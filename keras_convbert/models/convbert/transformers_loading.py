@@ -7,12 +7,13 @@ from typing import Any
 import keras_hub
 
 from keras_convbert.checkpoints.assignment import ArraySource
-from keras_convbert.compat import load_json
 from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.models.convbert.transformers_config import (
     backbone_arguments,
 )
+from keras_convbert.models.convbert.transformers_files import CONFIG_FILE
 from keras_convbert.models.convbert.transformers_files import open_arrays
+from keras_convbert.models.convbert.transformers_files import read
 from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.models.convbert.transformers_tokenizer import (
     tokenizer_arguments,
@@ -30,7 +31,7 @@ def load_backbone(
 ) -> Any:
     """Makes the backbone of a preset of Hugging Face's."""
     source = open_arrays(preset) if with_weights else None
-    backbone = _make_backbone(cls, load_json(preset), source, arguments)
+    backbone = _make_backbone(cls, read(preset, CONFIG_FILE), source, arguments)
     if source is not None:
         load_weights(source, backbone)
     return backbone
@@ -43,7 +44,7 @@ def load_task(
     arguments: dict[str, Any],
 ) -> tuple[Any, bool]:
     """Makes a task of a preset of Hugging Face's; whether it has its head."""
-    config = load_json(preset)
+    config = read(preset, CONFIG_FILE)
     source = open_arrays(preset) if with_weights else None
     kind = kind_of(cls)
     has_head = _takes_head(source, kind, arguments)

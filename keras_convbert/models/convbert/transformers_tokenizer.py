@@ -9,18 +9,18 @@ import keras_hub
 import tokenizers
 
 from keras_convbert.checkpoints.errors import CheckpointError
-from keras_convbert.compat import check_file_exists
-from keras_convbert.compat import get_file
-from keras_convbert.compat import load_json
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
+from keras_convbert.models.convbert.transformers_files import find
+from keras_convbert.models.convbert.transformers_files import read
 from keras_convbert.models.convbert.vocabulary import read_vocabulary
 from keras_convbert.types import Config
 
 VOCABULARY_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+MAX_BYTES = 2**26
 SPECIAL_TOKENS = {
     f"{name}_token": f"[{name.upper()}]"
     for name in ("pad", "unk", "cls", "sep", "mask")
@@ -29,7 +29,7 @@ SPECIAL_TOKENS = {
 
 def has_tokenizer(preset: str) -> bool:
     files = (VOCABULARY_FILE, TOKENIZER_FILE)
-    return any(check_file_exists(preset, name) for name in files)
+    return any(find(preset, name) for name in files)
 
 
 def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
         ValueError: if its special tokens or its splitting differ from BERT's.
         CheckpointError: if the ids of its vocabulary have holes.
     """
-    config = _read(preset, CONFIG_FILE)
-    whole = _read(preset, TOKENIZER_FILE)
+    config = read(preset, CONFIG_FILE)
+    whole = read(preset, TOKENIZER_FILE, MAX_BYTES)
     config = {**_normalizer(whole), **config}
     for name, ours in SPECIAL_TOKENS.items():
         theirs = config.get(name, ours)
@@ -61,8 +61,9 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
             f"Received: tokenize_chinese_chars=False in preset={preset!r}"
         )
     if vocabulary is None:
-        if check_file_exists(preset, VOCABULARY_FILE):
-            vocabulary = read_vocabulary(get_file(preset, VOCABULARY_FILE))
+        path = find(preset, VOCABULARY_FILE)
+        if path is not None:
+            vocabulary = read_vocabulary(path)
         else:
             vocabulary = _in_order(whole, preset)
     return {
@@ -119,17 +120,6 @@ def _rust_tokenizer(
     )
     rust.decoder = tokenizers.decoders.WordPiece(prefix="##", cleanup=True)
     return rust
-
-
-def _read(preset: str, name: str) -> Config:
-    if not check_file_exists(preset, name):
-        return {}
-    content = load_json(preset, name)
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"Expected {name!r} to hold a dict. Received: preset={preset!r}"
-        )
-    return content
 
 
 def _normalizer(whole: Config) -> Config:

@@ -16,6 +16,9 @@ ENCODINGS = {
     "Windows-1252": "cp1252",
     "Latin-1": "latin-1",
 }
+# Of a vocabulary for all languages there are some 250,000.
+MAX_BYTES = 2**24
+MAX_TOKENS = 2**20
 UNWRITABLE = {"\n", "\r", "\0"}
 
 
@@ -25,10 +28,23 @@ def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
     Lines may end in CRLF, with a warning. Nothing else is mended.
 
     Raises:
-        ValueError: if the file is no UTF-8 or begins with a byte-order mark.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is too large, no UTF-8, or begins with a
+            byte-order mark.
     """
+    regular = os.path.isfile(path) or not os.path.exists(path)
+    if not regular or os.path.getsize(path) > MAX_BYTES:
+        raise ValueError(
+            f"Expected a vocabulary file of {MAX_BYTES} bytes at most. "
+            f"Received: vocabulary={os.fspath(path)!r}"
+        )
     with open(path, "rb") as file:
         content = file.read()
+    if content.count(b"\n") > MAX_TOKENS:
+        raise ValueError(
+            f"Expected a vocabulary of {MAX_TOKENS} tokens at most. "
+            f"Received: vocabulary={os.fspath(path)!r}"
+        )
     if content.startswith(b"\xef\xbb\xbf"):
         raise ValueError(
             "Expected a vocabulary file without a byte-order mark. "

@@ -84,7 +84,9 @@ def train(task, x, y=None):
     return callback.losses
 
 
-def assert_goes_on_from_file(task, path, x, y=None):
+def assert_goes_on_from_file(
+    task, path, x, y=None, load=keras.saving.load_model
+):
     """Trains, saves, trains on; the file must do the same, bit by bit."""
     train(task, x, y)
     task.save(path)
@@ -92,7 +94,7 @@ def assert_goes_on_from_file(task, path, x, y=None):
 
     # What has passed since must not matter.
     keras.utils.set_random_seed(99)
-    revived = keras.saving.load_model(path)
+    revived = load(path)
     revived.run_eagerly = task.run_eagerly
     assert int(revived.optimizer.iterations) == 3
     found = train(revived, x, y)

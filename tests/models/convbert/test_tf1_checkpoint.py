@@ -127,7 +127,7 @@ def test_config_may_be_a_file_and_arguments_replace_it(tmp_path):
 def test_a_config_that_is_no_dict_is_refused(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("[4]")
-    with pytest.raises(ValueError, match=r"holds one. Received: config=\[4\]"):
+    with pytest.raises(ValueError, match=r"config.json.* to hold a dict"):
         ConvBertBackbone.from_tf1_checkpoint(tf1_files.prefix_of("plain"), path)
 
 

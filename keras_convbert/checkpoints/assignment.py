@@ -68,6 +68,10 @@ class ArraySource(Protocol):
 
     shapes: dict[str, tuple[int, ...]]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+
     def array(self, name: str) -> np.ndarray:
         """Reads the array called `name`."""
 

@@ -22,6 +22,7 @@ class Hdf5File:
 
     def __init__(self, path: AnyPath) -> None:
         self.path = os.fspath(path)
+        self.size = os.path.getsize(path)
         self.shapes: dict[str, tuple[int, ...]] = {}
         try:
             with self._open() as file:

@@ -21,6 +21,7 @@ class SafetensorsFiles:
 
     def __init__(self, paths: Sequence[AnyPath]) -> None:
         self.paths = [os.fspath(path) for path in paths]
+        self.size = sum(map(os.path.getsize, self.paths))
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, str] = {}
         for path in self.paths:

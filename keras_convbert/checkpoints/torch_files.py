@@ -25,6 +25,7 @@ class TorchFiles:
 
     def __init__(self, paths: Sequence[AnyPath]) -> None:
         self.paths = [os.fspath(path) for path in paths]
+        self.size = sum(map(os.path.getsize, self.paths))
         self._tensors: dict[str, Any] = {}
         for path in self.paths:
             self._tensors.update(_tensors(path))

@@ -28,6 +28,7 @@ class TranslatedArrays:
         translate: Callable[[str, int], Translation | None],
     ) -> None:
         self._source = source
+        self.size = source.size
         self._places: dict[str, Translation] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         for theirs, shape in source.shapes.items():

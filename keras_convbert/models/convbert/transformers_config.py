@@ -1,6 +1,5 @@
 """Hugging Face's `ConvBertConfig`, and the arguments of `ConvBertBackbone`."""
 
-import math
 from typing import Any
 
 import keras
@@ -51,7 +50,8 @@ def backbone_arguments(
             f"Received: hidden_act={activation!r}"
         )
     arguments["activation"] = names.HF_ACTIVATIONS[activation]
-    check_sizes(arguments, "config.json", _bytes(source))
+    size = None if source is None else source.size
+    check_sizes(arguments, "config.json", size)
     arguments["head_dim"] = _head_dim(arguments, source)
     return arguments
 
@@ -70,13 +70,6 @@ def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
     arguments["embedding_size"] = backbone.embedding_dim or backbone.hidden_dim
     arguments["hidden_act"] = _activation(backbone)
     return arguments
-
-
-def _bytes(source: ArraySource | None) -> int | None:
-    """What the arrays take in float32."""
-    if source is None:
-        return None
-    return 4 * sum(math.prod(shape) for shape in source.shapes.values())
 
 
 def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:

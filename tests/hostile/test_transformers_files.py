@@ -1,0 +1,185 @@
+"""Folders of Hugging Face's form of a stranger."""
+
+import json
+import os
+import pickle
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_convbert.models import ConvBertBackbone
+from keras_convbert.models import ConvBertTokenizer
+from tests.hostile import guard
+from tests.models.convbert import test_from_transformers as files
+from tests.models.convbert import transformers_models as theirs
+
+pytestmark = pytest.mark.once
+QUERY = "encoder.layer.0.attention.self.query.weight"
+
+
+@pytest.fixture
+def folder(place):
+    return theirs.save(theirs.make(), place / "mine" / "model", tokenizer=True)
+
+
+def refuse(folder, match, cls=ConvBertBackbone):
+    with guard.nothing_happens(folder, os.path.dirname(folder)):
+        with pytest.raises(ValueError, match=match):
+            cls.from_preset(folder)
+
+
+def change_config(folder, **changes):
+    files.write_config(folder, {**files.read_config(folder), **changes})
+
+
+def test_a_good_folder_opens(folder):
+    with guard.nothing_happens(folder):
+        ConvBertBackbone.from_preset(folder)
+        ConvBertTokenizer.from_preset(folder)
+
+
+@pytest.mark.parametrize(
+    "changes, match",
+    [
+        ({"vocab_size": 2**31 - 1, "hidden_size": 65536}, "too large"),
+        ({"num_hidden_layers": 10**6}, "too large"),
+        ({"hidden_size": "large"}, "hidden_dim=large"),
+        ({"num_attention_heads": 0}, "num_heads=0"),
+        ({"max_position_embeddings": -1}, "max_sequence_length=-1"),
+    ],
+)
+def test_sizes_are_bounded(changes, match, folder):
+    change_config(folder, **changes)
+    refuse(folder, match)
+    os.remove(os.path.join(folder, files.WEIGHTS))
+    with guard.nothing_happens(folder):
+        with pytest.raises(ValueError, match=match):
+            ConvBertBackbone.from_preset(folder, load_weights=False)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "{", " " * 2**21])
+def test_configs_that_are_none_are_refused(text, folder):
+    with open(os.path.join(folder, "config.json"), "w") as file:
+        file.write(text)
+    refuse(folder, "config.json")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.99])
+def test_truncated_safetensors_are_refused(share, folder):
+    path = os.path.join(folder, files.WEIGHTS)
+    os.truncate(path, int(share * os.path.getsize(path)))
+    refuse(folder, "Cannot read the safetensors")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value, folder):
+    arrays = files.read(folder)
+    arrays[QUERY][0, 0] = value
+    files.write(folder, arrays)
+    refuse(folder, f"infinity in '{QUERY}'")
+
+
+def test_integers_are_refused(folder):
+    arrays = files.read(folder)
+    files.write(folder, {**arrays, QUERY: arrays[QUERY].astype("int32")})
+    refuse(folder, "floating-point")
+
+
+class Shell:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles_run_nothing(zipped, folder):
+    import torch
+
+    os.remove(os.path.join(folder, files.WEIGHTS))
+    path = os.path.join(folder, "pytorch_model.bin")
+    if zipped:
+        torch.save({"a": Shell()}, path)
+    else:
+        with open(path, "wb") as file:
+            pickle.dump({"a": Shell()}, file)
+    refuse(folder, "Cannot read the file of PyTorch")
+
+
+def test_a_tensor_that_repeats_one_number_is_not_read(folder):
+    import torch
+
+    arrays = files.read(folder)
+    tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+    tensors[QUERY] = torch.zeros(1).expand(2**20, 2**20)
+    torch.save(tensors, os.path.join(folder, "pytorch_model.bin"))
+    os.remove(os.path.join(folder, files.WEIGHTS))
+    refuse(folder, "Of another shape")
+
+
+@pytest.mark.parametrize("kind", ["soft", "external", "storage", "declared"])
+def test_hdf5_that_refers_elsewhere_or_lies_is_refused(kind, folder, place):
+    files.as_hdf5(folder)
+    path = os.path.join(folder, "tf_model.h5")
+    outside = place / "outside" / "secret.h5"
+    with h5py.File(outside, "w") as file:
+        file["x"] = np.ones(3)
+    with h5py.File(path, "a") as file:
+        if kind == "soft":
+            file["convbert/link"] = h5py.SoftLink("/convbert")
+        elif kind == "external":
+            file["convbert/link"] = h5py.ExternalLink(str(outside), "x")
+        elif kind == "storage":
+            raw = str(place / "outside" / "secret.txt")
+            file.create_dataset(
+                "convbert/raw", (4,), "u1", external=[(raw, 0, 4)]
+            )
+        else:
+            file.create_dataset(
+                "convbert/m/convbert/extra/kernel:0",
+                (2**20, 2**14),
+                "float32",
+                chunks=(1024, 1024),
+                compression="gzip",
+            )
+    match = {"storage": "another file", "declared": "Unknown"}
+    refuse(folder, match.get(kind, "is a link"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.safetensors", "/etc/passwd", "a/b", "", 3, "..", None]
+)
+def test_shards_are_plain_names(name, folder):
+    files.as_shards(folder)
+    index = os.path.join(folder, f"{files.WEIGHTS}.index.json")
+    with open(index) as file:
+        content = json.load(file)
+    content["weight_map"][QUERY] = name
+    with open(index, "w") as file:
+        json.dump(content, file)
+    refuse(folder, "names a file elsewhere")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_links_that_lead_out_are_refused(name, folder, place):
+    path = os.path.join(folder, name)
+    shutil.move(path, place / "outside" / name)
+    os.symlink(place / "outside" / name, path)
+    refuse(folder, "leads out")
+
+
+def test_a_vocabulary_elsewhere_is_refused(folder, place):
+    os.symlink(
+        place / "outside" / "secret.txt", os.path.join(folder, "vocab.txt")
+    )
+    refuse(folder, "leads out", ConvBertTokenizer)
+
+
+def test_ids_with_holes_are_refused(folder):
+    path = os.path.join(folder, "tokenizer.json")
+    with open(path) as file:
+        content = json.load(file)
+    content["model"]["vocab"]["far"] = 10**9
+    with open(path, "w") as file:
+        json.dump(content, file)
+    refuse(folder, "without holes", ConvBertTokenizer)

@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "models": {"ops", "layers", "training", "checkpoints"},
     "data": {"ops", "layers", "training", "checkpoints", "models"},
     "export": {"ops", "layers", "training", "checkpoints", "models"},
+    "recipes": {"checkpoints", "models", "data", "export"},
+    "cli": {"recipes"},
     **{name: set() for name in GROUND},
 }
 BACKENDS = {"tensorflow", "tensorflow_text", "jax", "torch"}

@@ -7,6 +7,7 @@ from typing import Any
 import keras_hub
 import numpy as np
 
+from keras_convbert.checkpoints.assignment import Row
 from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
@@ -50,7 +51,7 @@ def export_backbone(
         FileExistsError: if something is at `path`.
         ImportError: if safetensors is not installed.
     """
-    arrays = arrays_for_transformers(self, encoder_table(self))
+    arrays = arrays_for_transformers(self, _encoder(self))
     _write(path, self, arrays, "ConvBertBackbone", {}, strict)
 
 
@@ -74,7 +75,7 @@ def export_task(
         ImportError: if safetensors is not installed.
     """
     kind = kind_of(type(self))
-    table = encoder_table(self.backbone, names.HF_ENCODER) + head_table(kind)
+    table = _encoder(self.backbone, names.HF_ENCODER) + head_table(kind)
     settings = _head_settings(self, kind)
     arrays = arrays_for_transformers(self, table)
     _write(
@@ -104,7 +105,7 @@ def export_encoder(
         ImportError: if safetensors is not installed.
     """
     backbone = self.backbone
-    arrays = arrays_for_transformers(backbone, encoder_table(backbone))
+    arrays = arrays_for_transformers(backbone, _encoder(backbone))
     _write(
         path,
         backbone,
@@ -119,6 +120,12 @@ def export_encoder(
         "for the generator and the detection of replaced tokens.",
         stacklevel=2,
     )
+
+
+def _encoder(
+    backbone: keras_hub.models.Backbone, prefix: str = ""
+) -> list[Row]:
+    return encoder_table(backbone.num_layers, backbone.num_groups, prefix)
 
 
 def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:

@@ -15,16 +15,16 @@ from keras_convbert.types import Tensor
 
 
 def encoder_table(
-    backbone: keras_hub.models.Backbone, prefix: str = ""
+    num_layers: int, num_groups: int, prefix: str = ""
 ) -> list[Row]:
     """The rows of an encoder, whose names begin with `prefix`."""
     layer = names.HF_LAYER + (
         names.HF_FEED_FORWARD
-        if backbone.num_groups == 1
+        if num_groups == 1
         else names.HF_GROUPED_FEED_FORWARD
     )
     table = [Row(*row) for row in names.HF_EMBEDDINGS]
-    for i in range(backbone.num_layers):
+    for i in range(num_layers):
         table += [
             row._replace(
                 name=f"encoder.layer.{i}.{row.name}",
@@ -58,7 +58,7 @@ def load_weights(
     """
     prefixed = any(name.startswith(names.HF_ENCODER) for name in source.shapes)
     prefix = names.HF_ENCODER if prefixed else ""
-    table = encoder_table(backbone, prefix)
+    table = encoder_table(backbone.num_layers, backbone.num_groups, prefix)
     if kind is not None:
         table += head_table(kind)
         shape = tuple(backbone.token_embedding.embeddings.shape)

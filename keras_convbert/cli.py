@@ -1,0 +1,84 @@
+"""The command `keras-convbert`: thin, each verb calls one recipe."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+SOURCE_HELP = (
+    "SOURCE is a folder or a handle (hf://user/model) of KerasHub's or Hugging "
+    "Face's form, a .keras file, or the prefix of a checkpoint of TensorFlow 1 "
+    "(model.ckpt for model.ckpt.index)."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="keras-convbert")
+def main() -> None:
+    """ConvBERT checkpoints: what they hold, and other forms of them.
+
+    An error is one line on the standard error, and the exit status 1; a wrong
+    command has the exit status 2.
+    """
+
+
+@main.command(epilog=SOURCE_HELP)
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "--to",
+    type=click.Choice(["keras", "huggingface"]),
+    default="keras",
+    show_default=True,
+    help="A preset for from_preset, or a folder for transformers.",
+)
+@click.option(
+    "--vocabulary",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Take this vocabulary, a token a line, in place of the source's.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse a model whose results of padded texts differ in Hugging "
+    "Face's code (mask_conv=True).",
+)
+def convert(
+    source: str, target: str, to: str, vocabulary: str | None, strict: bool
+) -> None:
+    """Write the checkpoint SOURCE in another form to the new folder TARGET."""
+    from keras_convbert.recipes import convert_checkpoint
+
+    _run(convert_checkpoint, source, target, to, vocabulary, strict)
+    click.echo(f"Wrote {target}.")
+
+
+@main.command(epilog=SOURCE_HELP)
+@click.argument("source")
+def inspect(source: str) -> None:
+    """List the arrays of the checkpoint SOURCE, and what takes each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from keras_convbert.recipes import inspect_checkpoint
+
+    entries = _run(inspect_checkpoint, source)
+    table = Table("array", "shape", "variable", title=source)
+    for entry in entries:
+        table.add_row(entry.name, str(entry.shape), entry.target or "-")
+    # A pipe has no width: nothing is cut there.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+    taken = [entry for entry in entries if entry.target]
+    console.print(
+        f"{sum(entry.size for entry in taken):,} parameters in {len(taken)} "
+        f"arrays; {len(entries) - len(taken)} arrays that nothing takes."
+    )
+
+
+def _run(recipe: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return recipe(*arguments)
+    except (ValueError, OSError, ImportError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,85 @@
+import math
+import os
+from typing import NamedTuple
+
+from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.checkpoints.assignment import Row
+from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
+from keras_convbert.files import AnyPath
+from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.convbert_tf1 import tf1_table
+from keras_convbert.models.convbert.transformers_files import CONFIG_FILE
+from keras_convbert.models.convbert.transformers_files import open_arrays
+from keras_convbert.models.convbert.transformers_files import read
+from keras_convbert.models.convbert.transformers_weights import encoder_table
+from keras_convbert.models.convbert.transformers_weights import head_table
+from keras_convbert.recipes.sources import kind_of
+from keras_convbert.recipes.sources import open_source
+
+MAX_LAYERS = 512
+
+
+class Entry(NamedTuple):
+    """An array of a checkpoint."""
+
+    name: str
+    shape: tuple[int, ...]
+    target: str | None
+    """The path of the variable that takes it, `None` if none does."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+def inspect_checkpoint(source: AnyPath) -> list[Entry]:
+    """Lists what a checkpoint holds.
+
+    Args:
+        source: path or handle, as `convert_checkpoint` takes it.
+
+    Returns:
+        A list of entries, each with `name`, `shape` and `target`, the path of
+        the variable of ours that takes the array, or `None`.
+
+    Raises:
+        ValueError: if the source is no checkpoint, or cannot be read.
+    """
+    source = os.fspath(source)
+    kind = kind_of(source)
+    if kind == "tf1":
+        return _entries(Tf1Checkpoint(source), _tf1_rows())
+    if kind == "huggingface":
+        return _entries(open_arrays(source), _huggingface_rows(source))
+    model, _ = open_source(source)
+    return [
+        Entry(weight.path, tuple(weight.shape), weight.path)
+        for weight in model.weights
+    ]
+
+
+def _tf1_rows() -> list[Row]:
+    table = tf1_table(MAX_LAYERS)
+    table += tf1_table(MAX_LAYERS, names.TF1_GENERATOR, "generator/")
+    heads = (*names.TF1_MASKED_LM_HEAD, *names.TF1_DETECTION_HEAD)
+    return table + [Row(*entry) for entry in heads]
+
+
+def _huggingface_rows(source: str) -> list[Row]:
+    config = read(source, CONFIG_FILE)
+    groups = config.get("num_groups") or config.get("linear_groups") or 1
+    rows = [
+        row
+        for prefix in ("", names.HF_ENCODER)
+        for row in encoder_table(MAX_LAYERS, groups, prefix)
+    ]
+    return rows + [row for kind in names.HF_HEADS for row in head_table(kind)]
+
+
+def _entries(source: ArraySource, rows: list[Row]) -> list[Entry]:
+    targets = {row.name: row.path for row in rows}
+    return [
+        Entry(name, shape, targets.get(name))
+        for name, shape in sorted(source.shapes.items())
+    ]

@@ -4,7 +4,11 @@ from typing import Any
 import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.hdf5_arrays import hdf5_arrays
 from keras_convbert.files import AnyPath
+
+# Groups and arrays: a layer has some sixty.
+MAX_OBJECTS = 2**15
 
 
 class Hdf5File:
@@ -23,11 +27,13 @@ class Hdf5File:
     def __init__(self, path: AnyPath) -> None:
         self.path = os.fspath(path)
         self.size = os.path.getsize(path)
-        self.shapes: dict[str, tuple[int, ...]] = {}
         try:
             with self._open() as file:
-                self._collect(file, "")
-        except (OSError, RuntimeError, KeyError) as error:
+                arrays = hdf5_arrays(file, MAX_OBJECTS)
+                self.shapes: dict[str, tuple[int, ...]] = {
+                    name: array.shape for name, array in arrays.items()
+                }
+        except (OSError, RuntimeError, KeyError, CheckpointError) as error:
             raise self._unreadable(str(error)) from error
 
     def __str__(self) -> str:
@@ -45,21 +51,6 @@ class Hdf5File:
         import h5py
 
         return h5py.File(self.path, "r")
-
-    def _collect(self, group: Any, place: str) -> None:
-        import h5py
-
-        for key in group:
-            name = f"{place}/{key}" if place else key
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise self._unreadable(f"{name!r} is a link.")
-            item = group[key]
-            if isinstance(item, h5py.Group):
-                self._collect(item, name)
-            elif item.external or item.is_virtual:
-                raise self._unreadable(f"{name!r} is stored in another file.")
-            else:
-                self.shapes[name] = item.shape
 
     def _unreadable(self, reason: str) -> CheckpointError:
         return CheckpointError(

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.hdf5_arrays import hdf5_arrays
 from keras_convbert.compat import H5IOStore
 from keras_convbert.compat import save_state
 from keras_convbert.files import AnyPath
@@ -97,7 +98,7 @@ def _checked_arrays(opened: h5py.File, name: str, layout: Layout) -> Arrays:
 
     Nothing of an array is read.
     """
-    arrays = _arrays(opened, MAX_OBJECTS * (len(layout) + 10))
+    arrays = hdf5_arrays(opened, MAX_OBJECTS * (len(layout) + 10))
     size = sum(map(_check_array, arrays.values()))
     if size > os.path.getsize(name):
         raise CheckpointError(
@@ -106,37 +107,8 @@ def _checked_arrays(opened: h5py.File, name: str, layout: Layout) -> Arrays:
     return arrays
 
 
-def _arrays(opened: h5py.File, max_objects: int) -> Arrays:
-    arrays: Arrays = {}
-    seen = 0
-    rest: list[tuple[str, h5py.Group]] = [("", opened)]
-    while rest:
-        path, group = rest.pop()
-        for name in group:
-            seen += 1
-            # A group that holds itself has no end.
-            if seen > max_objects:
-                raise CheckpointError("it holds more than the model does.")
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise CheckpointError(
-                    f"{path + name!r} is a {type(link).__name__}, and leads "
-                    "elsewhere."
-                )
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                rest.append((f"{path}{name}/", item))
-            elif isinstance(item, h5py.Dataset):
-                arrays[path + name] = item
-            else:
-                raise CheckpointError(f"{path + name!r} is no array.")
-    return arrays
-
-
 def _check_array(array: h5py.Dataset) -> int:
     """The bytes of an array, if it is stored as Keras does it."""
-    if array.external or array.is_virtual:
-        raise CheckpointError(f"{array.name!r} is stored elsewhere.")
     if array.id.get_create_plist().get_nfilters():
         raise CheckpointError(f"{array.name!r} is compressed.")
     if array.dtype.kind not in "fiub" and _dtype(array) != "bfloat16":

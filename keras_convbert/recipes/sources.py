@@ -7,12 +7,12 @@ from typing import Any
 import keras_hub
 
 from keras_convbert import models
-from keras_convbert.compat import check_file_exists
-from keras_convbert.compat import load_json
 from keras_convbert.files import AnyPath
 from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_files import is_transformers
+from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.models.load_model import load_model
 
 TASKS = ("ConvBertMaskedLM", "ConvBertTextClassifier")
@@ -69,14 +69,12 @@ def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
 def _class_in(source: str, kind: str) -> type[Any]:
     """The class of ours whose weights are there."""
     if kind == "huggingface":
-        theirs = load_json(source).get("architectures") or [None]
+        theirs = read(source, "config.json").get("architectures") or [None]
         ours = {name: cls for cls, name in names.HF_CLASSES.items()}
         name = ours.get(theirs[0], "")
-    elif check_file_exists(source, "task.json"):
-        registered = load_json(source, "task.json").get("registered_name", "")
-        name = registered.rpartition(">")[-1]
     else:
-        name = ""
+        registered = str(read(source, "task.json").get("registered_name"))
+        name = registered.rpartition(">")[-1]
     return getattr(models, name if name in TASKS else "ConvBertBackbone")
 
 
@@ -87,7 +85,6 @@ def _tokenizer(
         return models.ConvBertTokenizer.from_preset(
             source, vocabulary=vocabulary
         )
-    files = ("vocab.txt", "tokenizer.json")
-    if any(check_file_exists(source, name) for name in files):
+    if has_tokenizer(source):
         return models.ConvBertTokenizer.from_preset(source)
     return None

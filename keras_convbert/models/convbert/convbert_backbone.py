@@ -4,20 +4,15 @@ from typing import Any
 import keras
 import keras_hub
 
-from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.safe_loading import safe_loading
-from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.compat import classproperty
-from keras_convbert.files import AnyPath
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.dtype_policies import policy_of_parts
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
+from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
-from keras_convbert.models.convbert.convbert_tf1 import tf1_table
-from keras_convbert.models.convbert.convbert_weight_names import TF1_OTHER_PARTS
 from keras_convbert.models.convbert.preset_checks import check_preset
 from keras_convbert.models.convbert.safe_weights import load_weights
 from keras_convbert.models.convbert.task_presets import quantized_dtype
@@ -119,6 +114,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
     """
 
     load_weights = load_weights
+    from_tf1_checkpoint = classmethod(tf1_loading.backbone)
     export_to_transformers = export_backbone
 
     def __init__(
@@ -346,58 +342,6 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 f"Received: load_weights={load_weights}"
             )
         return cls(**{**ARCHITECTURES[preset]["config"], **kwargs})
-
-    @classmethod
-    def from_tf1_checkpoint(
-        cls,
-        prefix: AnyPath,
-        config: Config | AnyPath | None = None,
-        **kwargs: Any,
-    ) -> "ConvBertBackbone":
-        """Makes a backbone of the encoder in a checkpoint of the authors' code.
-
-        The arrays below `electra/` are taken; the generator, heads and
-        optimizer of a checkpoint are not, and their names are logged (at level
-        `INFO`, to the logger `keras_convbert`). The result leaks padding, as
-        the authors' does (`mask_conv=False`).
-
-        Args:
-            prefix: path. What the names of the checkpoint's files have in
-                common, without `.index`.
-            config: dict, or path of a JSON file, of the authors' arguments
-                (`num_attention_heads`, `head_ratio`, `hidden_act`, …) and
-                `embedding_size`. What it does not hold is read from the shapes
-                of the arrays. These do not tell the number of heads without a
-                convolution branch; with one they tell how many are left after
-                the bottleneck, and `num_heads` and `head_ratio` are chosen to
-                give as many. Defaults to `None`.
-            **kwargs: arguments of `ConvBertBackbone` that replace those.
-
-        Returns:
-            A `ConvBertBackbone`.
-
-        Raises:
-            CheckpointError: if the files cannot be read, or an array of the
-                encoder is missing, has an unexpected shape, or is unknown.
-                It is a `ValueError`.
-            FileNotFoundError: if there is no such checkpoint.
-            ImportError: if TensorFlow, which reads it, is not installed.
-            ValueError: if the number of heads is not known.
-        """
-        checkpoint = Tf1Checkpoint(prefix)
-        arguments = {
-            **tf1_arguments(checkpoint, config),
-            "mask_conv": False,
-            **kwargs,
-        }
-        backbone = cls(**arguments)
-        assign_arrays(
-            checkpoint,
-            backbone.weights,
-            tf1_table(backbone.num_layers),
-            not_asked_for=TF1_OTHER_PARTS,
-        )
-        return backbone
 
     def get_config(self) -> Config:
         # KerasHub's own would forget the precision that a quantized part had.

@@ -130,8 +130,9 @@ TF1_OTHER_PARTS = (
 # The encoder of the discriminator, whose embeddings the generator shares.
 TF1_DISCRIMINATOR = r"electra/(?!embeddings/).*"
 
-# Arguments of the authors' `BertConfig`, and ours.
-TF1_ARGUMENTS = {
+# Arguments that the authors' `BertConfig` and Hugging Face's `ConvBertConfig`
+# share, and ours.
+SHARED_ARGUMENTS = {
     "vocab_size": "vocabulary_size",
     "embedding_size": "embedding_dim",
     "hidden_size": "hidden_dim",
@@ -144,9 +145,9 @@ TF1_ARGUMENTS = {
     "max_position_embeddings": "max_sequence_length",
     "type_vocab_size": "num_segments",
     "conv_kernel_size": "kernel_size",
-    "linear_groups": "num_groups",
     "head_ratio": "head_ratio",
 }
+TF1_ARGUMENTS = {**SHARED_ARGUMENTS, "linear_groups": "num_groups"}
 
 # Where the sizes of an encoder are seen: a name, and an axis of its shape.
 TF1_EMBEDDING_SIZES = {
@@ -361,22 +362,9 @@ HF_RENAMED = (
     (r"\.LayerNorm\.beta$", ".LayerNorm.bias"),
 )
 
-# Arguments of Hugging Face's `ConvBertConfig`, and ours.
 HF_ARGUMENTS = {
-    "vocab_size": "vocabulary_size",
-    "embedding_size": "embedding_dim",
-    "hidden_size": "hidden_dim",
-    "num_hidden_layers": "num_layers",
-    "num_attention_heads": "num_heads",
-    "intermediate_size": "intermediate_dim",
-    "hidden_act": "activation",
-    "hidden_dropout_prob": "dropout",
-    "attention_probs_dropout_prob": "attention_dropout",
-    "max_position_embeddings": "max_sequence_length",
-    "type_vocab_size": "num_segments",
-    "conv_kernel_size": "kernel_size",
+    **SHARED_ARGUMENTS,
     "num_groups": "num_groups",
-    "head_ratio": "head_ratio",
     "layer_norm_eps": "layer_norm_epsilon",
 }
 # What the port before Hugging Face's called some of them.

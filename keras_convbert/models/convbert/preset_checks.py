@@ -7,12 +7,10 @@ from typing import Any
 import keras_hub
 
 from keras_convbert.checkpoints.json_file import read_json
-from keras_convbert.checkpoints.plain_names import check_inside
 from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.checkpoints.safe_config import check_config
 from keras_convbert.checkpoints.safe_loading import safe_loading
-from keras_convbert.compat import check_file_exists
-from keras_convbert.compat import get_file
+from keras_convbert.models.convbert.preset_files import find
 from keras_convbert.models.convbert.safe_weights import read_weight_map
 from keras_convbert.models.convbert.safe_weights import shard_names
 from keras_convbert.models.convbert.size_limits import check_sizes
@@ -67,10 +65,10 @@ def check_preset(preset: str, load_weights: bool = True) -> None:
             or a name leads out of the folder. Weights themselves are checked
             where they are loaded.
     """
-    configs = [p for name in CONFIGS if (p := _path(preset, name))]
+    configs = [p for name in CONFIGS if (p := find(preset, name))]
     weights = _weights(preset) if load_weights else []
     for name in ASSETS:
-        _path(preset, name)
+        find(preset, name)
     for path in configs:
         config = read_json(path)
         check_config(config, os.fspath(path))
@@ -79,23 +77,12 @@ def check_preset(preset: str, load_weights: bool = True) -> None:
 
 
 def _weights(preset: str) -> list[pathlib.Path]:
-    found = [p for name in WEIGHTS if (p := _path(preset, name))]
-    index = _path(preset, SHARDS)
+    found = [p for name in WEIGHTS if (p := find(preset, name))]
+    index = find(preset, SHARDS)
     if index is not None and index.with_name(WEIGHTS[0]) not in found:
         for name in shard_names(read_weight_map(index)):
             check_plain_name(index.parent, name)
-            path = _path(preset, name)
+            path = find(preset, name)
             if path is not None:
                 found.append(path)
     return found
-
-
-def _path(preset: str, name: str) -> pathlib.Path | None:
-    """Where a file of a preset is, `None` if it has none of that name."""
-    if not check_file_exists(preset, name):
-        if os.path.islink(os.path.join(preset, name)):
-            check_inside(preset, os.path.join(preset, name))
-        return None
-    path = pathlib.Path(get_file(preset, name))
-    check_inside(path.parents[name.count("/")], path)
-    return path

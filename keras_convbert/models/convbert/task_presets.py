@@ -22,6 +22,7 @@ from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_loading import (
     check_num_classes,
 )
+from keras_convbert.models.convbert.transformers_loading import head_weights
 from keras_convbert.models.convbert.transformers_loading import load_task
 from keras_convbert.types import Config
 from keras_convbert.types import DType
@@ -76,8 +77,9 @@ def from_preset(
         with safe_loading():
             task, has_head = _from_keras(cls, preset, load_weights, kwargs)
     if load_weights and not has_head:
+        head = [weight.path for weight in head_weights(task)]
         warnings.warn(
-            f"The head of {cls.__name__} ({', '.join(_head_weights(task))}) "
+            f"The head of {cls.__name__} ({', '.join(head)}) "
             f"is new, and random until it is trained: preset={preset!r} holds "
             "no weights for it, or `num_classes` was given.",
             stacklevel=2,
@@ -167,11 +169,6 @@ def _head_layers(task: keras_hub.models.Task) -> list[keras.layers.Layer]:
     of_backbone = {id(layer) for layer in task.backbone._flatten_layers()}
     layers = [part for layer in task.layers for part in layer._flatten_layers()]
     return [layer for layer in layers if id(layer) not in of_backbone]
-
-
-def _head_weights(task: keras_hub.models.Task) -> list[str]:
-    of_backbone = {id(weight) for weight in task.backbone.weights}
-    return [w.path for w in task.weights if id(w) not in of_backbone]
 
 
 def _is_of(preset: str, file: str, cls: type[Any]) -> bool:

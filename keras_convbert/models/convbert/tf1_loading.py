@@ -19,7 +19,48 @@ from keras_convbert.models.convbert.convbert_tf1 import tf1_arguments
 from keras_convbert.models.convbert.convbert_tf1 import tf1_table
 from keras_convbert.types import Config
 
-HIDDEN = "encoder/layer_0/attention/output/dense/bias"
+
+def backbone(
+    cls: type[keras_hub.models.Backbone],
+    /,
+    prefix: AnyPath,
+    config: Config | AnyPath | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Makes a backbone of the encoder in a checkpoint of the authors' code.
+
+    The arrays below `electra/` are taken; the generator, heads and
+    optimizer of a checkpoint are not, and their names are logged (at level
+    `INFO`, to the logger `keras_convbert`). The result leaks padding, as
+    the authors' does (`mask_conv=False`).
+
+    Args:
+        prefix: path. What the names of the checkpoint's files have in
+            common, without `.index`.
+        config: dict, or path of a JSON file, of the authors' arguments
+            (`num_attention_heads`, `head_ratio`, `hidden_act`, …) and
+            `embedding_size`. What it does not hold is read from the shapes
+            of the arrays. These do not tell the number of heads without a
+            convolution branch; with one they tell how many are left after
+            the bottleneck, and `num_heads` and `head_ratio` are chosen to
+            give as many. Defaults to `None`.
+        **kwargs: arguments of `ConvBertBackbone` that replace those.
+
+    Returns:
+        A `ConvBertBackbone`.
+
+    Raises:
+        CheckpointError: if the files cannot be read, or an array of the
+            encoder is missing, has an unexpected shape, or is unknown.
+            It is a `ValueError`.
+        FileNotFoundError: if there is no such checkpoint.
+        ImportError: if TensorFlow, which reads it, is not installed.
+        ValueError: if the number of heads is not known.
+    """
+    checkpoint = Tf1Checkpoint(prefix)
+    model = _backbone(cls, checkpoint, config, **kwargs)
+    _assign(checkpoint, model, tf1_table(model.num_layers))
+    return model
 
 
 def pretrainer(
@@ -55,16 +96,16 @@ def pretrainer(
     """
     checkpoint = Tf1Checkpoint(prefix)
     dtype = kwargs.pop("dtype", None)
-    backbone = _backbone(cls, checkpoint, config, names.TF1_ENCODER, dtype)
+    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
     generator = tf1_arguments(checkpoint, config, names.TF1_GENERATOR)
     task = cls(
-        backbone,
+        encoder,
         **{
-            "generator_scale": generator["hidden_dim"] / backbone.hidden_dim,
+            "generator_scale": generator["hidden_dim"] / encoder.hidden_dim,
             **kwargs,
         },
     )
-    layers = backbone.num_layers
+    layers = encoder.num_layers
     of_generator = tf1_table(layers, names.TF1_GENERATOR, "generator/")
     _assign(
         checkpoint,
@@ -107,12 +148,14 @@ def masked_lm(
     """
     checkpoint = Tf1Checkpoint(prefix)
     dtype = kwargs.pop("dtype", None)
-    backbone = _backbone(cls, checkpoint, config, names.TF1_GENERATOR, dtype)
-    task = cls(backbone, **kwargs)
+    encoder = _backbone(
+        cls.backbone_cls, checkpoint, config, names.TF1_GENERATOR, dtype=dtype
+    )
+    task = cls(encoder, **kwargs)
     _assign(
         checkpoint,
         task,
-        tf1_table(backbone.num_layers, names.TF1_GENERATOR)
+        tf1_table(encoder.num_layers, names.TF1_GENERATOR)
         + _rows(names.TF1_MASKED_LM_HEAD),
         names.TF1_DISCRIMINATOR,
     )
@@ -163,11 +206,11 @@ def text_classifier(
             for row in _rows(names.TF1_CLASSIFIER_HEAD)
         ]
         kwargs["num_classes"] = checkpoint.shapes[head[-1].name][0]
-    backbone = _backbone(cls, checkpoint, config, names.TF1_ENCODER, dtype)
-    task = cls(backbone, **kwargs)
-    table = tf1_table(backbone.num_layers)
+    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
+    task = cls(encoder, **kwargs)
+    table = tf1_table(encoder.num_layers)
     if is_new:
-        _assign(checkpoint, backbone, table)
+        _assign(checkpoint, encoder, table)
         warnings.warn(
             f"The head of {cls.__name__} is new, and random until it is "
             "trained, since `num_classes` was given.",
@@ -179,14 +222,14 @@ def text_classifier(
 
 
 def _backbone(
-    cls: type[keras_hub.models.Task],
+    cls: type[keras_hub.models.Backbone],
     checkpoint: Tf1Checkpoint,
     config: Config | AnyPath | None,
-    body: str,
-    dtype: Any,
+    body: str = names.TF1_ENCODER,
+    **kwargs: Any,
 ) -> Any:
-    arguments = tf1_arguments(checkpoint, config, body)
-    return cls.backbone_cls(**arguments, mask_conv=False, dtype=dtype)
+    found = tf1_arguments(checkpoint, config, body)
+    return cls(**{**found, "mask_conv": False, **kwargs})
 
 
 def _assign(

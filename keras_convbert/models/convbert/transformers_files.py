@@ -6,18 +6,15 @@ import re
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.hdf5_file import Hdf5File
-from keras_convbert.checkpoints.json_file import MAX_BYTES
 from keras_convbert.checkpoints.json_file import read_json
-from keras_convbert.checkpoints.plain_names import check_inside
 from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.checkpoints.safetensors_files import SafetensorsFiles
 from keras_convbert.checkpoints.torch_files import TorchFiles
 from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
 from keras_convbert.checkpoints.translated_arrays import Translation
-from keras_convbert.compat import check_file_exists
-from keras_convbert.compat import get_file
 from keras_convbert.models.convbert import convbert_weight_names as names
-from keras_convbert.types import Config
+from keras_convbert.models.convbert.preset_files import find
+from keras_convbert.models.convbert.preset_files import read
 
 MODEL_TYPES = ("convbert", "conv_bert")
 CONFIG_FILE = "config.json"
@@ -47,29 +44,6 @@ def is_transformers(preset: str) -> bool:
             f"preset={preset!r}"
         )
     return True
-
-
-def read(preset: str, name: str, max_bytes: int = MAX_BYTES) -> Config:
-    """The dict in a file of JSON, empty if there is none.
-
-    Raises:
-        CheckpointError: if it is damaged or larger than `max_bytes`.
-    """
-    path = find(preset, name)
-    return {} if path is None else read_json(path, max_bytes)
-
-
-def find(preset: str, name: str) -> pathlib.Path | None:
-    """The path of a file, `None` if there is none.
-
-    Raises:
-        CheckpointError: if it is a link that leads elsewhere.
-    """
-    if not check_file_exists(preset, name):
-        return None
-    path = pathlib.Path(get_file(preset, name))
-    check_inside(path.parent, path)
-    return path
 
 
 def open_arrays(preset: str) -> ArraySource:

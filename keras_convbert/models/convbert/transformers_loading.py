@@ -4,16 +4,17 @@ import inspect
 import warnings
 from typing import Any
 
+import keras
 import keras_hub
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_config import (
     backbone_arguments,
 )
 from keras_convbert.models.convbert.transformers_files import CONFIG_FILE
 from keras_convbert.models.convbert.transformers_files import open_arrays
-from keras_convbert.models.convbert.transformers_files import read
 from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.models.convbert.transformers_tokenizer import (
     tokenizer_arguments,
@@ -63,11 +64,15 @@ def load_task(
         arguments = {**_head_arguments(kind, source, config), **arguments}
     task = cls(backbone=backbone, **arguments)
     if source is not None:
-        of_backbone_alone = {id(weight) for weight in backbone.weights}
-        head = [w for w in task.weights if id(w) not in of_backbone_alone]
-        named = (head, kind) if has_head else ()
+        named = (head_weights(task), kind) if has_head else ()
         load_weights(source, backbone, *named)
     return task, has_head
+
+
+def head_weights(task: keras_hub.models.Task) -> list[keras.Variable]:
+    """The weights of a task that are not its backbone's."""
+    of_backbone = {id(weight) for weight in task.backbone.weights}
+    return [w for w in task.weights if id(w) not in of_backbone]
 
 
 def check_num_classes(

@@ -12,8 +12,8 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
-from keras_convbert.models.convbert.transformers_files import find
-from keras_convbert.models.convbert.transformers_files import read
+from keras_convbert.models.convbert.preset_files import find
+from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.vocabulary import read_vocabulary
 from keras_convbert.types import Config
 

@@ -117,7 +117,9 @@ def test_a_tensor_that_repeats_one_number_is_not_read(folder):
     refuse(folder, "Of another shape")
 
 
-@pytest.mark.parametrize("kind", ["soft", "external", "storage", "declared"])
+@pytest.mark.parametrize(
+    "kind", ["soft", "external", "storage", "declared", "loop"]
+)
 def test_hdf5_that_refers_elsewhere_or_lies_is_refused(kind, folder, place):
     files.as_hdf5(folder)
     path = os.path.join(folder, "tf_model.h5")
@@ -129,6 +131,8 @@ def test_hdf5_that_refers_elsewhere_or_lies_is_refused(kind, folder, place):
             file["convbert/link"] = h5py.SoftLink("/convbert")
         elif kind == "external":
             file["convbert/link"] = h5py.ExternalLink(str(outside), "x")
+        elif kind == "loop":
+            file["convbert/a"] = file["convbert/b"] = file["convbert"]
         elif kind == "storage":
             raw = str(place / "outside" / "secret.txt")
             file.create_dataset(
@@ -142,7 +146,11 @@ def test_hdf5_that_refers_elsewhere_or_lies_is_refused(kind, folder, place):
                 chunks=(1024, 1024),
                 compression="gzip",
             )
-    match = {"storage": "another file", "declared": "Unknown"}
+    match = {
+        "storage": "another file",
+        "declared": "Unknown",
+        "loop": "more than the model",
+    }
     refuse(folder, match.get(kind, "is a link"))
 
 

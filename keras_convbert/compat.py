@@ -19,9 +19,9 @@ from keras_hub.src.layers.preprocessing.preprocessing_layer import (
 from keras_hub.src.utils.pipeline_model import (
     _apply_preprocessing as apply_preprocessing,
 )
+from keras_hub.src.utils.preset_utils import KerasPresetLoader
 from keras_hub.src.utils.preset_utils import check_file_exists
 from keras_hub.src.utils.preset_utils import get_file
-from keras_hub.src.utils.preset_utils import load_json
 from keras_hub.src.utils.python_utils import classproperty
 from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
 from keras_hub.src.utils.tensor_utils import (
@@ -33,6 +33,7 @@ from keras_hub.src.utils.tensor_utils import restore_outer_shape
 __all__ = [
     "DataAdapter",
     "H5IOStore",
+    "KerasPresetLoader",
     "ObjectSharingScope",
     "PreprocessingLayer",
     "PyDatasetAdapter",
@@ -44,7 +45,6 @@ __all__ = [
     "convert_preprocessing_outputs_python",
     "get_file",
     "get_keras_mask",
-    "load_json",
     "load_state",
     "preprocessing_function",
     "restore_outer_shape",

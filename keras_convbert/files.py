@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 AnyPath = str | os.PathLike[str]
@@ -25,7 +26,9 @@ def whole_file(path: AnyPath) -> Iterator[pathlib.Path]:
     """Gives a temporary path to write; moves it to `path` in the end."""
     target = pathlib.Path(path)
     handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+        prefix=f".{target.name}.",
+        suffix="".join(target.suffixes),
+        dir=target.parent,
     )
     os.close(handle)
     temporary = pathlib.Path(name)
@@ -68,6 +71,63 @@ def whole_folder(
         _flush(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def added_to_folder(
+    path: AnyPath, key: str, stale: Iterable[str] = ()
+) -> Iterator[pathlib.Path]:
+    """Gives a temporary folder to fill; moves its files into `path` in the end.
+
+    What is there already and has no new namesake stays. Inside of one such
+    folder, another of the same path is the same.
+
+    Args:
+        path: path of the folder, which may exist.
+        key: string. The file without which a reader refuses the folder: it
+            goes before any other changes, and comes last, so that a crash
+            leaves no mixture of old and new that passes for whole.
+        stale: patterns of names in `path` that go. Defaults to `()`.
+
+    Raises:
+        FileExistsError: if `path` is no folder.
+    """
+    target = pathlib.Path(os.path.realpath(path))
+    if target in _BEING_FILLED:
+        yield target
+        return
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(
+            f"Expected the path of a folder. Received: {str(target)!r}"
+        )
+    made = not target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=target))
+    _BEING_FILLED.add(temporary)
+    try:
+        yield temporary
+        files = [entry for entry in temporary.rglob("*") if entry.is_file()]
+        for file in files:
+            _flush(file)
+        (target / key).unlink(missing_ok=True)
+        _flush(target)
+        for pattern in stale:
+            for old in target.glob(pattern):
+                old.unlink()
+        for file in sorted(files, key=lambda file: file.name == key):
+            place = target / file.relative_to(temporary)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.chmod(0o666 & ~_umask())
+            os.replace(file, place)
+            _flush(place.parent)
+    finally:
+        _BEING_FILLED.discard(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+        if made and not any(target.iterdir()):
+            target.rmdir()
+
+
+_BEING_FILLED: set[pathlib.Path] = set()
 
 
 def _refuse_occupied(target: pathlib.Path) -> None:

@@ -8,8 +8,8 @@ from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
 from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.models.convbert.convbert_tf1 import tf1_table
+from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import read
-from keras_convbert.models.convbert.transformers_files import CONFIG_FILE
 from keras_convbert.models.convbert.transformers_files import open_arrays
 from keras_convbert.models.convbert.transformers_weights import encoder_table
 from keras_convbert.models.convbert.transformers_weights import head_table

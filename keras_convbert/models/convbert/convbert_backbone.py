@@ -11,6 +11,8 @@ from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.dtype_policies import policy_of_parts
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
+from keras_convbert.models.convbert import lora_weights
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.preset_checks import check_preset
@@ -113,6 +115,10 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3
     """
 
+    save_to_preset = preset_saving.save_model
+    enable_lora = lora_weights.enable_lora
+    save_lora_weights = lora_weights.save_lora_weights
+    load_lora_weights = lora_weights.load_lora_weights
     load_weights = load_weights
     from_tf1_checkpoint = classmethod(tf1_loading.backbone)
     export_to_transformers = export_backbone

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
@@ -74,6 +75,7 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
     preprocessor_cls = ConvBertMaskedLMPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
+    save_to_preset = preset_saving.save_model
     from_tf1_checkpoint = classmethod(tf1_loading.masked_lm)
     export_to_transformers = transformers_export.export_task
     compile_from_config = resumption.compile_from_config

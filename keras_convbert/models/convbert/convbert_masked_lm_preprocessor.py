@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert import preset_checks
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
@@ -79,7 +80,8 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
 
-    from_preset = classmethod(preset_checks.from_preset)
+    from_preset = classmethod(preprocessing_presets.load_preprocessor)
+    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

@@ -7,9 +7,10 @@ import keras_hub
 from keras import ops
 
 from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import preset_checks
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import safe_weights
+from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
@@ -115,7 +116,8 @@ class ConvBertPretrainer(keras_hub.models.Task):
     backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertPretrainerPreprocessor
 
-    from_preset = classmethod(preset_checks.from_preset)
+    from_preset = classmethod(task_presets.from_preset)
+    save_to_preset = preset_saving.save_model
 
     _schedules_itself = False
 
@@ -272,6 +274,23 @@ class ConvBertPretrainer(keras_hub.models.Task):
         if self._schedules_itself:
             optimizer = AdamW(5e-4)
         super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """Refuses: what is quantized cannot go on being pretrained.
+
+        Args:
+            mode: string, as `keras.Model.quantize` takes it. Defaults to
+                `None`.
+            **kwargs: its other arguments.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "A quantized model cannot go on being pretrained. Expected "
+            "`quantize` on `.backbone`, or on a task made of it. "
+            f"Received: mode={mode!r}"
+        )
 
     def get_compile_config(self) -> Config:
         config = super().get_compile_config()

@@ -5,6 +5,7 @@ import keras_hub
 
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
@@ -84,6 +85,7 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
     preprocessor_cls = ConvBertTextClassifierPreprocessor
 
     from_preset = classmethod(task_presets.from_preset)
+    save_to_preset = preset_saving.save_model
     from_tf1_checkpoint = classmethod(tf1_loading.text_classifier)
     export_to_transformers = transformers_export.export_task
     compile_from_config = resumption.compile_from_config

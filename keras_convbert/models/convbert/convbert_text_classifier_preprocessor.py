@@ -3,7 +3,8 @@ from typing import Any
 import keras
 import keras_hub
 
-from keras_convbert.models.convbert import preset_checks
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
@@ -60,7 +61,8 @@ class ConvBertTextClassifierPreprocessor(
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
 
-    from_preset = classmethod(preset_checks.from_preset)
+    from_preset = classmethod(preprocessing_presets.load_preprocessor)
+    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

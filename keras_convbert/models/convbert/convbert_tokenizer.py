@@ -14,10 +14,9 @@ from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
-from keras_convbert.models.convbert import preset_checks
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
-from keras_convbert.models.convbert.transformers_files import is_transformers
-from keras_convbert.models.convbert.transformers_loading import load_tokenizer
 from keras_convbert.models.convbert.transformers_tokenizer import (
     write_tokenizer,
 )
@@ -85,6 +84,9 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
     """
 
     backbone_cls = ConvBertBackbone
+
+    from_preset = classmethod(preprocessing_presets.load_tokenizer)
+    save_to_preset = preset_saving.save_tokenizer
 
     def __init__(
         self,
@@ -156,28 +158,6 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         if not self.special_tokens_in_strings:
             return []
         return sorted([self.unk_token, *self.special_tokens])
-
-    @classmethod
-    def from_preset(cls, preset: str, **kwargs: Any) -> "ConvBertTokenizer":
-        """Makes a tokenizer from a preset.
-
-        Args:
-            preset: string. A folder, or the handle of one on a hub, of
-                KerasHub's or of Hugging Face's form.
-            **kwargs: arguments that replace those of the preset. With
-                `vocabulary`, of a preset of Hugging Face's form, its own is
-                not read.
-
-        Returns:
-            A `ConvBertTokenizer`.
-
-        Raises:
-            ValueError: if the vocabulary is damaged, or the tokenizer differs
-                from BERT's.
-        """
-        if is_transformers(preset):
-            return load_tokenizer(cls, preset, kwargs)
-        return preset_checks.from_preset(cls, preset, **kwargs)
 
     def export_to_transformers(self, path: AnyPath) -> None:
         """Writes the files that `transformers` reads a tokenizer from.

@@ -14,23 +14,24 @@ import keras
 import keras_hub
 
 from keras_convbert.checkpoints.safe_loading import safe_loading
-from keras_convbert.compat import check_file_exists
-from keras_convbert.compat import load_json
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.preset_files import CONFIG_FILE
+from keras_convbert.models.convbert.preset_files import TASK_FILE
+from keras_convbert.models.convbert.preset_files import is_of
+from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_loading import (
     check_num_classes,
 )
 from keras_convbert.models.convbert.transformers_loading import head_weights
 from keras_convbert.models.convbert.transformers_loading import load_task
+from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 
-TASK_FILE = "task.json"
-TOKENIZER_FILE = "tokenizer.json"
-PREPROCESSOR_FILE = "preprocessor.json"
-LENGTH = 512
+MAX_NAMED = 8
+OF_PREPROCESSOR = {"sequence_length", "vocabulary"}
 
 
 def from_preset(
@@ -49,17 +50,16 @@ def from_preset(
             alone, or of another task, gives a task with a new head, and a
             warning.
         load_weights: bool. Whether to load weights. Defaults to `True`.
-        **kwargs: arguments that replace those of the preset, and `dtype`, of
-            the backbone. With `num_classes` the head is new. With
-            `sequence_length` the preprocessor makes sequences of that length;
-            else as the preset says, or of 512 or the backbone's longest. With
-            `vocabulary`, of a preset of Hugging Face's form, its own is not
-            read.
+        **kwargs: arguments that replace those of the preset, `dtype`, of the
+            backbone, and those of the preprocessor's `from_preset`,
+            `sequence_length` and `vocabulary`. With `num_classes` the head is
+            new.
 
     Returns:
         The task.
 
     Raises:
+        FileNotFoundError: if a file of the preset is missing.
         CheckpointError: if a file of the preset is damaged, or may do harm.
             It is a `ValueError`.
         ValueError: if `num_classes` is needed for a new head.
@@ -70,14 +70,17 @@ def from_preset(
             preset, load_weights, dtype=kwargs.pop("dtype", None)
         )
         return cls(**kwargs)
-    if is_transformers(preset):
-        task, has_head = load_task(cls, preset, load_weights, kwargs)
-    else:
+    theirs = is_transformers(preset)
+    if not theirs:
         check_preset(preset, load_weights)
-        with safe_loading():
-            task, has_head = _from_keras(cls, preset, load_weights, kwargs)
+    if "preprocessor" not in kwargs:
+        kwargs["preprocessor"] = _preprocessor(cls, preset, kwargs)
+    load = load_task if theirs else _from_keras
+    task, has_head = load(cls, preset, load_weights, kwargs)
     if load_weights and not has_head:
         head = [weight.path for weight in head_weights(task)]
+        if len(head) > MAX_NAMED:
+            head = [*dict.fromkeys(path.split("/")[0] for path in head)]
         warnings.warn(
             f"The head of {cls.__name__} ({', '.join(head)}) "
             f"is new, and random until it is trained: preset={preset!r} holds "
@@ -94,41 +97,42 @@ def _from_keras(
     kwargs: Config,
 ) -> tuple[Any, bool]:
     """Makes a task of a preset of KerasHub's; whether it has its head."""
-    has_head = _is_of(preset, TASK_FILE, cls) and "num_classes" not in kwargs
+    has_head = is_of(preset, TASK_FILE, cls) and "num_classes" not in kwargs
     if not has_head:
         check_num_classes(cls, preset, kwargs)
+    if "num_classes" in kwargs:
         kwargs["head_dtype"] = None
     if kwargs.get("dtype") is None:
-        kwargs["dtype"] = quantized_dtype(preset)
-    if "preprocessor" not in kwargs:
-        kwargs["preprocessor"] = _preprocessor(
-            cls, preset, kwargs.pop("sequence_length", None)
+        # KerasHub's own choice fails on presets of mixed precision.
+        kwargs["dtype"] = (
+            quantized_dtype(preset) or keras.config.dtype_policy().name
         )
     make = keras_hub.models.Task.from_preset.__func__
-    return make(cls, preset, load_weights=load_weights, **kwargs), has_head
+    with safe_loading():
+        task = make(cls, preset, load_weights=load_weights, **kwargs)
+    return task, has_head
 
 
 def _preprocessor(
-    cls: type[keras_hub.models.Task], preset: str, length: int | None
+    cls: type[keras_hub.models.Task], preset: str, kwargs: Config
 ) -> Any:
-    kind = cls.preprocessor_cls
-    if not check_file_exists(preset, TOKENIZER_FILE):
-        warnings.warn(
-            f"preset={preset!r} has no tokenizer: {cls.__name__} takes token "
-            "ids, not text. Pass `preprocessor=` to give it one.",
-            stacklevel=4,
-        )
-        return None
-    if length is None and not _is_of(preset, PREPROCESSOR_FILE, kind):
-        config = load_json(preset).get("config", {})
-        length = min(LENGTH, config.get("max_sequence_length", LENGTH))
-    given = {} if length is None else {"sequence_length": length}
-    return kind.from_preset(preset, **given)
+    """Makes the preprocessor; takes its arguments out of `kwargs`."""
+    names = OF_PREPROCESSOR & kwargs.keys()
+    arguments = {name: kwargs.pop(name) for name in names}
+    if has_tokenizer(preset) or "vocabulary" in arguments:
+        return cls.preprocessor_cls.from_preset(preset, **arguments)
+    warnings.warn(
+        f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
+        "ids, not text. Give it one by `preprocessor=`, or, of a preset of "
+        "Hugging Face's form, `vocabulary=`.",
+        stacklevel=3,
+    )
+    return None
 
 
 def quantized_dtype(preset: str) -> DType:
     """The dtypes of a quantized preset, or `None` of another."""
-    dtype = load_json(preset).get("config", {}).get("dtype")
+    dtype = read(preset, CONFIG_FILE).get("config", {}).get("dtype")
     if isinstance(dtype, dict) and dtype["class_name"] == "DTypePolicyMap":
         with safe_loading():
             return keras.dtype_policies.get(dtype)
@@ -169,11 +173,3 @@ def _head_layers(task: keras_hub.models.Task) -> list[keras.layers.Layer]:
     of_backbone = {id(layer) for layer in task.backbone._flatten_layers()}
     layers = [part for layer in task.layers for part in layer._flatten_layers()]
     return [layer for layer in layers if id(layer) not in of_backbone]
-
-
-def _is_of(preset: str, file: str, cls: type[Any]) -> bool:
-    """Whether a file of `preset` is of an object of this class."""
-    if not check_file_exists(preset, file):
-        return False
-    name = load_json(preset, file).get("registered_name")
-    return bool(name == keras.saving.get_registered_name(cls))

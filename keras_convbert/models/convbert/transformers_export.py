@@ -3,6 +3,7 @@
 import json
 import warnings
 from typing import Any
+from typing import cast
 
 import keras_hub
 import numpy as np
@@ -12,6 +13,9 @@ from keras_convbert.files import AnyPath
 from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.model_card import CARD_FILE
+from keras_convbert.models.convbert.model_card import TODO
+from keras_convbert.models.convbert.model_card import front_matter
 from keras_convbert.models.convbert.transformers_config import (
     transformers_arguments,
 )
@@ -74,7 +78,7 @@ def export_task(
         FileExistsError: if something is at `path`.
         ImportError: if safetensors is not installed.
     """
-    kind = kind_of(type(self))
+    kind = cast(str, kind_of(type(self)))
     table = _encoder(self.backbone, names.HF_ENCODER) + head_table(kind)
     settings = _head_settings(self, kind)
     arrays = arrays_for_transformers(self, table)
@@ -187,7 +191,7 @@ def _write(
             arrays, folder / "model.safetensors", metadata={"format": "pt"}
         )
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-        write_text(folder / "README.md", _card(backbone, kind))
+        write_text(folder / CARD_FILE, _card(backbone, kind))
         if tokenizer is not None:
             write_tokenizer(tokenizer, folder, backbone.max_sequence_length)
 
@@ -205,20 +209,16 @@ def _special_ids(tokenizer: Any) -> Config:
 def _card(backbone: keras_hub.models.Backbone, kind: str) -> str:
     name = names.HF_CLASSES[kind]
     note = f"\n{MASK_CONV}\n" if backbone.mask_conv else ""
-    return f"""---
-library_name: transformers
-tags:
-- convbert
-- keras_convbert
----
-
+    return f"""{front_matter("transformers", kind)}
 # {name}
 
 A ConvBERT of {backbone.num_layers} layers of {backbone.hidden_dim} features,
 exported by keras_convbert {__version__}. Load it with
 `transformers.{name}.from_pretrained`, or with keras_convbert's
 `{kind}.from_preset`.
-{note}"""
+{note}
+{TODO}
+"""
 
 
 def _safetensors() -> Any:

@@ -13,11 +13,11 @@ from keras_convbert.checkpoints.torch_files import TorchFiles
 from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
 from keras_convbert.checkpoints.translated_arrays import Translation
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import find
 from keras_convbert.models.convbert.preset_files import read
 
 MODEL_TYPES = ("convbert", "conv_bert")
-CONFIG_FILE = "config.json"
 SAFETENSORS = "model.safetensors"
 TORCH = "pytorch_model.bin"
 HDF5 = "tf_model.h5"

@@ -1,7 +1,6 @@
 """Models and tokenizers of Hugging Face's, as ours."""
 
 import inspect
-import warnings
 from typing import Any
 
 import keras
@@ -9,16 +8,12 @@ import keras_hub
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_config import (
     backbone_arguments,
 )
-from keras_convbert.models.convbert.transformers_files import CONFIG_FILE
 from keras_convbert.models.convbert.transformers_files import open_arrays
-from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
-from keras_convbert.models.convbert.transformers_tokenizer import (
-    tokenizer_arguments,
-)
 from keras_convbert.models.convbert.transformers_weights import holds_head
 from keras_convbert.models.convbert.transformers_weights import load_weights
 from keras_convbert.types import Config
@@ -54,12 +49,6 @@ def load_task(
     arguments = dict(arguments)
     of_backbone = {"dtype": arguments.pop("dtype", None)}
     backbone = _make_backbone(cls.backbone_cls, config, source, of_backbone)
-    vocabulary = arguments.pop("vocabulary", None)
-    length = arguments.pop("sequence_length", backbone.max_sequence_length)
-    if "preprocessor" not in arguments:
-        arguments["preprocessor"] = _preprocessor(
-            cls, preset, vocabulary, length
-        )
     if source is not None and has_head:
         arguments = {**_head_arguments(kind, source, config), **arguments}
     task = cls(backbone=backbone, **arguments)
@@ -87,23 +76,15 @@ def check_num_classes(
         )
 
 
-def load_tokenizer(
-    cls: type[keras_hub.tokenizers.Tokenizer],
-    preset: str,
-    arguments: dict[str, Any],
-) -> Any:
-    """Makes the tokenizer of a preset of Hugging Face's."""
-    arguments = dict(arguments)
-    found = tokenizer_arguments(preset, arguments.pop("vocabulary", None))
-    return cls(**{**found, **arguments})
-
-
-def kind_of(cls: type[keras_hub.models.Task]) -> str:
-    """The class of ours that `cls` is, or is derived from."""
+def kind_of(cls: type[keras_hub.models.Task]) -> str | None:
+    """The class of ours, of those that Hugging Face has, that `cls` is."""
     return next(
-        base.__name__
-        for base in cls.__mro__
-        if base.__name__ in names.HF_CLASSES
+        (
+            base.__name__
+            for base in cls.__mro__
+            if base.__name__ in names.HF_CLASSES
+        ),
+        None,
     )
 
 
@@ -118,10 +99,10 @@ def _make_backbone(
 
 
 def _takes_head(
-    source: ArraySource | None, kind: str, arguments: dict[str, Any]
+    source: ArraySource | None, kind: str | None, arguments: dict[str, Any]
 ) -> bool:
     """Whether the head of the file is the one asked for."""
-    if source is None or "num_classes" in arguments:
+    if source is None or kind is None or "num_classes" in arguments:
         return False
     if arguments.get("head", "dense") != "dense":
         return False
@@ -129,7 +110,7 @@ def _takes_head(
 
 
 def _head_arguments(
-    kind: str, source: ArraySource, config: Config
+    kind: str | None, source: ArraySource, config: Config
 ) -> dict[str, Any]:
     if kind != "ConvBertTextClassifier":
         return {}
@@ -143,23 +124,3 @@ def _head_arguments(
         "num_classes": source.shapes.get("classifier.out_proj.bias", (0,))[0],
         "dropout": dropout,
     }
-
-
-def _preprocessor(
-    cls: type[keras_hub.models.Task],
-    preset: str,
-    vocabulary: Any,
-    max_length: int,
-) -> Any:
-    kind = cls.preprocessor_cls
-    if vocabulary is None and not has_tokenizer(preset):
-        warnings.warn(
-            f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
-            "ids, not text. Pass `vocabulary=` to give it one.",
-            stacklevel=4,
-        )
-        return None
-    tokenizer = load_tokenizer(
-        kind.tokenizer_cls, preset, {"vocabulary": vocabulary}
-    )
-    return kind(tokenizer, sequence_length=max_length)

@@ -5,6 +5,8 @@ import numpy as np
 
 from keras_convbert.models import ConvBertMaskedLM
 from keras_convbert.models import ConvBertMaskedLMPreprocessor
+from keras_convbert.models import ConvBertPretrainer
+from keras_convbert.models import ConvBertPretrainerPreprocessor
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from tests.models.convbert import texts
@@ -46,6 +48,17 @@ def masked_lm(backbone_options=None, preprocessor_options=None, **options):
     return tiny.eagerly_on_tensorflow(task)
 
 
+def pretrainer(backbone_options=None, **options):
+    preprocessor = ConvBertPretrainerPreprocessor(
+        texts.tokenizer(), sequence_length=LENGTH
+    )
+    task = ConvBertPretrainer(
+        backbone(**(backbone_options or {})),
+        **{"preprocessor": preprocessor, "seed": 1, **options},
+    )
+    return tiny.eagerly_on_tensorflow(task)
+
+
 def inputs(task, samples):
     """The arrays that the task's graph takes."""
     outputs = task.preprocessor(x=samples)
@@ -54,9 +67,10 @@ def inputs(task, samples):
 
 
 def outputs(task, arrays):
-    found = keras.ops.convert_to_numpy(
-        keras.ops.cast(task(arrays, training=False), "float32")
-    )
+    found = task(arrays, training=False)
+    if isinstance(found, dict):
+        found = found["rtd_logits"]
+    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
     return np.asarray(found)
 
 

@@ -12,8 +12,11 @@ import torch
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertMaskedLM
+from keras_convbert.models import ConvBertMaskedLMPreprocessor
 from keras_convbert.models import ConvBertPretrainer
+from keras_convbert.models import ConvBertPretrainerPreprocessor
 from keras_convbert.models import ConvBertTextClassifier
+from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
 from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import texts
@@ -388,3 +391,40 @@ def test_a_handle_is_read_from_the_cache_of_the_hub(tmp_path, monkeypatch):
     )
     tokenizer = ConvBertTokenizer.from_preset("hf://user/small")
     assert tokenizer.get_vocabulary() == texts.VOCABULARY
+    preprocessor = ConvBertTextClassifierPreprocessor.from_preset(
+        "hf://user/small"
+    )
+    assert preprocessor.sequence_length == 40
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ConvBertMaskedLMPreprocessor,
+        ConvBertPretrainerPreprocessor,
+        ConvBertTextClassifierPreprocessor,
+    ],
+)
+def test_preprocessors_open_theirs(kind, tmp_path):
+    folder = theirs.save(theirs.make(), tmp_path, tokenizer=True)
+    found = kind.from_preset(folder)
+    assert found.tokenizer.get_vocabulary() == texts.VOCABULARY
+    assert found.sequence_length == 40
+    assert kind.from_preset(folder, sequence_length=8).sequence_length == 8
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(FileNotFoundError, match="vocab"):
+        kind.from_preset(folder)
+    found = kind.from_preset(folder, vocabulary=texts.VOCABULARY)
+    assert found.tokenizer.get_vocabulary() == texts.VOCABULARY
+
+
+@pytest.mark.once
+def test_a_pretrainer_opens_theirs(tmp_path):
+    folder = theirs.save(theirs.make(), tmp_path, tokenizer=True)
+    with pytest.warns(UserWarning, match="generator, .* is new"):
+        task = ConvBertPretrainer.from_preset(folder, generator_scale=0.5)
+    wanted = ConvBertBackbone.from_preset(folder)
+    for one, other in zip(task.backbone.weights, wanted.weights, strict=True):
+        np.testing.assert_array_equal(to_numpy(one), to_numpy(other))
+    assert task.preprocessor.tokenizer.get_vocabulary() == texts.VOCABULARY

@@ -10,6 +10,7 @@ import pytest
 from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertMaskedLM
 from keras_convbert.models import ConvBertMaskedLMPreprocessor
+from keras_convbert.models import ConvBertPretrainer
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
@@ -25,6 +26,7 @@ KINDS = {
         keras_hub.models.TextClassifier,
     ),
     "masked_lm": (tasks.masked_lm, keras_hub.models.MaskedLM),
+    "pretrainer": (tasks.pretrainer, ConvBertPretrainer),
 }
 
 
@@ -117,7 +119,7 @@ def test_other_dtypes_and_no_weights(saved):
 
 
 @pytest.mark.filterwarnings(QUANTIZE_WARNING)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ["classifier", "masked_lm"])
 def test_int8_presets(name, tmp_path, recwarn):
     make, base = KINDS[name]
     task = make()
@@ -199,17 +201,27 @@ def test_names_of_sizes(monkeypatch):
         ConvBertMaskedLM.from_preset("convbert_small")
 
 
+@pytest.mark.once
 def test_what_is_no_preset_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="config.json"):
-        ConvBertMaskedLM.from_preset(str(tmp_path))
-    with pytest.raises(ValueError, match="no_such_preset"):
-        ConvBertMaskedLM.from_preset("no_such_preset")
+    names = r"'hf://user/model'.*'convbert_small'.*no_such_preset"
+    for kind, file in (
+        (ConvBertMaskedLM, "config.json"),
+        (ConvBertBackbone, "config.json"),
+        (ConvBertTokenizer, "tokenizer.json"),
+        (ConvBertMaskedLMPreprocessor, "tokenizer.json"),
+    ):
+        with pytest.raises(FileNotFoundError, match=file):
+            kind.from_preset(tmp_path)
+        with pytest.raises(ValueError, match=names):
+            kind.from_preset("no_such_preset")
+    with pytest.raises(ValueError, match="names an architecture"):
+        ConvBertTokenizer.from_preset("convbert_small")
 
 
 @pytest.mark.once
 def test_the_length_of_sequences_suits_the_backbone(tmp_path):
     tasks.backbone().save_to_preset(str(tmp_path))
-    with pytest.warns(UserWarning, match="no tokenizer"):
+    with pytest.warns(UserWarning, match="no vocabulary"):
         bare = ConvBertTextClassifier.from_preset(tmp_path, num_classes=2)
     assert bare.preprocessor is None
     texts.tokenizer().save_to_preset(str(tmp_path))

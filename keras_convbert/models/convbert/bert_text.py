@@ -11,8 +11,6 @@ import functools
 import numpy as np
 import tokenizers
 
-from keras_convbert.types import Tensor
-
 MAX_CHARACTERS_PER_WORD = 100
 # What a character becomes: itself, itself between spaces, or an entry of its
 # own. In an entry this stands for the character itself.
@@ -150,41 +148,3 @@ class _PageReader:
             code = ord(letter)
             forms = {1: (code,), 2: (SPACE,), 3: (SPACE, code, SPACE)}
             self.parts[letter] = forms[count]
-
-
-def words_in_graph(texts: Tensor, table: CharacterTable) -> Tensor:
-    """Splits texts into words by TensorFlow operations alone.
-
-    Args:
-        texts: string tensor of shape `(batch,)`, in UTF-8. What is no UTF-8
-            is left out, as BERT leaves out U+FFFD.
-        table: the `CharacterTable` to go by.
-
-    Returns:
-        Ragged string tensor of shape `(batch, None)`.
-    """
-    import tensorflow as tf
-
-    characters = tf.strings.unicode_decode(
-        texts, "UTF-8", errors="replace", replacement_char=0xFFFD
-    )  # (B, None)
-    flat = characters.flat_values
-    page = tf.gather(table.pages, flat // PAGE)
-    entry = tf.gather_nd(
-        tf.constant(table.codes), tf.stack([page, flat % PAGE], axis=-1)
-    )
-    entries = tf.RaggedTensor.from_row_splits(
-        tf.constant(table.values), tf.constant(table.splits), validate=False
-    )
-    becomes = tf.gather(entries, entry)  # (characters, None)
-    themselves = tf.repeat(flat, becomes.row_lengths())
-    values = tf.where(
-        becomes.flat_values == ITSELF, themselves, becomes.flat_values
-    )
-    # Back to one row a text: the row splits of characters count entries.
-    splits = tf.gather(
-        tf.cast(becomes.row_splits, characters.row_splits.dtype),
-        characters.row_splits,
-    )
-    clean = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-    return tf.strings.split(tf.strings.unicode_encode(clean, "UTF-8"))

@@ -1,5 +1,6 @@
 import os
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
 from keras_convbert.models.convbert import preprocessing_presets
 from keras_convbert.models.convbert import preset_saving
+from keras_convbert.models.convbert.bert_text_in_graph import piece_spans
+from keras_convbert.models.convbert.bert_text_in_graph import words_in_graph
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.transformers_tokenizer import (
     write_tokenizer,
@@ -183,31 +186,79 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             )
         return super().from_config(config)
 
+    def tokenize_with_offsets(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Tokens of texts, and where in the texts they are.
+
+        Places are counted in code points, as Python counts characters:
+        `text[start:end]` is what a token was made of. Padding, which
+        `sequence_length` asks for, is from 0 to 0.
+
+        Args:
+            inputs: a string, a list of strings, or a string tensor.
+
+        Returns:
+            `(token_ids, starts, ends)`, each of the form that the tokenizer
+            gives to ids.
+
+        Example:
+
+        ```python
+        from keras_convbert.models import ConvBertTokenizer
+
+        tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        tokenizer = ConvBertTokenizer([*tokens, "cafe", "open", "##s"])
+        tokenizer.tokenize_with_offsets(["Café opens"])
+        # [[5, 6, 7]], [[0, 5, 9]], [[4, 9, 10]]
+        ```
+        """
+        self._check_vocabulary()
+        if self._use_tf_workflow():
+            return self._tokenize_with_offsets_tf(inputs)
+        encodings, form = self._encode(inputs)
+        return (
+            form([self._pieces(encoding) for encoding in encodings]),
+            form([[s for s, _ in e.offsets] for e in encodings], places=True),
+            form([[s for _, s in e.offsets] for e in encodings], places=True),
+        )
+
     def _tokenize_python(self, inputs: Any) -> Any:
+        encodings, form = self._encode(inputs)
+        return form([self._pieces(encoding) for encoding in encodings])
+
+    def _pieces(self, encoding: Any) -> list[Any]:
+        strings = self.compute_dtype == "string"
+        return encoding.tokens if strings else encoding.ids
+
+    def _encode(self, inputs: Any) -> tuple[list[Any], Callable[..., Any]]:
+        """Encodings, and what gives rows of them the form of `inputs`."""
         texts, batched, outer_shape = canonicalize_python_string_inputs(
             inputs, errors="replace"
         )
         for text in texts:
             _refuse_surrogates(text)
-        encodings = self._rust.encode_batch(texts, add_special_tokens=False)
-        strings = self.compute_dtype == "string"
-        rows: Any = [e.tokens if strings else e.ids for e in encodings]
-        if self.sequence_length:
-            rows = self._dense(rows)
-        if outer_shape is not None:
-            return restore_outer_shape(rows, outer_shape)
-        if batched:
-            return rows
-        return rows[0] if strings else np.array(rows[0], self.compute_dtype)
 
-    def _dense(self, rows: list[list[Any]]) -> Any:
+        def form(rows: Any, places: bool = False) -> Any:
+            strings = self.compute_dtype == "string" and not places
+            dtype = "int32" if places else self.compute_dtype
+            if self.sequence_length:
+                rows = self._dense(rows, None if strings else dtype, places)
+            if outer_shape is not None:
+                return restore_outer_shape(rows, outer_shape)
+            if batched:
+                return rows
+            return rows[0] if strings else np.array(rows[0], dtype)
+
+        return self._rust.encode_batch(texts, add_special_tokens=False), form
+
+    def _dense(
+        self, rows: list[list[Any]], dtype: str | None, places: bool
+    ) -> Any:
         """`rows`, cut and padded to the same length."""
         length = self.sequence_length
-        if self.compute_dtype == "string":
+        if dtype is None:
             return [(row + [""] * length)[:length] for row in rows]
-        outputs = np.full(
-            (len(rows), length), self.pad_token_id, self.compute_dtype
-        )
+        padding = 0 if places else self.pad_token_id
+        outputs = np.full((len(rows), length), padding, dtype)
         for output, row in zip(outputs, rows, strict=True):
             output[: len(row)] = row[:length]
         return outputs
@@ -228,6 +279,16 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
 
     @preprocessing_function
     def _tokenize_tf(self, inputs: Any) -> Tensor:
+        return self._in_graph(inputs, offsets=False)[0]
+
+    @preprocessing_function
+    def _tokenize_with_offsets_tf(
+        self, inputs: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return self._in_graph(inputs, offsets=True)
+
+    def _in_graph(self, inputs: Any, offsets: bool) -> tuple[Tensor, ...]:
+        """Tokens, and on demand starts and ends, in the form of `inputs`."""
         import tensorflow as tf
 
         self._maybe_initialized_tf()
@@ -239,22 +300,24 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
                 f"Received: inputs={inputs}"
             )
         if isinstance(inputs, tf.RaggedTensor):
-            return inputs.with_flat_values(
-                self._tokenize_tf(inputs.flat_values)
-            )
-        tokens = self._tokens_in_graph(tf.reshape(inputs, (-1,)))  # (B, None)
-        if self.sequence_length:
-            strings = self.compute_dtype == "string"
-            tokens = tokens.to_tensor(
-                default_value="" if strings else self.pad_token_id,
-                shape=(None, self.sequence_length),
-            )
-        return self._as_inputs(tokens, inputs)
+            rows = self._in_graph(inputs.flat_values, offsets)
+            return tuple(inputs.with_flat_values(part) for part in rows)
+        rows = self._tokens_in_graph(tf.reshape(inputs, (-1,)), offsets)
+        strings = self.compute_dtype == "string"
+        paddings = ("" if strings else self.pad_token_id, 0, 0)
+        return tuple(
+            self._as_inputs(part, inputs, padding)
+            for part, padding in zip(rows, paddings, strict=False)
+        )
 
-    def _as_inputs(self, tokens: Tensor, inputs: Tensor) -> Tensor:
+    def _as_inputs(self, tokens: Tensor, inputs: Tensor, padding: Any) -> Any:
         """Gives `tokens`, one row a text, the outer shape of `inputs`."""
         import tensorflow as tf
 
+        if self.sequence_length:
+            tokens = tokens.to_tensor(
+                default_value=padding, shape=(None, self.sequence_length)
+            )
         if inputs.shape.rank == 0:
             return tokens[0]
         shape = tf.shape(inputs, out_type="int64")
@@ -268,7 +331,10 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             )
         return tokens
 
-    def _tokens_in_graph(self, texts: Tensor) -> Tensor:
+    def _tokens_in_graph(
+        self, texts: Tensor, offsets: bool
+    ) -> tuple[Tensor, ...]:
+        """Of texts `(batch,)`, tokens `(batch, None)`, perhaps with offsets."""
         import tensorflow as tf
 
         marks = {
@@ -283,14 +349,26 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         table = bert_text.character_table(
             self.lowercase, self.strip_accents, tuple(marks.values())
         )
-        words = bert_text.words_in_graph(texts, table)  # (B, None)
-        flat = words.flat_values
+        widths = {mark: len(token) for token, mark in marks.items()}
+        words = words_in_graph(texts, table, widths)
+        flat = words.strings.flat_values
+        whole = tf.zeros_like(flat, dtype=bool)
         for token, mark in marks.items():
+            whole |= flat == mark
             flat = tf.where(flat == mark, token, flat)
         lengths = tf.strings.length(flat, unit="UTF8_CHAR")
-        known = lengths <= bert_text.MAX_CHARACTERS_PER_WORD
-        words = words.with_flat_values(tf.where(known, flat, self.unk_token))
-        return self._fast_word_piece.tokenize(words).merge_dims(-2, -1)
+        too_long = lengths > bert_text.MAX_CHARACTERS_PER_WORD
+        flat = tf.where(too_long, self.unk_token, flat)
+        to_split = words.strings.with_flat_values(flat)
+        if not offsets:
+            pieces = self._fast_word_piece.tokenize(to_split)
+            return (pieces.merge_dims(-2, -1),)
+        pieces, starts, ends = self._fast_word_piece.tokenize_with_offsets(
+            to_split
+        )
+        tokens = pieces.merge_dims(-2, -1)
+        spans = piece_spans(words, pieces, starts, ends, whole | too_long)
+        return (tokens, *(tokens.with_flat_values(span) for span in spans))
 
     def get_config(self) -> Config:
         config = super().get_config()

@@ -1,4 +1,4 @@
-"""Ids equal to those of BERT's tokenizer, in Python and in the graph."""
+"""Ids and places are those of BERT's tokenizer, in Python and in graphs."""
 
 import pydoc_data.topics
 import random
@@ -112,12 +112,46 @@ def reference(vocabulary, texts, lowercase, strip_accents=None):
     # Given an argument that it does not know, it falls back to a vocabulary
     # of five tokens and says nothing.
     assert len(tokenizer) == tokenizer.vocab_size == len(vocabulary)
-    return tokenizer(texts, add_special_tokens=False)["input_ids"]
+    found = tokenizer(
+        texts, add_special_tokens=False, return_offsets_mapping=True
+    )
+    assert tokenizer.is_fast
+    return [
+        (list(ids), [s for s, _ in spans], [e for _, e in spans])
+        for ids, spans in zip(
+            found["input_ids"], found["offset_mapping"], strict=True
+        )
+    ]
+
+
+def with_offsets(tokenizer, texts):
+    """By text: ids, starts, ends."""
+    return [*zip(*tokenizer.tokenize_with_offsets(texts), strict=True)]
+
+
+def with_offsets_in_graph(tokenizer, texts):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(texts).batch(512)
+    return [
+        row
+        for rows in dataset.map(tokenizer.tokenize_with_offsets)
+        for row in zip(*(part.to_list() for part in rows), strict=True)
+    ]
 
 
 def differences(found, wanted):
     assert len(found) == len(wanted)
     return sum(list(a) != list(b) for a, b in zip(found, wanted, strict=True))
+
+
+def check_all_ways(tokenizer, texts, wanted, share=0.0):
+    found = with_offsets(tokenizer, texts)
+    assert differences(found, wanted) <= share * len(texts)
+    assert differences(with_offsets_in_graph(tokenizer, texts), found) == 0
+    ids = [row[0] for row in found]
+    assert differences(tokenizer(texts), ids) == 0
+    assert differences(in_graph(tokenizer, texts), ids) == 0
 
 
 CASES = [
@@ -136,12 +170,10 @@ def test_natural_text_gets_the_ids_of_bert(
     texts = natural_text[::4] + SENTENCES
     assert not [t for t in texts if any(token in t for token in SPECIAL)]
     tokenizer = ConvBertTokenizer(natural_vocabulary, **options)
-    found = tokenizer(texts)
     wanted = reference(natural_vocabulary, texts, **options)
-    assert differences(found, wanted) == 0
-    assert differences(in_graph(tokenizer, texts), wanted) == 0
+    check_all_ways(tokenizer, texts, wanted)
     # Few are unknown, so that equal ids say something.
-    flat = np.concatenate(wanted)
+    flat = np.concatenate([ids for ids, _, _ in wanted])
     assert np.mean(flat == 1) < 0.02
 
 
@@ -163,11 +195,9 @@ def test_noise_over_the_characters_of_unicode_gets_the_ids_of_bert(lowercase):
     texts = noise(generator, characters)
     vocabulary = noise_vocabulary(characters)
     tokenizer = ConvBertTokenizer(vocabulary, lowercase=lowercase)
-    found = tokenizer(texts)
     wanted = reference(vocabulary, texts, lowercase)
-    assert differences(found, wanted) == 0
-    assert differences(in_graph(tokenizer, texts), found) == 0
-    assert np.mean(np.concatenate(wanted) == 1) < 0.2
+    check_all_ways(tokenizer, texts, wanted)
+    assert np.mean(np.concatenate([ids for ids, _, _ in wanted]) == 1) < 0.2
 
 
 @pytest.mark.parametrize("lowercase", [True, False], ids=["uncased", "cased"])
@@ -178,10 +208,8 @@ def test_noise_over_all_code_points_gets_the_ids_of_bert(lowercase):
     texts = noise(generator, characters)
     vocabulary = noise_vocabulary(characters)
     tokenizer = ConvBertTokenizer(vocabulary, lowercase=lowercase)
-    found = tokenizer(texts)
     wanted = reference(vocabulary, texts, lowercase)
-    assert differences(found, wanted) <= 0.001 * len(texts)
-    assert differences(in_graph(tokenizer, texts), found) == 0
+    check_all_ways(tokenizer, texts, wanted, share=0.001)
 
 
 def broken_bytes(generator):
@@ -210,7 +238,7 @@ def test_graph_treats_nul_and_broken_utf8_as_python_does(special):
     tokenizer = ConvBertTokenizer(
         noise_vocabulary("abe中😀[]mask"), special_tokens_in_strings=special
     )
-    assert differences(in_graph(tokenizer, texts), tokenizer(texts)) == 0
+    check_all_ways(tokenizer, texts, with_offsets(tokenizer, texts))
 
 
 @pytest.mark.parametrize(
@@ -234,6 +262,47 @@ def test_hand_worked_examples(text, tokens):
     assert in_graph(tokenizer, [text]) == [wanted]
 
 
+@pytest.mark.parametrize(
+    "text, spans",
+    [
+        ("Cafés\u00a0[MASK]\u0301", [(0, 4), (4, 5), (6, 12)]),
+        ("中😀", [(0, 1), (1, 2)]),
+        ("a" * 101 + " a", [(0, 101), (102, 103)]),
+        ("a\x07\u200bb", [(0, 1), (3, 4)]),
+        ("", []),
+    ],
+)
+def test_places_are_those_of_the_text(text, spans):
+    tokenizer = ConvBertTokenizer(WORDS, special_tokens_in_strings=True)
+    _, starts, ends = tokenizer.tokenize_with_offsets(text)
+    assert [*zip(starts, ends, strict=True)] == spans
+    (found,) = with_offsets_in_graph(tokenizer, [text])
+    assert [*zip(*found[1:], strict=True)] == spans
+
+
+def test_places_have_the_form_of_the_ids():
+    import tensorflow as tf
+
+    tokenizer = ConvBertTokenizer(WORDS, sequence_length=3)
+    nested = [["a b", "cafes"], ["", "open a b a"]]
+    wanted = [
+        [[[10, 11, 0], [5, 8, 0]], [[0, 0, 0], [7, 10, 11]]],
+        [[[0, 2, 0], [0, 4, 0]], [[0, 0, 0], [0, 5, 7]]],
+        [[[1, 3, 0], [4, 5, 0]], [[0, 0, 0], [4, 6, 8]]],
+    ]
+    found = tokenizer.tokenize_with_offsets(nested)
+    in_a_graph = tf.function(tokenizer.tokenize_with_offsets)(nested)
+    for one, other, want in zip(found, in_a_graph, wanted, strict=True):
+        assert one.dtype == other.dtype.name == "int32"
+        assert one.tolist() == other.numpy().tolist() == want
+    strings = ConvBertTokenizer(WORDS, dtype="string")
+    assert strings.tokenize_with_offsets(["cafes"]) == (
+        [["cafe", "##s"]],
+        [[0, 4]],
+        [[4, 5]],
+    )
+
+
 @pytest.mark.parametrize("lowercase", [True, False], ids=["uncased", "cased"])
 def test_special_tokens_in_strings(lowercase):
     tokenizer = ConvBertTokenizer(
@@ -246,7 +315,5 @@ def test_special_tokens_in_strings(lowercase):
     parts = [*SPECIAL, "[mask]", "[MASK", "MASK]", "a", " ", "b", "."]
     generator = random.Random(0)
     texts = ["".join(generator.choices(parts, k=7)) for _ in range(500)]
-    found = tokenizer(texts)
-    assert sum(mask in row for row in found) > 100
-    assert differences(found, reference(WORDS, texts, lowercase)) == 0
-    assert differences(in_graph(tokenizer, texts), found) == 0
+    assert sum(mask in row for row in tokenizer(texts)) > 100
+    check_all_ways(tokenizer, texts, reference(WORDS, texts, lowercase))

@@ -3,17 +3,13 @@ from typing import Any
 import keras
 import keras_hub
 
-from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert import resumption
-from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
-from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import AdamW
@@ -21,7 +17,7 @@ from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertMaskedLM(keras_hub.models.MaskedLM):
+class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
     """ConvBERT that guesses hidden tokens.
 
     The head is that of the authors' generator: a dense layer to the width of
@@ -71,23 +67,9 @@ class ConvBertMaskedLM(keras_hub.models.MaskedLM):
         - [ELECTRA](https://arxiv.org/abs/2003.10555), section 2
     """
 
-    backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertMaskedLMPreprocessor
 
-    from_preset = classmethod(task_presets.from_preset)
-    save_to_preset = preset_saving.save_model
     from_tf1_checkpoint = classmethod(tf1_loading.masked_lm)
-    export_to_transformers = transformers_export.export_task
-    compile_from_config = resumption.compile_from_config
-    save_assets = resumption.save_assets
-    load_assets = resumption.load_assets
-    save_task_weights = resumption.save_task_weights
-    load_task_weights = resumption.load_task_weights
-    load_weights = safe_weights.load_weights
-    # Samples in memory are shuffled in each epoch; see `feeding`.
-    fit = feeding.fit
-    evaluate = feeding.evaluate
-    predict = feeding.predict
 
     def __init__(
         self,

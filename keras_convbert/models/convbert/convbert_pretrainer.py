@@ -7,16 +7,14 @@ import keras_hub
 from keras import ops
 
 from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import resumption
-from keras_convbert.models.convbert import safe_weights
-from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.mask_tokens import MaskTokens
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
@@ -35,7 +33,7 @@ WARMUP_STEPS = 10_000
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertPretrainer(keras_hub.models.Task):
+class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
     """Pretrains a ConvBERT by replaced-token detection.
 
     A small generator guesses hidden tokens; samples of its guesses replace
@@ -113,23 +111,12 @@ class ConvBertPretrainer(keras_hub.models.Task):
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 4
     """
 
-    backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertPretrainerPreprocessor
-
-    from_preset = classmethod(task_presets.from_preset)
-    save_to_preset = preset_saving.save_model
 
     _schedules_itself = False
 
     from_tf1_checkpoint = classmethod(tf1_loading.pretrainer)
     export_to_transformers = transformers_export.export_encoder
-    save_assets = resumption.save_assets
-    load_assets = resumption.load_assets
-    save_task_weights = resumption.save_task_weights
-    load_task_weights = resumption.load_task_weights
-    load_weights = safe_weights.load_weights
-    evaluate = feeding.evaluate
-    predict = feeding.predict
 
     def __init__(
         self,

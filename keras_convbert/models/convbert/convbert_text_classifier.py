@@ -4,14 +4,10 @@ import keras
 import keras_hub
 
 from keras_convbert.layers.dtype_policies import policy_at
-from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert import resumption
-from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
-from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
@@ -22,7 +18,7 @@ from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertTextClassifier(keras_hub.models.TextClassifier):
+class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
     """ConvBERT that puts a text, or a pair of texts, into one of classes.
 
     Args:
@@ -81,23 +77,9 @@ class ConvBertTextClassifier(keras_hub.models.TextClassifier):
         - [BERT](https://arxiv.org/abs/1810.04805), section 4.1
     """
 
-    backbone_cls = ConvBertBackbone
     preprocessor_cls = ConvBertTextClassifierPreprocessor
 
-    from_preset = classmethod(task_presets.from_preset)
-    save_to_preset = preset_saving.save_model
     from_tf1_checkpoint = classmethod(tf1_loading.text_classifier)
-    export_to_transformers = transformers_export.export_task
-    compile_from_config = resumption.compile_from_config
-    save_assets = resumption.save_assets
-    load_assets = resumption.load_assets
-    save_task_weights = resumption.save_task_weights
-    load_task_weights = resumption.load_task_weights
-    load_weights = safe_weights.load_weights
-    # Samples in memory are shuffled in each epoch; see `feeding`.
-    fit = feeding.fit
-    evaluate = feeding.evaluate
-    predict = feeding.predict
 
     def __init__(
         self,

@@ -2,8 +2,7 @@
 
 KerasHub turns samples in memory into a dataset that is never shuffled, and
 needs `grain` or TensorFlow for it. These take such samples through
-`SampleBatches`, and leave datasets to KerasHub. They are functions that a task
-takes over by name, for the reason given in `resumption`.
+`SampleBatches`, and leave datasets to KerasHub.
 """
 
 import contextlib

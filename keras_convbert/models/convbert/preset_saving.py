@@ -4,10 +4,12 @@ Through KerasHub's own, so that its classes load them, but whole or not at all,
 without what an older preset of the same folder left, and with a card.
 """
 
+import inspect
 import json
 import pathlib
 from typing import Any
 
+import keras
 import keras_hub
 
 from keras_convbert.files import AnyPath
@@ -46,7 +48,7 @@ def save_model(
     kind = next(kind for kind in kinds if isinstance(self, kind))
     with added_to_folder(preset_dir, CONFIG_FILE, STALE) as folder:
         kind.save_to_preset(self, str(folder), max_shard_size=max_shard_size)
-        _add_version(folder / METADATA_FILE)
+        _amend(folder / METADATA_FILE, getattr(self, "backbone", self))
         (folder / CARD_FILE).write_text(model_card(self), encoding="utf-8")
         if _is_edited(pathlib.Path(preset_dir) / CARD_FILE):
             (folder / CARD_FILE).unlink()
@@ -72,8 +74,17 @@ def save_preprocessor(self: Any, preset_dir: AnyPath) -> None:
         keras_hub.models.Preprocessor.save_to_preset(self, str(folder))
 
 
-def _add_version(path: pathlib.Path) -> None:
+def _amend(path: pathlib.Path, backbone: keras_hub.models.Backbone) -> None:
+    """Corrects the metadata: KerasHub takes each task's first base for it."""
+    tasks = {
+        task.__name__.removeprefix("ConvBert")
+        for task in keras.saving.get_custom_objects().values()
+        if inspect.isclass(task)
+        and issubclass(task, keras_hub.models.Task)
+        and getattr(task, "backbone_cls", None) is type(backbone)
+    }
     metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata["tasks"] = sorted(tasks)
     metadata["keras_convbert_version"] = __version__
     path.write_text(json.dumps(metadata, indent=4), encoding="utf-8")
 

@@ -1,9 +1,4 @@
-"""What every task adds, so that a `.keras` file goes on where it stopped.
-
-They are functions that a task takes over by name: a common base class would
-come before KerasHub's in the list of bases, and be taken for the task's kind
-in the metadata of a preset.
-"""
+"""What every task adds, so that a `.keras` file goes on where it stopped."""
 
 import contextlib
 import json

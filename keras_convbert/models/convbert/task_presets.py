@@ -1,9 +1,7 @@
 """How tasks are made from presets, where KerasHub falls short.
 
 It leaves out the dtypes of a quantized backbone, and knows none of a head, so
-that such presets do not load; and it is silent about a head that is new. What
-is defined here a task takes over by name, for the reason given in
-`resumption`.
+that such presets do not load; and it is silent about a head that is new.
 """
 
 import os

@@ -1,0 +1,35 @@
+from keras_convbert.models.convbert import feeding
+from keras_convbert.models.convbert import preset_saving
+from keras_convbert.models.convbert import resumption
+from keras_convbert.models.convbert import safe_weights
+from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.convbert import transformers_export
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+
+
+class ConvBertTask:
+    """What the tasks have in common; first of the bases of each.
+
+    It is no `keras.Model`, which Keras allows once among the bases.
+
+    Samples in memory, shuffled in each epoch; presets of KerasHub's and of
+    Hugging Face's form; weights that are loaded whole or not at all; `.keras`
+    files from which training goes on as if it had not stopped.
+    """
+
+    backbone_cls = ConvBertBackbone
+
+    fit = feeding.fit
+    evaluate = feeding.evaluate
+    predict = feeding.predict
+
+    from_preset = classmethod(task_presets.from_preset)
+    save_to_preset = preset_saving.save_model
+    export_to_transformers = transformers_export.export_task
+
+    load_weights = safe_weights.load_weights
+    save_task_weights = resumption.save_task_weights
+    load_task_weights = resumption.load_task_weights
+    save_assets = resumption.save_assets
+    load_assets = resumption.load_assets
+    compile_from_config = resumption.compile_from_config

@@ -18,8 +18,8 @@ SOURCE_HELP = (
 def main() -> None:
     """ConvBERT checkpoints: what they hold, and other forms of them.
 
-    An error is one line on the standard error, and the exit status 1; a wrong
-    command has the exit status 2.
+    An error ends the standard error with one line that begins with "Error:",
+    and has the exit status 1; a wrong command has the exit status 2.
     """
 
 
@@ -50,6 +50,8 @@ def convert(
     """Write the checkpoint SOURCE in another form to the new folder TARGET."""
     from keras_convbert.recipes import convert_checkpoint
 
+    if strict and to != "huggingface":
+        raise click.UsageError("--strict goes with --to huggingface.")
     _run(convert_checkpoint, source, target, to, vocabulary, strict)
     click.echo(f"Wrote {target}.")
 
@@ -63,7 +65,7 @@ def inspect(source: str) -> None:
 
     from keras_convbert.recipes import inspect_checkpoint
 
-    entries = _run(inspect_checkpoint, source)
+    class_name, entries = _run(inspect_checkpoint, source)
     table = Table("array", "shape", "variable", title=source)
     for entry in entries:
         table.add_row(entry.name, str(entry.shape), entry.target or "-")
@@ -75,6 +77,7 @@ def inspect(source: str) -> None:
         f"{sum(entry.size for entry in taken):,} parameters in {len(taken)} "
         f"arrays; {len(entries) - len(taken)} arrays that nothing takes."
     )
+    console.print(f"Opens in keras_convbert.models.{class_name}.")
 
 
 def _run(recipe: Callable[..., Any], *arguments: Any) -> Any:

@@ -23,12 +23,26 @@ NAMES = {
         "ConvBertMaskedLMPreprocessor",
         "ConvBertPretrainer",
         "ConvBertPretrainerPreprocessor",
+        "ConvBertQuestionAnswerer",
+        "ConvBertQuestionAnswererPreprocessor",
         "ConvBertTextClassifier",
         "ConvBertTextClassifierPreprocessor",
+        "ConvBertTokenClassifier",
+        "ConvBertTokenClassifierPreprocessor",
         "ConvBertTokenizer",
     },
     "ops": {"depthwise_conv1d", "dynamic_conv1d", "lightweight_conv1d"},
-    "training": {"AdamW", "WarmupLinearDecay"},
+    "training": {
+        "AdamW",
+        "EntityF1",
+        "F1Score",
+        "MatthewsCorrelation",
+        "PearsonCorrelation",
+        "SpearmanCorrelation",
+        "SquadExactMatch",
+        "SquadF1",
+        "WarmupLinearDecay",
+    },
 }
 
 FUNCTIONS = {"load_model"}

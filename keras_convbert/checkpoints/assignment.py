@@ -60,6 +60,7 @@ class Row(NamedTuple):
         return self.order or tuple(range(len(self.axes)))
 
 
+MAX_FLOAT16 = float(np.finfo("float16").max)
 logger = logging.getLogger("keras_convbert")
 
 
@@ -110,8 +111,8 @@ def assign_arrays(
     }
     _check(source, wanted, "|".join(not_asked_for))
     # To read twice takes time, to keep what was there would take memory.
-    for row in rows.values():
-        _check_values(source, row.name)
+    for path, row in rows.items():
+        _check_values(source, row.name, targets[path].dtype)
     for path, row in rows.items():
         variable = targets[path]
         array = source.array(row.name)
@@ -145,7 +146,7 @@ def _check(
         logger.info("%s", _listed(f"Not asked for in {source}", others))
 
 
-def _check_values(source: ArraySource, name: str) -> None:
+def _check_values(source: ArraySource, name: str, dtype: str) -> None:
     array = source.array(name)
     if not keras.backend.is_float_dtype(array.dtype.name):
         raise CheckpointError(
@@ -156,6 +157,10 @@ def _check_values(source: ArraySource, name: str) -> None:
         raise CheckpointError(
             f"{source} holds values that are not finite. Received: NaN or "
             f"infinity in {name!r}"
+        )
+    if dtype == "float16" and abs(array).max(initial=0) > MAX_FLOAT16:
+        raise CheckpointError(
+            f"{source} holds values too large for float16 in {name!r}."
         )
 
 

@@ -8,7 +8,7 @@ from keras_convbert.checkpoints.hdf5_arrays import hdf5_arrays
 from keras_convbert.files import AnyPath
 
 # Groups and arrays: a layer has some sixty.
-MAX_OBJECTS = 2**15
+MAX_OBJECTS = 2**13
 
 
 class Hdf5File:

@@ -70,7 +70,7 @@ def load_whole(
                 arrays.update(found)
             layout = _without_other_optimizer(layout, arrays)
             if not skip_mismatch:
-                _check_fit(arrays, layout)
+                _check_fit(arrays, layout, model_layout(model).keys())
             if weight_map is not None:
                 _check_places(arrays, layout, weight_map)
             for path in arrays.keys() & layout.keys():
@@ -115,7 +115,7 @@ def _check_array(array: h5py.Dataset) -> int:
         raise CheckpointError(f"{array.name!r} holds {array.dtype}.")
     if array.shape is None:
         raise CheckpointError(f"{array.name!r} is empty.")
-    return math.prod(array.shape) * array.dtype.itemsize
+    return _size(array)
 
 
 def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
@@ -137,11 +137,12 @@ def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
     }
 
 
-def _check_fit(arrays: Arrays, layout: Layout) -> None:
+def _check_fit(arrays: Arrays, layout: Layout, known: Iterable[str]) -> None:
     """Refuses what Keras would not load, or only in part."""
-    groups = {_group(path) for path in layout}
-    for path in sorted(path for path in arrays if _group(path) in groups):
-        if path not in layout:
+    places = {*layout, *known}
+    for path in sorted(arrays.keys() - places):
+        # An optimizer's are of the training.
+        if not path.startswith("optimizer/"):
             raise CheckpointError(f"the model has no place for {path!r}.")
     for path, (shape, dtype) in layout.items():
         if path not in arrays:
@@ -172,7 +173,13 @@ def _group(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def _size(array: h5py.Dataset) -> int:
+    return math.prod(array.shape) * array.dtype.itemsize
+
+
 def _check_values(array: h5py.Dataset) -> None:
+    if array.id.get_storage_size() < _size(array):
+        raise CheckpointError(f"{array.name!r} was not written.")
     dtype = _dtype(array)
     as_stored = ml_dtypes.bfloat16 if dtype == "bfloat16" else array.dtype
     values = np.array(array, dtype=as_stored)

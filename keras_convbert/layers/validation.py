@@ -1,5 +1,6 @@
 """The checks that several constructors make, in Keras's words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -32,3 +33,16 @@ def check_odd(**arguments: Any) -> None:
                 f"Invalid value for argument `{name}`. Expected a positive "
                 f"odd integer. Received: {name}={value}"
             )
+
+
+def check_no_others(arguments: Mapping[str, object], *known: str) -> None:
+    """Raises `ValueError` for arguments that nothing takes.
+
+    Keras is silent about some, so that a misspelt one would be lost.
+    """
+    others = sorted(arguments.keys() - {*known})
+    if others:
+        raise ValueError(
+            f"Unexpected arguments. Expected, besides, {sorted(known)}. "
+            f"Received: {others}"
+        )

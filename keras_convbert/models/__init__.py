@@ -11,11 +11,23 @@ from keras_convbert.models.convbert.convbert_pretrainer import (
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
+from keras_convbert.models.convbert.convbert_question_answerer import (
+    ConvBertQuestionAnswerer,
+)
+from keras_convbert.models.convbert.convbert_question_answerer_preprocessor import (  # noqa: E501
+    ConvBertQuestionAnswererPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_text_classifier import (
     ConvBertTextClassifier,
 )
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
+)
+from keras_convbert.models.convbert.convbert_token_classifier import (
+    ConvBertTokenClassifier,
+)
+from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
+    ConvBertTokenClassifierPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 
@@ -25,7 +37,11 @@ __all__ = [
     "ConvBertMaskedLMPreprocessor",
     "ConvBertPretrainer",
     "ConvBertPretrainerPreprocessor",
+    "ConvBertQuestionAnswerer",
+    "ConvBertQuestionAnswererPreprocessor",
     "ConvBertTextClassifier",
     "ConvBertTextClassifierPreprocessor",
+    "ConvBertTokenClassifier",
+    "ConvBertTokenClassifierPreprocessor",
     "ConvBertTokenizer",
 ]

@@ -13,10 +13,12 @@ from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_files import open_arrays
 from keras_convbert.models.convbert.transformers_weights import encoder_table
 from keras_convbert.models.convbert.transformers_weights import head_table
+from keras_convbert.recipes.sources import class_in
 from keras_convbert.recipes.sources import kind_of
 from keras_convbert.recipes.sources import open_source
 
 MAX_LAYERS = 512
+TF1_PRETRAINING = "discriminator_predictions"
 
 
 class Entry(NamedTuple):
@@ -33,15 +35,24 @@ class Entry(NamedTuple):
         return math.prod(self.shape)
 
 
-def inspect_checkpoint(source: AnyPath) -> list[Entry]:
+class Inspection(NamedTuple):
+    """What `inspect_checkpoint` finds."""
+
+    class_name: str
+    """The class of ours that takes the most of it."""
+    entries: list[Entry]
+
+
+def inspect_checkpoint(source: AnyPath) -> Inspection:
     """Lists what a checkpoint holds.
 
     Args:
         source: path or handle, as `convert_checkpoint` takes it.
 
     Returns:
-        A list of entries, each with `name`, `shape` and `target`, the path of
-        the variable of ours that takes the array, or `None`.
+        The name of the class that opens it, as `class_name`, and `entries`,
+        each with `name`, `shape` and `target`, the path of the variable of
+        ours that takes the array, or `None`.
 
     Raises:
         ValueError: if the source is no checkpoint, or cannot be read.
@@ -49,14 +60,21 @@ def inspect_checkpoint(source: AnyPath) -> list[Entry]:
     source = os.fspath(source)
     kind = kind_of(source)
     if kind == "tf1":
-        return _entries(Tf1Checkpoint(source), _tf1_rows())
+        checkpoint = Tf1Checkpoint(source)
+        whole = any(TF1_PRETRAINING in name for name in checkpoint.shapes)
+        name = "ConvBertPretrainer" if whole else "ConvBertBackbone"
+        return Inspection(name, _entries(checkpoint, _tf1_rows()))
     if kind == "huggingface":
-        return _entries(open_arrays(source), _huggingface_rows(source))
+        arrays = open_arrays(source)
+        return Inspection(
+            class_in(source, kind).__name__,
+            _entries(arrays, _huggingface_rows(source)),
+        )
     model, _ = open_source(source)
-    return [
-        Entry(weight.path, tuple(weight.shape), weight.path)
-        for weight in model.weights
-    ]
+    return Inspection(
+        type(model).__name__,
+        [Entry(w.path, tuple(w.shape), w.path) for w in model.weights],
+    )
 
 
 def _tf1_rows() -> list[Row]:

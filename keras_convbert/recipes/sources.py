@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import warnings
 from typing import Any
 
 import keras_hub
@@ -15,7 +16,7 @@ from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.models.load_model import load_model
 
-TASKS = ("ConvBertMaskedLM", "ConvBertTextClassifier")
+ENCODER = "ConvBertBackbone"
 
 
 def kind_of(source: str) -> str:
@@ -57,25 +58,36 @@ def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
     if kind == "keras":
         return load_model(source), None
     if kind == "tf1":
+        warnings.warn(
+            "The encoder alone was taken. `from_tf1_checkpoint` of "
+            "`ConvBertPretrainer` or `ConvBertTextClassifier` takes heads too.",
+            stacklevel=3,
+        )
         model = models.ConvBertBackbone.from_tf1_checkpoint(source)
         return model, given and models.ConvBertTokenizer(given)
-    cls = _class_in(source, kind)
+    cls = class_in(source, kind)
     if cls is not models.ConvBertBackbone:
         extra = {} if given is None else {"vocabulary": given}
         return cls.from_preset(source, **extra), None
     return cls.from_preset(source), _tokenizer(source, given)
 
 
-def _class_in(source: str, kind: str) -> type[Any]:
+def class_in(source: str, kind: str) -> type[Any]:
     """The class of ours whose weights are there."""
     if kind == "huggingface":
-        theirs = read(source, "config.json").get("architectures") or [None]
+        theirs = read(source, "config.json").get("architectures") or []
         ours = {name: cls for cls, name in names.HF_CLASSES.items()}
-        name = ours.get(theirs[0], "")
+        found = [ours[name] for name in ours if name in theirs]
+        name = found[0] if found else ""
+        if theirs and not found:
+            warnings.warn(
+                f"There is no class for {theirs}: the encoder alone was taken.",
+                stacklevel=4,
+            )
     else:
         registered = str(read(source, "task.json").get("registered_name"))
         name = registered.rpartition(">")[-1]
-    return getattr(models, name if name in TASKS else "ConvBertBackbone")
+    return getattr(models, name if name in models.__all__ else ENCODER)
 
 
 def _tokenizer(

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import h5py
 import pytest
 
 from keras_convbert.checkpoints.errors import CheckpointError
@@ -73,6 +74,32 @@ def linked_weights(preset, outside):
 def linked_folder(preset, outside):
     shutil.move(preset / "assets", outside / "assets")
     (preset / "assets").symlink_to(outside / "assets")
+
+
+def without(file, key):
+    def change(preset, outside):
+        content = json.loads((preset / file).read_text())
+        del content[key]
+        (preset / file).write_text(json.dumps(content))
+
+    return change
+
+
+def without_head(preset, outside):
+    (preset / "task.weights.h5").unlink()
+
+
+def an_array_more(preset, outside):
+    with h5py.File(preset / "model.weights.h5", "a") as file:
+        file["zzz/vars/0"] = [1.0]
+
+
+def an_array_never_written(preset, outside):
+    with h5py.File(preset / "model.weights.h5", "a") as file:
+        group = file["layers/layer_normalization/vars"]
+        shape = group["0"].shape
+        del group["0"]
+        group.create_dataset("0", shape, "float32", chunks=shape)
 
 
 def pipe(preset, outside):
@@ -209,6 +236,41 @@ CASES = {
         "plain name",
     ),
     "a shard at a root": ("backbone", shard("/etc/passwd"), "plain name"),
+    "no head": ("classifier", without_head, "weights of the head"),
+    "an array more": ("backbone", an_array_more, "no place for 'zzz"),
+    "an array that was never written": (
+        "backbone",
+        an_array_never_written,
+        "was not written",
+    ),
+    "no config": ("backbone", without("config.json", "config"), "config"),
+    "no config, in a task": ("classifier", without("task.json", "config"), ""),
+    "a list for a config": ("backbone", update("config.json", config=[]), ""),
+    "a text for a config": (
+        "tokenizer",
+        update("tokenizer.json", config="x"),
+        "",
+    ),
+    "no config of a tokenizer": (
+        "tokenizer",
+        without("tokenizer.json", "config"),
+        "",
+    ),
+    "NaN for epsilon": (
+        "backbone",
+        update("config.json", "config", layer_norm_epsilon=float("nan")),
+        "",
+    ),
+    "text for epsilon": (
+        "backbone",
+        update("config.json", "config", layer_norm_epsilon="x"),
+        "",
+    ),
+    "text for a rate": (
+        "classifier",
+        update("task.json", "config", dropout="x"),
+        "",
+    ),
     "a shard of Windows": ("backbone", shard("..\\x"), "plain name"),
 }
 

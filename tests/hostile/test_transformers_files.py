@@ -59,6 +59,81 @@ def test_sizes_are_bounded(changes, match, folder):
             ConvBertBackbone.from_preset(folder, load_weights=False)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": None},
+        {"hidden_act": ["gelu"]},
+        {"hidden_act": {"a": 1}},
+        {"layer_norm_eps": float("nan")},
+        {"layer_norm_eps": "a"},
+        {"layer_norm_eps": -1},
+        {"model_type": None},
+        {"id2label": 3, "hidden_dropout_prob": "x"},
+    ],
+)
+def test_values_of_another_kind_are_refused(changes, folder):
+    change_config(folder, **changes)
+    refuse(folder, "")
+
+
+def change_tokenizer(folder, **changes):
+    path = os.path.join(folder, "tokenizer.json")
+    with open(path) as file:
+        content = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**content, **changes}, file)
+
+
+@pytest.mark.parametrize(
+    "changes, match",
+    [
+        ({"normalizer": "x"}, "Cannot load"),
+        ({"model": "x"}, "Cannot load"),
+        ({"normalizer": None}, "as BERT's"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "'Whitespace'"),
+        ({"model": {"type": "BPE", "vocab": {}}}, "'BPE'"),
+        ({"added_tokens": [{"content": "<new>", "id": 99}]}, "<new>"),
+    ],
+)
+def test_other_tokenizers_are_refused(changes, match, folder):
+    change_tokenizer(folder, **changes)
+    refuse(folder, match, ConvBertTokenizer)
+
+
+def test_files_of_a_tokenizer_that_disagree_are_refused(folder):
+    path = os.path.join(folder, "vocab.txt")
+    tokens = ConvBertTokenizer.from_preset(folder).get_vocabulary()
+    with open(path, "w") as file:
+        file.write("\n".join(tokens[:-1]))
+    refuse(folder, "the same vocabulary", ConvBertTokenizer)
+    os.remove(path)
+    path = os.path.join(folder, "tokenizer_config.json")
+    with open(path) as file:
+        config = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**config, "do_lower_case": False}, file)
+    refuse(folder, "to agree", ConvBertTokenizer)
+
+
+def test_tensors_that_are_no_arrays_are_refused(folder):
+    import torch
+
+    tensors = {n: torch.tensor(a) for n, a in files.read(folder).items()}
+    os.remove(os.path.join(folder, files.WEIGHTS))
+    others = [
+        torch.empty(4, 4, device="meta"),
+        torch.quantize_per_tensor(torch.ones(4, 4), 0.1, 0, torch.qint8),
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    ]
+    for tensor in others:
+        content = {**tensors, QUERY: tensor}
+        torch.save(content, os.path.join(folder, "pytorch_model.bin"))
+        refuse(folder, "")
+    torch.save({**tensors, 3: others[0]}, f"{folder}/pytorch_model.bin")
+    refuse(folder, "")
+
+
 @pytest.mark.parametrize("text", ["[" * 10**5, "{", " " * 2**21])
 def test_configs_that_are_none_are_refused(text, folder):
     with open(os.path.join(folder, "config.json"), "w") as file:

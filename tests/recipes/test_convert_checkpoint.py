@@ -85,6 +85,20 @@ def test_an_error_is_one_line_and_a_status(source, message, tmp_path):
     assert run("convert", source).exit_code == 2
 
 
+def test_whole_tasks_are_converted(tmp_path):
+    tasks.pretrainer().save_to_preset(tmp_path / "preset")
+    result = run("convert", tmp_path / "preset", tmp_path / "ours")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "ours" / "task.weights.h5").exists()
+    found = run("inspect", tmp_path / "preset").output
+    assert "rtd_logits/kernel" in found
+    folder = theirs.save(theirs.make("ForMultipleChoice"), tmp_path / "theirs")
+    with pytest.warns(UserWarning, match="the encoder alone was taken"):
+        run("convert", folder, tmp_path / "encoder")
+    result = run("convert", folder, tmp_path / "strict", "--strict")
+    assert result.exit_code == 2 and "--to huggingface" in result.output
+
+
 def test_what_was_there_is_kept(tmp_path):
     folder = theirs.save(theirs.make(), tmp_path / "theirs")
     (tmp_path / "kept").mkdir()
@@ -100,6 +114,7 @@ def test_inspection_says_what_takes_each_array(tmp_path):
     assert "transformer_layer_1/mixed_attention/query/kernel" in found
     assert "mlm_head/output_bias" in found
     assert "0 arrays that nothing takes" in found
+    assert "Opens in keras_convbert.models.ConvBertMaskedLM." in found
     found = run("inspect", tf1_files.prefix_of("plain")).output
     assert "electra/embeddings/word_embeddings" in found
     tasks.classifier().save(tmp_path / "task.keras")

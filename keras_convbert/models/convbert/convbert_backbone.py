@@ -9,6 +9,7 @@ from keras_convbert.compat import classproperty
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.dtype_policies import policy_of_parts
+from keras_convbert.layers.validation import check_no_others
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
 from keras_convbert.models.convbert import lora_weights
@@ -16,8 +17,9 @@ from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.preset_checks import preset_errors
 from keras_convbert.models.convbert.safe_weights import load_weights
-from keras_convbert.models.convbert.task_presets import quantized_dtype
+from keras_convbert.models.convbert.task_presets import dtype_of_preset
 from keras_convbert.models.convbert.transformers_export import export_backbone
 from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_loading import load_backbone
@@ -157,6 +159,13 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             num_segments=num_segments,
         )
         check_rates(dropout=dropout, attention_dropout=attention_dropout)
+        check_no_others(kwargs, "name", "trainable")
+        if not 0 < layer_norm_epsilon < 1:
+            raise ValueError(
+                "Invalid value for argument `layer_norm_epsilon`. Expected a "
+                "number between 0 and 1. Received: "
+                f"layer_norm_epsilon={layer_norm_epsilon}"
+            )
 
         # === Layers ===
         if shared is None:
@@ -333,11 +342,11 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         preset = os.fspath(preset)
         if preset not in ARCHITECTURES:
             if is_transformers(preset):
-                return load_backbone(cls, preset, load_weights, kwargs)
+                with preset_errors(preset):
+                    return load_backbone(cls, preset, load_weights, kwargs)
             check_preset(preset, load_weights)
-            if kwargs.get("dtype") is None:
-                kwargs["dtype"] = quantized_dtype(preset)
-            with safe_loading():
+            kwargs["dtype"] = dtype_of_preset(preset, kwargs.get("dtype"))
+            with preset_errors(preset, ValueError), safe_loading():
                 return super().from_preset(
                     preset, load_weights=load_weights, **kwargs
                 )

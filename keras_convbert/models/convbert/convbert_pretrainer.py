@@ -133,6 +133,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         **kwargs: Any,
     ) -> None:
         check_fits(backbone, preprocessor)
+        _check_is_float(backbone)
         _check_rates(mask_rate, mask_token_rate, temperature)
         mask_token_id, special_token_ids = _token_ids(
             mask_token_id, special_token_ids, preprocessor
@@ -275,7 +276,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         """
         raise ValueError(
             "A quantized model cannot go on being pretrained. Expected "
-            "`quantize` on `.backbone`, or on a task made of it. "
+            "`quantize` on a task made of `.backbone`, when it is pretrained. "
             f"Received: mode={mode!r}"
         )
 
@@ -448,6 +449,17 @@ def _token_ids(
             f"preprocessor={preprocessor}"
         )
     return mask_token_id, sorted(special_token_ids)
+
+
+def _check_is_float(backbone: ConvBertBackbone) -> None:
+    layers = backbone._flatten_layers()
+    quantized = [layer.path for layer in layers if layer.quantization_mode]
+    if quantized:
+        raise ValueError(
+            "A quantized model cannot go on being pretrained. Expected a "
+            f"backbone that is not quantized. Received: {quantized[:3]}, "
+            "quantized layers"
+        )
 
 
 def _check_rates(

@@ -1,3 +1,6 @@
+from typing import Any
+
+from keras_convbert.layers.validation import check_no_others
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import resumption
@@ -18,6 +21,12 @@ class ConvBertTask:
     """
 
     backbone_cls = ConvBertBackbone
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        check_no_others(
+            kwargs, "inputs", "outputs", "name", "trainable", "compile"
+        )
+        super().__init__(*args, **kwargs)
 
     fit = feeding.fit
     evaluate = feeding.evaluate

@@ -158,11 +158,15 @@ def _batches(
     class_weight: dict[int, float] | None = None,
 ) -> SampleBatchesAdapter:
     _check_strings(task, samples[0])
+    preprocess = task.preprocess_samples
+    if hasattr(task.preprocessor, "to_rows"):
+        samples = task.preprocessor.to_rows(*samples)
+        preprocess = task.preprocessor.pack_rows
     draw_noise = getattr(task.preprocessor, "draw_noise", None)
     batches = SampleBatches(
         samples,
         batch_size or BATCH_SIZE,
-        task.preprocess_samples,
+        preprocess,
         shuffle,
         _no_noise if draw_noise is None else draw_noise(),
     )

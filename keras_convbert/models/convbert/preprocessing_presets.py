@@ -2,18 +2,24 @@
 
 import inspect
 import os
+import warnings
 from typing import Any
 
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import KerasPresetLoader
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.preset_checks import preset_errors
 from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import PREPROCESSOR_FILE
 from keras_convbert.models.convbert.preset_files import TOKENIZER_FILE
 from keras_convbert.models.convbert.preset_files import is_of
 from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_files import is_transformers
+from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
+from keras_convbert.models.convbert.transformers_tokenizer import (
+    holds_their_tokenizer,
+)
 from keras_convbert.models.convbert.transformers_tokenizer import (
     tokenizer_arguments,
 )
@@ -40,11 +46,12 @@ def load_tokenizer(cls: Any, /, preset: str, **kwargs: Any) -> Any:
             BERT's.
     """
     preset = _with_files(preset)
-    if is_transformers(preset):
-        found = tokenizer_arguments(preset, kwargs.pop("vocabulary", None))
+    if is_transformers(preset) or holds_their_tokenizer(preset):
+        with preset_errors(preset):
+            found = tokenizer_arguments(preset, kwargs.pop("vocabulary", None))
         return cls(**{**found, **kwargs})
     check_preset(preset, load_weights=False, needed=TOKENIZER_FILE)
-    with safe_loading():
+    with preset_errors(preset, ValueError), safe_loading():
         return _loader(preset).load_tokenizer(cls, **kwargs)
 
 
@@ -73,7 +80,7 @@ def load_preprocessor(cls: Any, /, preset: str, **kwargs: Any) -> Any:
     preset = _with_files(preset)
     if not is_transformers(preset) and is_of(preset, PREPROCESSOR_FILE, cls):
         check_preset(preset, load_weights=False, needed=TOKENIZER_FILE)
-        with safe_loading():
+        with preset_errors(preset, ValueError), safe_loading():
             return _loader(preset).load_preprocessor(cls, **kwargs)
     if "tokenizer" not in kwargs:
         names = {"vocabulary"} & kwargs.keys()
@@ -81,6 +88,33 @@ def load_preprocessor(cls: Any, /, preset: str, **kwargs: Any) -> Any:
         kwargs["tokenizer"] = load_tokenizer(cls.tokenizer_cls, preset, **given)
     kwargs.setdefault("sequence_length", _longest(cls, preset))
     return cls(**kwargs)
+
+
+def task_preprocessor(cls: Any, preset: str, arguments: dict[str, Any]) -> None:
+    """Gives the arguments of a task a preprocessor, unless they have one.
+
+    Those that are the preprocessor's alone are taken out.
+    """
+    own: dict[str, Any] = {
+        name: arguments.pop(name)
+        for name in ("sequence_length", "stride", "truncate", "vocabulary")
+        if name in arguments
+    }
+    if "preprocessor" in arguments:
+        return
+    if not has_tokenizer(preset) and "vocabulary" not in own:
+        warnings.warn(
+            f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
+            "ids, not text. Give it one by `preprocessor=`, or, of a preset "
+            "of Hugging Face's form, `vocabulary=`.",
+            stacklevel=4,
+        )
+        arguments["preprocessor"] = None
+        return
+    kind = cls.preprocessor_cls
+    if "labels" in inspect.signature(kind).parameters & arguments.keys():
+        own["labels"] = arguments["labels"]
+    arguments["preprocessor"] = kind.from_preset(preset, **own)
 
 
 def _loader(preset: str) -> KerasPresetLoader:

@@ -5,7 +5,7 @@ from typing import Any
 TRUNCATIONS = ("round_robin", "waterfall")
 
 
-def check_packing(sequence_length: int, truncate: str) -> None:
+def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
     """Raises `ValueError` if no sequence can be packed so."""
     if not isinstance(sequence_length, int) or sequence_length < 3:
         raise ValueError(
@@ -17,6 +17,23 @@ def check_packing(sequence_length: int, truncate: str) -> None:
         raise ValueError(
             "Invalid value for argument `truncate`. Expected one of "
             f"{TRUNCATIONS}. Received: truncate={truncate}"
+        )
+
+
+def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
+    """Raises `ValueError` if texts cannot be cut into windows so."""
+    if tokenizer.sequence_length is not None:
+        raise ValueError(
+            "Expected a tokenizer that does not cut texts. Received: "
+            f"tokenizer.sequence_length={tokenizer.sequence_length}"
+        )
+    if stride is not None and not (
+        isinstance(stride, int) and 0 < stride <= size
+    ):
+        raise ValueError(
+            "Invalid value for argument `stride`. Expected a positive integer "
+            f"of at most {size}, the pieces in a window. "
+            f"Received: stride={stride}"
         )
 
 
@@ -79,3 +96,20 @@ def _shape(texts: Any) -> tuple[int | None, ...]:
     if getattr(shape, "rank", 0) is None:
         return (None,)
     return tuple(shape)
+
+
+def check_words(x: Any) -> list[list[str]]:
+    """Sentences as lists of words; raises `ValueError` if `x` is none."""
+    rows = x.to_list() if hasattr(x, "to_list") else x
+    if hasattr(rows, "tolist"):
+        rows = rows.tolist()
+    sentences = rows if isinstance(rows, (list, tuple)) else [rows]
+    for sentence in sentences:
+        if not isinstance(sentence, (list, tuple)) or not all(
+            isinstance(word, (str, bytes)) for word in sentence
+        ):
+            raise ValueError(
+                "Expected sentences as words: a list of lists of strings, or "
+                f"a ragged tensor. Received: {sentence!r} for a sentence"
+            )
+    return [list(sentence) for sentence in sentences]

@@ -1,14 +1,18 @@
 """What a preset must be before KerasHub gets it."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
+from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.checkpoints.safe_config import check_config
 from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import PREPROCESSOR_FILE
 from keras_convbert.models.convbert.preset_files import TASK_FILE
+from keras_convbert.models.convbert.preset_files import TASK_WEIGHTS_FILE
 from keras_convbert.models.convbert.preset_files import TOKENIZER_FILE
 from keras_convbert.models.convbert.preset_files import find
 from keras_convbert.models.convbert.safe_weights import read_weight_map
@@ -16,9 +20,38 @@ from keras_convbert.models.convbert.safe_weights import shard_names
 from keras_convbert.models.convbert.size_limits import check_sizes
 
 CONFIGS = (CONFIG_FILE, TASK_FILE, PREPROCESSOR_FILE, TOKENIZER_FILE)
-WEIGHTS = ("model.weights.h5", "task.weights.h5")
+WEIGHTS = ("model.weights.h5", TASK_WEIGHTS_FILE)
 SHARDS = "model.weights.json"
 ASSETS = ("assets/tokenizer/vocabulary.txt",)
+
+
+@contextlib.contextmanager
+def preset_errors(preset: str, *also: type[Exception]) -> Iterator[None]:
+    """Says of what a damaged file leads to that it comes from there.
+
+    Args:
+        preset: string. Where the file is.
+        *also: other kinds of errors that it may lead to.
+
+    Raises:
+        CheckpointError: if a value of a file is of another kind than it ought
+            to be, whatever Python made of it.
+    """
+    kinds: tuple[type[Exception], ...] = (
+        TypeError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+        *also,
+    )
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except kinds as error:
+        raise CheckpointError(
+            f"Cannot load preset={preset!r}. {type(error).__name__}: {error}"
+        ) from error
 
 
 def check_preset(
@@ -43,6 +76,7 @@ def check_preset(
     if find(preset, needed) is None:
         raise FileNotFoundError(
             f"Expected a file {needed!r}. Received: preset={preset!r}"
+            + (", of a hub that has none or is not reached" * ("://" in preset))
         )
     configs = [p for name in CONFIGS if (p := find(preset, name))]
     weights = _weights(preset) if load_weights else []

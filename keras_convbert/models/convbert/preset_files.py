@@ -14,6 +14,7 @@ from keras_convbert.types import Config
 
 CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"
+TASK_WEIGHTS_FILE = "task.weights.h5"
 PREPROCESSOR_FILE = "preprocessor.json"
 TOKENIZER_FILE = "tokenizer.json"
 

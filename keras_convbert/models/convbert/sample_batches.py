@@ -98,8 +98,11 @@ def _as_array(leaf: Any) -> np.ndarray:
     if isinstance(leaf, np.ndarray):
         return leaf
     if isinstance(leaf, list):
-        if any(isinstance(entry, (str, bytes)) for entry in leaf):
-            return np.array(leaf, dtype=object)
+        if any(map(_is_object, leaf)) or len({*map(_length, leaf)}) > 1:
+            array = np.empty(len(leaf), dtype=object)
+            for i, entry in enumerate(leaf):
+                array[i] = entry
+            return array
         # As `tf.data` reads Python numbers.
         array = np.asarray(leaf)
         narrow = {"float64": "float32", "int64": "int32"}
@@ -108,6 +111,17 @@ def _as_array(leaf: Any) -> np.ndarray:
         # TensorFlow's strings, under another backend.
         return np.asarray(leaf.numpy())
     return np.asarray(keras.ops.convert_to_numpy(leaf))
+
+
+def _is_object(entry: Any) -> bool:
+    """Whether it is text, words, or a row of its own length."""
+    if isinstance(entry, (list, tuple)):
+        return any(map(_is_object, entry))
+    return isinstance(entry, (str, bytes, np.ndarray))
+
+
+def _length(entry: Any) -> int | None:
+    return len(entry) if isinstance(entry, (list, tuple)) else None
 
 
 def _take(leaf: np.ndarray, rows: np.ndarray) -> Any:

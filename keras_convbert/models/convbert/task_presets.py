@@ -4,6 +4,7 @@ It leaves out the dtypes of a quantized backbone, and knows none of a head, so
 that such presets do not load; and it is silent about a head that is new.
 """
 
+import inspect
 import os
 import warnings
 from typing import Any
@@ -11,25 +12,29 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.preprocessing_presets import (
+    task_preprocessor,
+)
 from keras_convbert.models.convbert.preset_checks import check_preset
+from keras_convbert.models.convbert.preset_checks import preset_errors
 from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import TASK_FILE
+from keras_convbert.models.convbert.preset_files import TASK_WEIGHTS_FILE
+from keras_convbert.models.convbert.preset_files import find
 from keras_convbert.models.convbert.preset_files import is_of
 from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_files import is_transformers
-from keras_convbert.models.convbert.transformers_loading import (
-    check_num_classes,
-)
+from keras_convbert.models.convbert.transformers_loading import check_head_size
 from keras_convbert.models.convbert.transformers_loading import head_weights
 from keras_convbert.models.convbert.transformers_loading import load_task
-from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
+from keras_convbert.models.convbert.transformers_loading import takes_head
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 
 MAX_NAMED = 8
-OF_PREPROCESSOR = {"sequence_length", "vocabulary"}
 
 
 def from_preset(
@@ -50,8 +55,8 @@ def from_preset(
         load_weights: bool. Whether to load weights. Defaults to `True`.
         **kwargs: arguments that replace those of the preset, `dtype`, of the
             backbone, and those of the preprocessor's `from_preset`,
-            `sequence_length` and `vocabulary`. With `num_classes` the head is
-            new.
+            `sequence_length` and `vocabulary`. With `num_classes`, or other
+            `labels`, the head is new.
 
     Returns:
         The task.
@@ -60,7 +65,7 @@ def from_preset(
         FileNotFoundError: if a file of the preset is missing.
         CheckpointError: if a file of the preset is damaged, or may do harm.
             It is a `ValueError`.
-        ValueError: if `num_classes` is needed for a new head.
+        ValueError: if `num_classes` or `labels` is needed for a new head.
     """
     preset = os.fspath(preset)
     if preset in ARCHITECTURES:
@@ -71,10 +76,9 @@ def from_preset(
     theirs = is_transformers(preset)
     if not theirs:
         check_preset(preset, load_weights)
-    if "preprocessor" not in kwargs:
-        kwargs["preprocessor"] = _preprocessor(cls, preset, kwargs)
     load = load_task if theirs else _from_keras
-    task, has_head = load(cls, preset, load_weights, kwargs)
+    with preset_errors(preset):
+        task, has_head = load(cls, preset, load_weights, kwargs)
     if load_weights and not has_head:
         head = [weight.path for weight in head_weights(task)]
         if len(head) > MAX_NAMED:
@@ -82,7 +86,8 @@ def from_preset(
         warnings.warn(
             f"The head of {cls.__name__} ({', '.join(head)}) "
             f"is new, and random until it is trained: preset={preset!r} holds "
-            "no weights for it, or `num_classes` was given.",
+            "no weights for it, or `num_classes` or another `head` or `labels` "
+            "were given.",
             stacklevel=2,
         )
     return task
@@ -95,46 +100,59 @@ def _from_keras(
     kwargs: Config,
 ) -> tuple[Any, bool]:
     """Makes a task of a preset of KerasHub's; whether it has its head."""
-    has_head = is_of(preset, TASK_FILE, cls) and "num_classes" not in kwargs
-    if not has_head:
-        check_num_classes(cls, preset, kwargs)
-    if "num_classes" in kwargs:
-        kwargs["head_dtype"] = None
-    if kwargs.get("dtype") is None:
-        # KerasHub's own choice fails on presets of mixed precision.
-        kwargs["dtype"] = (
-            quantized_dtype(preset) or keras.config.dtype_policy().name
+    given = kwargs.pop("dtype", None)
+    dtype = dtype_of_preset(preset, given)
+    saved: Config = {}
+    if is_of(preset, TASK_FILE, cls):
+        saved = read(preset, TASK_FILE)["config"]
+    has_head = bool(saved) and takes_head(saved, kwargs)
+    if has_head:
+        task_preprocessor(cls, preset, kwargs)
+        make = keras_hub.models.Task.from_preset.__func__
+        # KerasHub's own choice of a dtype fails on mixed precision.
+        kwargs["dtype"] = dtype or keras.config.dtype_policy().name
+        with preset_errors(preset, ValueError), safe_loading():
+            task = make(cls, preset, load_weights=load_weights, **kwargs)
+        if load_weights and task.has_task_weights():
+            _check_head_is_there(preset)
+        return task, True
+    check_head_size(cls, preset, kwargs)
+    task_preprocessor(cls, preset, kwargs)
+    parameters = inspect.signature(cls).parameters.keys()
+    wanted = parameters & saved.keys() - {"backbone", "preprocessor"}
+    arguments = {name: saved[name] for name in wanted} | kwargs
+    backbone = cls.backbone_cls.from_preset(preset, load_weights, dtype=given)
+    return cls(backbone=backbone, **arguments), False
+
+
+def _check_head_is_there(preset: str) -> None:
+    if find(preset, TASK_WEIGHTS_FILE) is None:
+        raise CheckpointError(
+            f"Expected the weights of the head in {TASK_WEIGHTS_FILE!r}. "
+            f"Received: preset={preset!r}, which has no such file"
         )
-    make = keras_hub.models.Task.from_preset.__func__
+
+
+def dtype_of_preset(preset: str, given: DType) -> DType:
+    """The dtypes of a quantized preset, or those that were given.
+
+    Raises:
+        ValueError: if others were given for a quantized preset.
+    """
+    with preset_errors(preset):
+        dtype = read(preset, CONFIG_FILE)["config"].get("dtype")
+    if (
+        not isinstance(dtype, dict)
+        or dtype.get("class_name") != "DTypePolicyMap"
+    ):
+        return given
+    if given is not None:
+        raise ValueError(
+            "Expected no `dtype` for a quantized preset, which has its own. "
+            f"Received: dtype={given!r}, preset={preset!r}"
+        )
     with safe_loading():
-        task = make(cls, preset, load_weights=load_weights, **kwargs)
-    return task, has_head
-
-
-def _preprocessor(
-    cls: type[keras_hub.models.Task], preset: str, kwargs: Config
-) -> Any:
-    """Makes the preprocessor; takes its arguments out of `kwargs`."""
-    names = OF_PREPROCESSOR & kwargs.keys()
-    arguments = {name: kwargs.pop(name) for name in names}
-    if has_tokenizer(preset) or "vocabulary" in arguments:
-        return cls.preprocessor_cls.from_preset(preset, **arguments)
-    warnings.warn(
-        f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
-        "ids, not text. Give it one by `preprocessor=`, or, of a preset of "
-        "Hugging Face's form, `vocabulary=`.",
-        stacklevel=3,
-    )
-    return None
-
-
-def quantized_dtype(preset: str) -> DType:
-    """The dtypes of a quantized preset, or `None` of another."""
-    dtype = read(preset, CONFIG_FILE).get("config", {}).get("dtype")
-    if isinstance(dtype, dict) and dtype["class_name"] == "DTypePolicyMap":
-        with safe_loading():
-            return keras.dtype_policies.get(dtype)
-    return None
+        return keras.dtype_policies.get(dtype)
 
 
 def head_policy(backbone: keras_hub.models.Backbone, kwargs: Config) -> DType:

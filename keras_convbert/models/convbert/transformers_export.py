@@ -146,13 +146,23 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
                 f"Received: activation={task.backbone.activation}"
             )
         return {"tie_word_embeddings": True}
+    if kind == "ConvBertQuestionAnswerer" and config["head"] != "linear":
+        raise ValueError(
+            'Hugging Face\'s question answering has the head "linear". '
+            f'Received: head="{config["head"]}"'
+        )
+    if kind == "ConvBertQuestionAnswerer":
+        return {}
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(
             'Hugging Face\'s classifier has the head "dense". Received: '
             f'head="{config["head"]}". Export the backbone, or train a '
             'classifier with head="dense"'
         )
-    labels = {str(i): f"LABEL_{i}" for i in range(config["num_classes"])}
+    named = config.get("labels") or [
+        f"LABEL_{i}" for i in range(config["num_classes"])
+    ]
+    labels = {str(i): label for i, label in enumerate(named)}
     return {
         "classifier_dropout": config["dropout"],
         "id2label": labels,

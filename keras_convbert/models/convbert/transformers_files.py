@@ -32,11 +32,17 @@ def is_transformers(preset: str) -> bool:
     """Whether `preset` is a ConvBERT of Hugging Face's.
 
     Raises:
-        ValueError: if it is another model of theirs.
+        ValueError: if it is another model of theirs, or nobody's.
     """
     config = read(preset, CONFIG_FILE)
-    if "registered_name" in config or "model_type" not in config:
+    if "registered_name" in config or not config:
         return False
+    if "model_type" not in config:
+        raise CheckpointError(
+            f"Expected {CONFIG_FILE!r} of KerasHub's form, with a "
+            '"registered_name", or of Hugging Face\'s, with a "model_type". '
+            f"Received: neither, in preset={preset!r}"
+        )
     if config["model_type"] not in MODEL_TYPES:
         raise ValueError(
             f'Expected a ConvBERT, of "model_type" {MODEL_TYPES[0]!r}. '

@@ -8,6 +8,9 @@ import keras_hub
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.models.convbert import convbert_weight_names as names
+from keras_convbert.models.convbert.preprocessing_presets import (
+    task_preprocessor,
+)
 from keras_convbert.models.convbert.preset_files import CONFIG_FILE
 from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.transformers_config import (
@@ -43,14 +46,18 @@ def load_task(
     config = read(preset, CONFIG_FILE)
     source = open_arrays(preset) if with_weights else None
     kind = kind_of(cls)
-    has_head = _takes_head(source, kind, arguments)
-    if not has_head:
-        check_num_classes(cls, preset, arguments)
     arguments = dict(arguments)
+    has_head = False
+    if source is not None and kind is not None and holds_head(source, kind):
+        head = _head_arguments(kind, source, config)
+        if takes_head(head, arguments):
+            arguments = {**head, **arguments}
+            has_head = True
+    if not has_head:
+        check_head_size(cls, preset, arguments)
+    task_preprocessor(cls, preset, arguments)
     of_backbone = {"dtype": arguments.pop("dtype", None)}
     backbone = _make_backbone(cls.backbone_cls, config, source, of_backbone)
-    if source is not None and has_head:
-        arguments = {**_head_arguments(kind, source, config), **arguments}
     task = cls(backbone=backbone, **arguments)
     if source is not None:
         named = (head_weights(task), kind) if has_head else ()
@@ -64,16 +71,17 @@ def head_weights(task: keras_hub.models.Task) -> list[keras.Variable]:
     return [w for w in task.weights if id(w) not in of_backbone]
 
 
-def check_num_classes(
+def check_head_size(
     cls: type[keras_hub.models.Task], preset: str, arguments: dict[str, Any]
 ) -> None:
     """Raises `ValueError` if a new head is to be made without its size."""
-    wanted = "num_classes" in inspect.signature(cls.__init__).parameters
-    if wanted and "num_classes" not in arguments:
-        raise ValueError(
-            f"The preset has no head for {cls.__name__}. Expected "
-            f"`num_classes`, to make a new one. Received: preset={preset!r}"
-        )
+    parameters = inspect.signature(cls.__init__).parameters
+    for name in ("num_classes", "labels"):
+        if name in parameters and name not in arguments:
+            raise ValueError(
+                f"The preset has no head for {cls.__name__}. Expected "
+                f"`{name}`, to make a new one. Received: preset={preset!r}"
+            )
 
 
 def kind_of(cls: type[keras_hub.models.Task]) -> str | None:
@@ -98,29 +106,38 @@ def _make_backbone(
     return cls(**{**found, "mask_conv": False, **arguments})
 
 
-def _takes_head(
-    source: ArraySource | None, kind: str | None, arguments: dict[str, Any]
-) -> bool:
-    """Whether the head of the file is the one asked for."""
-    if source is None or kind is None or "num_classes" in arguments:
+def takes_head(head: dict[str, Any], arguments: dict[str, Any]) -> bool:
+    """Whether a head of these arguments is the one asked for."""
+    # As KerasHub has it, who gives a number of classes wants a new head.
+    if "num_classes" in arguments:
         return False
-    if arguments.get("head", "dense") != "dense":
-        return False
-    return holds_head(source, kind)
+    return all(
+        arguments.get(name, head.get(name)) == head.get(name)
+        for name in ("head", "labels")
+    )
 
 
 def _head_arguments(
-    kind: str | None, source: ArraySource, config: Config
+    kind: str, source: ArraySource, config: Config
 ) -> dict[str, Any]:
-    if kind != "ConvBertTextClassifier":
+    if kind == "ConvBertMaskedLM":
         return {}
+    if kind == "ConvBertQuestionAnswerer":
+        return {"head": "linear"}
     dropout = config.get("classifier_dropout")
     if dropout is None:
         dropout = config.get(
             "hidden_dropout_prob", names.HF_DEFAULTS["dropout"]
         )
-    return {
-        "head": "dense",
-        "num_classes": source.shapes.get("classifier.out_proj.bias", (0,))[0],
-        "dropout": dropout,
-    }
+    if kind == "ConvBertTextClassifier":
+        size = source.shapes.get("classifier.out_proj.bias", (0,))[0]
+        return {"head": "dense", "num_classes": size, "dropout": dropout}
+    size = source.shapes.get("classifier.bias", (0,))[0]
+    return {"labels": _labels(config, size), "dropout": dropout}
+
+
+def _labels(config: Config, size: int) -> list[str]:
+    """The names of labels, of their form where the config has none."""
+    found = config.get("id2label")
+    found = found if isinstance(found, dict) else {}
+    return [str(found.get(str(i), f"LABEL_{i}")) for i in range(size)]

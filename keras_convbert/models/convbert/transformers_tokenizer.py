@@ -12,6 +12,9 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
 from keras_convbert.models.convbert import bert_text
+from keras_convbert.models.convbert.preset_files import (
+    CONFIG_FILE as MODEL_FILE,
+)
 from keras_convbert.models.convbert.preset_files import find
 from keras_convbert.models.convbert.preset_files import read
 from keras_convbert.models.convbert.vocabulary import read_vocabulary
@@ -32,6 +35,15 @@ def has_tokenizer(preset: str) -> bool:
     return any(find(preset, name) for name in files)
 
 
+def holds_their_tokenizer(preset: str) -> bool:
+    """Whether a folder without a model has a tokenizer of Hugging Face's."""
+    if find(preset, MODEL_FILE) is not None:
+        return False
+    if find(preset, VOCABULARY_FILE) is not None:
+        return True
+    return "model" in read(preset, TOKENIZER_FILE, MAX_BYTES)
+
+
 def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
     """Arguments of the `ConvBertTokenizer` that is in a preset.
 
@@ -45,7 +57,17 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
     """
     config = read(preset, CONFIG_FILE)
     whole = read(preset, TOKENIZER_FILE, MAX_BYTES)
-    config = {**_normalizer(whole), **config}
+    if whole:
+        _check_splitting(whole, preset)
+    normalizer = _normalizer(whole)
+    for name, of_whole in normalizer.items():
+        if config.get(name, of_whole) not in (of_whole, None):
+            raise ValueError(
+                f"Expected {CONFIG_FILE!r} and {TOKENIZER_FILE!r} to agree. "
+                f"Received: {name}={config[name]!r} and {of_whole!r} in "
+                f"preset={preset!r}"
+            )
+    config = {**config, **normalizer}
     for name, ours in SPECIAL_TOKENS.items():
         theirs = config.get(name, ours)
         if isinstance(theirs, dict):
@@ -61,11 +83,7 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
             f"Received: tokenize_chinese_chars=False in preset={preset!r}"
         )
     if vocabulary is None:
-        path = find(preset, VOCABULARY_FILE)
-        if path is not None:
-            vocabulary = read_vocabulary(path)
-        else:
-            vocabulary = _in_order(whole, preset)
+        vocabulary = _vocabulary(whole, preset)
     return {
         "vocabulary": vocabulary,
         "lowercase": config.get("do_lower_case", True),
@@ -131,6 +149,54 @@ def _normalizer(whole: Config) -> Config:
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars"),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _check_splitting(whole: Config, preset: str) -> None:
+    """Raises `ValueError` if `tokenizer.json` is no WordPiece of BERT's."""
+    model = whole.get("model") or {}
+    found = {
+        "normalizer": (whole.get("normalizer") or {}).get("type"),
+        "pre_tokenizer": (whole.get("pre_tokenizer") or {}).get("type"),
+        "model": model.get("type", "WordPiece"),
+        "unk_token": model.get("unk_token"),
+        "prefix": model.get("continuing_subword_prefix"),
+    }
+    wanted = {
+        "normalizer": "BertNormalizer",
+        "pre_tokenizer": "BertPreTokenizer",
+        "model": "WordPiece",
+        "unk_token": SPECIAL_TOKENS["unk_token"],
+        "prefix": "##",
+    }
+    other = {n: v for n, v in found.items() if v != wanted[n]}
+    added = {
+        token["content"]
+        for token in whole.get("added_tokens") or []
+        if token["content"] not in SPECIAL_TOKENS.values()
+    }
+    if added:
+        other["added_tokens"] = sorted(added)
+    if other:
+        raise ValueError(
+            f"Expected a WordPiece tokenizer as BERT's, {wanted}, without "
+            f"tokens added. Received: {other} in preset={preset!r}"
+        )
+
+
+def _vocabulary(whole: Config, preset: str) -> list[str]:
+    """The tokens in the order of their ids."""
+    path = find(preset, VOCABULARY_FILE)
+    listed = None if path is None else read_vocabulary(path)
+    if whole or listed is None:
+        tokens = _in_order(whole, preset)
+        if listed is not None and listed != tokens:
+            raise ValueError(
+                f"Expected {VOCABULARY_FILE!r} and {TOKENIZER_FILE!r} to hold "
+                "the same vocabulary. Pass the right one as `vocabulary=`. "
+                f"Received: preset={preset!r}"
+            )
+        return tokens
+    return listed
 
 
 def _in_order(whole: Config, preset: str) -> list[str]:

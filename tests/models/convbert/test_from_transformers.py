@@ -420,6 +420,25 @@ def test_preprocessors_open_theirs(kind, tmp_path):
 
 
 @pytest.mark.once
+def test_tokenizers_alone_go_both_ways(tmp_path):
+    import transformers
+
+    texts.tokenizer().export_to_transformers(tmp_path / "ours")
+    vocabulary = {token: i for i, token in enumerate(texts.VOCABULARY)}
+    tokenizer = transformers.ConvBertTokenizer(vocab=vocabulary)
+    tokenizer.save_pretrained(tmp_path / "theirs")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "vocab.txt").write_text("\n".join(texts.VOCABULARY))
+    for folder in ("ours", "theirs", "list"):
+        found = ConvBertTokenizer.from_preset(tmp_path / folder)
+        assert found.get_vocabulary() == texts.VOCABULARY
+        preprocessor = ConvBertMaskedLMPreprocessor.from_preset(
+            tmp_path / folder
+        )
+        assert preprocessor.tokenizer.get_vocabulary() == texts.VOCABULARY
+
+
+@pytest.mark.once
 def test_a_pretrainer_opens_theirs(tmp_path):
     folder = theirs.save(theirs.make(), tmp_path, tokenizer=True)
     with pytest.warns(UserWarning, match="generator, .* is new"):

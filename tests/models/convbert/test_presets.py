@@ -137,6 +137,28 @@ def test_int8_presets(name, tmp_path, recwarn):
     assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
 
 
+@pytest.mark.once
+@pytest.mark.filterwarnings(QUANTIZE_WARNING)
+def test_int8_keeps_its_dtypes(tmp_path):
+    task = tasks.classifier()
+    task.quantize("int8")
+    task.save_to_preset(tmp_path)
+    for kind in (ConvBertTextClassifier, ConvBertBackbone):
+        with pytest.raises(ValueError, match="no `dtype` for a quantized"):
+            kind.from_preset(tmp_path, dtype="bfloat16")
+    with pytest.raises(ValueError, match="not quantized"):
+        ConvBertPretrainer(task.backbone, preprocessor=task.preprocessor)
+
+
+@pytest.mark.once
+def test_misspelt_arguments_are_not_lost(saved):
+    task, _, folder, _, _ = saved
+    with pytest.raises(ValueError, match=r"Unexpected.*\['dropuot'\]"):
+        type(task).from_preset(folder, dropuot=0.5)
+    with pytest.raises(ValueError, match=r"Unexpected.*\['dropuot'\]"):
+        ConvBertBackbone.from_preset(folder, dropuot=0.5)
+
+
 @pytest.mark.filterwarnings(QUANTIZE_WARNING)
 def test_new_head_on_an_int8_preset_is_float(tmp_path):
     task = tasks.classifier()
@@ -167,7 +189,7 @@ def test_new_heads_are_named(backbone_alone):
 def test_number_of_classes_makes_a_new_head(tmp_path):
     task = tasks.classifier()
     task.save_to_preset(str(tmp_path))
-    with pytest.warns(UserWarning, match="`num_classes` was given"):
+    with pytest.warns(UserWarning, match="`num_classes` or .* were given"):
         revived = ConvBertTextClassifier.from_preset(
             str(tmp_path), num_classes=5, preprocessor=None
         )

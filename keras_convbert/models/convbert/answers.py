@@ -1,0 +1,113 @@
+"""Answers as characters of a context, and as its pieces."""
+
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_convbert.types import Tensor
+
+KEYS = ("text", "answer_start")
+
+
+class Answer(NamedTuple):
+    """Characters `start` to `end` of a context; `start` of -1 is no answer."""
+
+    start: int
+    end: int
+
+
+def read_answers(contexts: list[str], given: Any) -> list[Answer]:
+    """Where in the contexts the answers are.
+
+    Args:
+        contexts: list of strings.
+        given: dict of `text`, the answers, and `answer_start`, where they
+            start in the contexts, in code points. A question without answer
+            has the text `""`.
+
+    Raises:
+        ValueError: if an answer is not there.
+    """
+    if not isinstance(given, Mapping) or set(given) != set(KEYS):
+        raise ValueError(
+            f"Expected answers as a dict of {KEYS}. Received: y={given!r:.80}"
+        )
+    texts, starts = (_listed(given[key]) for key in KEYS)
+    if not len(texts) == len(starts) == len(contexts):
+        raise ValueError(
+            "Expected an answer for each question. Received: "
+            f"{len(contexts)} contexts, {len(texts)} texts and {len(starts)} "
+            "starts"
+        )
+    answers = []
+    for number, context in enumerate(contexts):
+        text, start = _as_text(texts[number]), int(starts[number])
+        end = start + len(text)
+        if text and (start < 0 or context[start:end] != text):
+            raise ValueError(
+                "Expected `answer_start` to say where, in code points, the "
+                f"answer is in the context. Received: {text!r} at {start}, "
+                f"where sample {number} has {context[max(start, 0) : end]!r}"
+            )
+        answers.append(Answer(start, end) if text else Answer(-1, -1))
+    return answers
+
+
+def answers_in_graph(contexts: Tensor, given: Any) -> tuple[Tensor, Tensor]:
+    """The same of string tensors: starts, -1 for no answer, and ends."""
+    import tensorflow as tf
+
+    if not isinstance(given, Mapping) or set(given) != set(KEYS):
+        raise ValueError(
+            f"Expected answers as a dict of {KEYS}. Received: y={given!r:.80}"
+        )
+    text = given["text"]
+    start = tf.cast(given["answer_start"], "int32")
+    length = tf.strings.length(text, unit="UTF8_CHAR")
+    within = tf.clip_by_value(
+        start, 0, tf.strings.length(contexts, unit="UTF8_CHAR")
+    )
+    there = tf.strings.substr(contexts, within, length, unit="UTF8_CHAR")
+    right = (length == 0) | ((there == text) & (start == within))
+    check = tf.debugging.Assert(
+        tf.reduce_all(right),
+        [
+            "Expected `answer_start` to say where, in code points, the answer "
+            "is in the context. Received:",
+            tf.boolean_mask(text, ~right),
+            tf.boolean_mask(start, ~right),
+        ],
+    )
+    with tf.control_dependencies([check]):
+        start = tf.where(length == 0, -1, start)
+        return start, start + length
+
+
+def as_texts(values: Any) -> list[str]:
+    """Strings of a list, an array or a tensor.
+
+    Raises:
+        ValueError: if it is a single string, or holds what is none.
+    """
+    texts = [] if isinstance(values, (str, bytes)) else _listed(values)
+    texts = [_as_text(text) for text in texts]
+    if isinstance(values, (str, bytes)) or not all(
+        isinstance(text, str) for text in texts
+    ):
+        raise ValueError(
+            "Expected a list of strings, or a tensor of them. "
+            f"Received: {values!r:.80}"
+        )
+    return texts
+
+
+def _as_text(text: Any) -> Any:
+    return text.decode(errors="replace") if isinstance(text, bytes) else text
+
+
+def _listed(values: Any) -> list[Any]:
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)

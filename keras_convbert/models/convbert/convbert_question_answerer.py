@@ -1,0 +1,343 @@
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.convbert.answer_search import BEAM
+from keras_convbert.models.convbert.answer_search import Candidate
+from keras_convbert.models.convbert.answer_search import best_answers
+from keras_convbert.models.convbert.answer_search import candidates
+from keras_convbert.models.convbert.answer_search import no_answer
+from keras_convbert.models.convbert.answers import as_texts
+from keras_convbert.models.convbert.conditional_end import ConditionalEnd
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_question_answerer_preprocessor import (  # noqa: E501
+    ConvBertQuestionAnswererPreprocessor,
+)
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.inference import needed_preprocessor
+from keras_convbert.models.convbert.inference import predict_batch
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.training import AdamW
+from keras_convbert.types import Config
+from keras_convbert.types import Tensor
+
+# What the authors put in the place of scores outside of the context.
+EXCLUDED = -1000.0
+ANSWERABLE_WEIGHT = 0.5
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
+    """ConvBERT that finds the answer to a question in a context.
+
+    Contexts longer than a sequence are cut into overlapping windows, and the
+    best answer of all of them is taken.
+
+    Args:
+        backbone: a `ConvBertBackbone`.
+        preprocessor: a `ConvBertQuestionAnswererPreprocessor`; with `None`
+            inputs are taken as they are. Defaults to `None`.
+        head: string. `"linear"`, Hugging Face's, scores starts and ends each
+            by a dense layer; `"joint"`, the authors', scores the end for each
+            of the best starts, and whether there is no answer. Defaults to
+            `"linear"`.
+        **kwargs: `name`, `trainable`, and `compile=False` to leave the task
+            uncompiled.
+
+    Call arguments:
+        inputs: dict of the inputs of the backbone.
+
+    Output shape:
+        dict of `start_logits`, `(batch, length)`, and `end_logits`, of the
+        same shape; with the head `"joint"` of `end_logits`,
+        `(batch, starts, length)`, for the `starts`, `(batch, starts)`,
+        `no_answer_logits`, `(batch,)`, and `sequence_output`.
+
+    Raises:
+        ValueError: if `head` is unknown, or the backbone cannot take what the
+            preprocessor makes.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertQuestionAnswerer
+    from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "an", "ann"]
+    answerer = ConvBertQuestionAnswerer(
+        ConvBertBackbone(
+            vocabulary_size=len(tokens),
+            num_layers=1,
+            num_heads=2,
+            hidden_dim=8,
+            intermediate_dim=16,
+        ),
+        preprocessor=ConvBertQuestionAnswererPreprocessor(
+            ConvBertTokenizer(tokens), sequence_length=16, max_question_length=4
+        ),
+    )
+    answers = {"text": ["Ann"], "answer_start": [3]}
+    answerer.fit((["Who"], ["an Ann"]), answers, verbose=0)
+    answerer.predict_answers(["Who"], ["an Ann"])
+    # as [{"text": "Ann", "start": 3, "end": 6, "score": 0.4}]
+    ```
+
+    Reference:
+        - [BERT](https://arxiv.org/abs/1810.04805), section 4.2
+        - [ELECTRA](https://arxiv.org/abs/2003.10555), appendix B, for the
+          head `"joint"`
+    """
+
+    preprocessor_cls = ConvBertQuestionAnswererPreprocessor
+
+    def __init__(
+        self,
+        backbone: ConvBertBackbone,
+        preprocessor: ConvBertQuestionAnswererPreprocessor | None = None,
+        head: str = "linear",
+        **kwargs: Any,
+    ) -> None:
+        if head not in ("linear", "joint"):
+            raise ValueError(
+                'Invalid value for argument `head`. Expected "linear" or '
+                f'"joint". Received: head={head}'
+            )
+        check_fits(backbone, preprocessor)
+        dtype = task_presets.head_policy(backbone, kwargs)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        joint = head == "joint"
+
+        def dense(units: int, name: str, **options: Any) -> keras.layers.Dense:
+            return keras.layers.Dense(
+                units,
+                kernel_initializer=keras.initializers.TruncatedNormal(
+                    stddev=0.02
+                ),
+                dtype=policy_at(dtype, name),
+                name=name,
+                **options,
+            )
+
+        if joint:
+            self.start_logits = dense(1, "start_logits")
+            self.end = ConditionalEnd(
+                BEAM, dtype=policy_at(dtype, "end"), name="end"
+            )
+            self.answer_dense = dense(512, "answer_dense", activation="gelu")
+            self.no_answer_logits = dense(1, "no_answer_logits")
+        else:
+            self.span_logits = dense(2, "span_logits")
+
+        # === Functional Model ===
+        x = backbone(backbone.input)["sequence_output"]
+        if joint:
+            outputs = self._joint(x, backbone.input["segment_ids"])
+        else:
+            logits = ops.cast(self.span_logits(x), "float32")  # (B, T, 2)
+            outputs = {
+                "start_logits": logits[..., 0],
+                "end_logits": logits[..., 1],
+            }
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.head = head
+        self._start_accuracy = keras.metrics.Mean("start_accuracy")
+        self._end_accuracy = keras.metrics.Mean("end_accuracy")
+
+    def _joint(self, x: Tensor, segment_ids: Tensor) -> dict[str, Tensor]:
+        """The authors' head: ends that depend on starts."""
+        start = ops.squeeze(self.start_logits(x), -1)  # (B, T)
+        start = ops.cast(start, "float32")
+        # The context, and `[CLS]` for no answer.
+        allowed = ops.cast(segment_ids, "float32")
+        allowed = ops.concatenate(
+            [ops.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
+        )
+        start = start * allowed + EXCLUDED * (1.0 - allowed)
+        ends, starts = self.end(x, start)
+        shares = ops.cast(ops.softmax(start, axis=-1), x.dtype)
+        pooled = ops.squeeze(ops.matmul(shares[:, None], x), 1)  # (B, H)
+        answer = self.answer_dense(ops.concatenate([x[:, 0], pooled], axis=-1))
+        no_answer = ops.squeeze(self.no_answer_logits(answer), -1)  # (B,)
+        return {
+            "start_logits": start,
+            "starts": starts,
+            "end_logits": ops.cast(ends, "float32"),
+            "no_answer_logits": ops.cast(no_answer, "float32"),
+            "sequence_output": x,
+        }
+
+    def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
+        """Sets up training.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                at a rate of 0.00005. Defaults to `"auto"`.
+            **kwargs: arguments of `keras.Model.compile` but for `loss`.
+        """
+        if kwargs.pop("loss", None) is not None:
+            raise ValueError(
+                "`ConvBertQuestionAnswerer` has a loss of its own. Expected "
+                "no argument `loss`."
+            )
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = AdamW(5e-5)
+        super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        starts = ops.cast(y["start_positions"], "int32")  # (B,)
+        ends = ops.cast(y["end_positions"], "int32")
+        start_logits, end_logits = y_pred["start_logits"], y_pred["end_logits"]
+        if self.head == "joint":
+            # In training the end is sought after the start that is right.
+            end_logits = self.end.ends_of(
+                y_pred["sequence_output"], starts[:, None]
+            )[:, 0]
+            end_logits = ops.cast(end_logits, "float32")
+        losses = 0.5 * (
+            _cross_entropy(starts, start_logits)
+            + _cross_entropy(ends, end_logits)
+        )
+        if self.head == "joint":
+            losses = losses + ANSWERABLE_WEIGHT * ops.binary_crossentropy(
+                ops.cast(starts == 0, "float32"),
+                y_pred["no_answer_logits"],
+                from_logits=True,
+            )
+        weights = ops.ones_like(losses)
+        if sample_weight is not None:
+            weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        self._start_accuracy.update_state(
+            _is_best(starts, start_logits), weights
+        )
+        self._end_accuracy.update_state(_is_best(ends, end_logits), weights)
+        loss = ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1e-6)
+        return ops.sum([loss, *self.losses]) if self.losses else loss
+
+    def predict_answers(
+        self,
+        questions: Any,
+        contexts: Any,
+        n_best: int | None = None,
+        max_answer_length: int = 30,
+        threshold: float | None = None,
+        batch_size: int = 32,
+    ) -> list[Any]:
+        """The answers to questions, out of contexts.
+
+        Args:
+            questions: list of strings.
+            contexts: list of strings, one a question.
+            n_best: int. How many answers to give; `None` is one, and no list
+                of it. Defaults to `None`.
+            max_answer_length: int. Pieces that an answer has at most. Defaults
+                to `30`.
+            threshold: float. From what lead on of "no answer" over the best
+                answer there is none (with the head `"joint"`, from what
+                `no_answer_logits` on); `None` always gives one. Defaults to
+                `None`.
+            batch_size: int. Rows in a step. Defaults to `32`.
+
+        Returns:
+            For each question a dict, or a list of `n_best` of them, the best
+            first: `text`; `start` and `end`, so that
+            `context[start:end] == text`; `score`, the share of the answer
+            among the best twenty. No answer is `""`, from 0 to 0.
+
+        Raises:
+            ValueError: if there are not as many contexts as questions, or the
+                task has no preprocessor.
+        """
+        preprocessor = needed_preprocessor(self)
+        check_positive_integers(
+            max_answer_length=max_answer_length,
+            **({} if n_best is None else {"n_best": n_best}),
+        )
+        questions, contexts = as_texts(questions), as_texts(contexts)
+        if len(questions) != len(contexts):
+            raise ValueError(
+                "Expected a context for each question. Received: "
+                f"{len(questions)} questions and {len(contexts)} contexts"
+            )
+        rows = preprocessor.rows((questions, contexts))
+        found: list[list[Candidate]] = [[] for _ in questions]
+        nothing = np.full(len(questions), np.inf)
+        for first in range(0, len(rows), batch_size):
+            part = rows[first : first + batch_size]
+            packed = preprocessor.pack_rows(
+                ([row.question for row in part], [row.context for row in part])
+            )
+            outputs = predict_batch(self, packed)
+            for i, row in enumerate(part):
+                scores = {name: values[i] for name, values in outputs.items()}
+                start, ends, no_answer_score = self._scores(scores)
+                nothing[row.sample] = min(nothing[row.sample], no_answer_score)
+                found[row.sample] += candidates(
+                    row, start, ends, max_answer_length
+                )
+        answers = []
+        for of_sample, context, score in zip(
+            found, contexts, nothing, strict=True
+        ):
+            best = best_answers(of_sample, context, n_best or 1)
+            if threshold is not None:
+                top = max((c.score for c in of_sample), default=-np.inf)
+                lead = score if self.head == "joint" else score - top
+                if lead > threshold:
+                    best = [no_answer(1.0), *best][: n_best or 1]
+            answers.append(best if n_best else best[0])
+        return answers
+
+    def _scores(
+        self, outputs: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, list[tuple[int, np.ndarray]], float]:
+        """Of a row: scores of starts, of the ends of some, of no answer."""
+        start, end = outputs["start_logits"], outputs["end_logits"]
+        if self.head == "joint":
+            places = outputs["starts"].astype(int)
+            # Logarithms of probabilities, that ends of all starts compare.
+            start, end = _log_softmax(start), _log_softmax(end)
+            ends = [*zip(places, end, strict=True)]
+            return start, ends, float(outputs["no_answer_logits"])
+        best = np.argsort(-start, kind="stable")
+        return start, [(int(i), end) for i in best], float(start[0] + end[0])
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            **task_presets.head_config(self),
+            "head": self.head,
+        }
+
+
+def _cross_entropy(places: Tensor, logits: Tensor) -> Tensor:
+    return ops.sparse_categorical_crossentropy(places, logits, from_logits=True)
+
+
+def _is_best(places: Tensor, logits: Tensor) -> Tensor:
+    best = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    return ops.cast(best == places, "float32")
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

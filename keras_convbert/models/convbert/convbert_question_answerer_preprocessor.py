@@ -1,0 +1,248 @@
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.compat import preprocessing_function
+from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
+from keras_convbert.models.convbert.answers import answers_in_graph
+from keras_convbert.models.convbert.answers import as_texts
+from keras_convbert.models.convbert.answers import read_answers
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.preprocessor_checks import check_windows
+from keras_convbert.models.convbert.question_rows import QuestionRow
+from keras_convbert.models.convbert.question_rows import question_rows
+from keras_convbert.models.convbert.question_rows_in_graph import (
+    question_rows_in_graph,
+)
+from keras_convbert.types import Config
+from keras_convbert.types import Tensor
+
+# `[CLS] question [SEP] window [SEP]`
+SPECIAL_TOKENS = 3
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
+    """Turns questions, contexts and answers into inputs of a question answerer.
+
+    `[CLS] question [SEP] context [SEP]`. A context that does not fit is cut
+    into overlapping windows: there are as many rows as windows. The answer of
+    a window that does not hold all of it is at `[CLS]`.
+
+    Args:
+        tokenizer: a `ConvBertTokenizer`.
+        sequence_length: int. Length of the outputs. Defaults to `384`.
+        stride: int. Pieces from the start of one window to that of the next.
+            Defaults to `128`.
+        max_question_length: int. Pieces after which a question is cut.
+            Defaults to `64`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: a tuple of questions and of contexts, lists of strings or string
+            tensors. Outside of `fit` it is passed by name:
+            `x=(questions, contexts)`.
+        y: dict of `text`, the answers, and `answer_start`, where they start
+            in the contexts, in code points. A question without answer has the
+            text `""`.
+        sample_weight: one weight a question.
+
+    Output shape:
+        dict of `token_ids`, `segment_ids`, `padding_mask`, each
+        `(rows, sequence_length)`; with answers a tuple of it and of a dict of
+        `start_positions` and `end_positions`, `(rows,)`, the places of the
+        first and the last piece of the answer, and of the weights of the rows,
+        if there are any.
+
+    Raises:
+        ValueError: if a length leaves no place for a context, or an answer is
+            not in its context.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "an", "ann"]
+    preprocessor = ConvBertQuestionAnswererPreprocessor(
+        ConvBertTokenizer(tokens), sequence_length=8, max_question_length=2
+    )
+    x, y = preprocessor(
+        x=(["who"], ["an Ann"]), y={"text": ["Ann"], "answer_start": [3]}
+    )
+    # x["token_ids"]: [[2, 5, 3, 6, 7, 3, 0, 0]]
+    # y["start_positions"], y["end_positions"]: [4], [4]
+    ```
+    """
+
+    backbone_cls = ConvBertBackbone
+    tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preprocessing_presets.load_preprocessor)
+    save_to_preset = preset_saving.save_preprocessor
+
+    def __init__(
+        self,
+        tokenizer: ConvBertTokenizer,
+        sequence_length: int = 384,
+        stride: int = 128,
+        max_question_length: int = 64,
+        **kwargs: Any,
+    ) -> None:
+        check_positive_integers(
+            sequence_length=sequence_length,
+            max_question_length=max_question_length,
+            stride=stride,
+        )
+        size = sequence_length - SPECIAL_TOKENS - max_question_length
+        if size < 1:
+            raise ValueError(
+                "Expected `sequence_length` to be more than "
+                f"`max_question_length + {SPECIAL_TOKENS}`. Received: "
+                f"sequence_length={sequence_length}, "
+                f"max_question_length={max_question_length}"
+            )
+        check_windows(tokenizer, sequence_length, stride)
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.stride = stride
+        self.max_question_length = max_question_length
+
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        if self._use_tf_workflow():
+            return self._call_tf(x, y=y, sample_weight=sample_weight)
+        return self.pack_rows(*self.to_rows(x, y, sample_weight))
+
+    def rows(self, x: Any) -> list[QuestionRow]:
+        """The windows of all contexts."""
+        questions, contexts = _pair(x)
+        return question_rows(
+            self.tokenizer,
+            as_texts(questions),
+            as_texts(contexts),
+            *self._lengths(),
+        )
+
+    def to_rows(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Cuts samples into rows, which `pack_rows` makes batches of.
+
+        Args:
+            x: as of the call.
+            y: as of the call. Defaults to `None`.
+            sample_weight: as of the call. Defaults to `None`.
+
+        Returns:
+            `(x, y, sample_weight)`, an entry a row.
+        """
+        rows = self.rows(x)
+        parts = ([row.question for row in rows], [row.context for row in rows])
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight, "float32")
+            sample_weight = weights[[row.sample for row in rows]]
+        if y is None:
+            return parts, None, sample_weight
+        answers = read_answers(as_texts(_pair(x)[1]), y)
+        targets = np.array(
+            [row.target(answers[row.sample]) for row in rows], "int32"
+        ).reshape(-1, 2)
+        places = {
+            "start_positions": targets[:, 0],
+            "end_positions": targets[:, 1],
+        }
+        return parts, places, sample_weight
+
+    def pack_rows(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """Packs rows of `to_rows` into a batch.
+
+        Args:
+            x: some of its rows.
+            y: what belongs to them. Defaults to `None`.
+            sample_weight: what belongs to them. Defaults to `None`.
+
+        Returns:
+            As the call.
+        """
+        shape = (len(x[0]), self.sequence_length)
+        token_ids = np.full(shape, self.tokenizer.pad_token_id, "int32")
+        segment_ids = np.zeros(shape, "int32")
+        padding_mask = np.zeros(shape, "int32")
+        separator = self.tokenizer.sep_token_id
+        for i, (question, context) in enumerate(zip(*x, strict=True)):
+            middle = len(question) + 2
+            end = middle + len(context) + 1
+            token_ids[i, 0] = self.tokenizer.cls_token_id
+            token_ids[i, 1 : middle - 1] = question
+            token_ids[i, middle - 1] = separator
+            token_ids[i, middle : end - 1] = context
+            token_ids[i, end - 1] = separator
+            segment_ids[i, middle:end] = 1
+            padding_mask[i, :end] = 1
+        inputs = {
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "padding_mask": padding_mask,
+        }
+        return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
+
+    @preprocessing_function
+    def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        import tensorflow as tf
+
+        questions, contexts = _pair(x)
+        rows = question_rows_in_graph(
+            self.tokenizer, questions, contexts, *self._lengths()
+        )
+        column = tf.ones_like(rows.samples[:, None], "int32")
+        separator = column * self.tokenizer.sep_token_id
+        first = tf.concat(
+            [column * self.tokenizer.cls_token_id, rows.questions, separator], 1
+        )
+        second = tf.concat([rows.contexts, separator], 1)
+        ids = tf.concat([first, second], 1)
+        inputs = {
+            "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
+            "segment_ids": self._padded(
+                tf.concat([tf.zeros_like(first), tf.ones_like(second)], 1), 0
+            ),
+            "padding_mask": self._padded(tf.ones_like(ids), 0),
+        }
+        if sample_weight is not None:
+            sample_weight = tf.gather(sample_weight, rows.samples)
+        if y is not None:
+            starts, ends = rows.targets(*answers_in_graph(contexts, y))
+            y = {"start_positions": starts, "end_positions": ends}
+        return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
+
+    def _padded(self, values: Tensor, padding: int) -> Tensor:
+        return values.to_tensor(padding, shape=(None, self.sequence_length))
+
+    def _lengths(self) -> tuple[int, int, int]:
+        return self.sequence_length, self.max_question_length, self.stride
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "sequence_length": self.sequence_length,
+            "stride": self.stride,
+            "max_question_length": self.max_question_length,
+        }
+
+
+def _pair(x: Any) -> tuple[Any, Any]:
+    if not isinstance(x, tuple) or len(x) != 2:
+        raise ValueError(
+            "Expected `x=(questions, contexts)`, a tuple of two batches of "
+            f"strings. Received: x={x!r:.80}"
+        )
+    return x

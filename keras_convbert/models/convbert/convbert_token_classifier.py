@@ -1,0 +1,224 @@
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
+    ConvBertTokenClassifierPreprocessor,
+)
+from keras_convbert.models.convbert.entity_spans import EntitySpan
+from keras_convbert.models.convbert.entity_spans import entity_spans
+from keras_convbert.models.convbert.inference import needed_preprocessor
+from keras_convbert.models.convbert.inference import predict_batch
+from keras_convbert.models.convbert.labels import check_labels
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.models.convbert.word_rows import NO_WORD
+from keras_convbert.training import AdamW
+from keras_convbert.training import EntityF1
+from keras_convbert.types import Config
+
+TAG = re.compile("O|[BIESLU]-.+")
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
+    """ConvBERT that gives each word of a sentence a label.
+
+    The label of a word is read off its first piece. Sentences longer than a
+    sequence are cut into overlapping windows, and their labels joined again.
+
+    Args:
+        backbone: a `ConvBertBackbone`.
+        labels: sequence of strings. The labels, as `"O"` and `"B-PER"`.
+        preprocessor: a `ConvBertTokenClassifierPreprocessor` of the same
+            labels; with `None` inputs are taken as they are. Defaults to
+            `None`.
+        dropout: float. Share of features dropped before the output, in
+            training. Defaults to `0.1`.
+        **kwargs: `name`, `trainable`, and `compile=False` to leave the task
+            uncompiled.
+
+    Call arguments:
+        inputs: dict of the inputs of the backbone.
+
+    Output shape:
+        logits, `(batch, length, labels)`.
+
+    Raises:
+        ValueError: if labels occur twice, or differ from the preprocessor's,
+            or if the backbone cannot take what the preprocessor makes.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertTokenClassifier
+    from keras_convbert.models import ConvBertTokenClassifierPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "to", "rome"]
+    labels = ["O", "B-LOC", "I-LOC"]
+    tagger = ConvBertTokenClassifier(
+        ConvBertBackbone(
+            vocabulary_size=len(tokens),
+            num_layers=1,
+            num_heads=2,
+            hidden_dim=8,
+            intermediate_dim=16,
+        ),
+        labels,
+        preprocessor=ConvBertTokenClassifierPreprocessor(
+            ConvBertTokenizer(tokens), labels, sequence_length=8
+        ),
+    )
+    tagger.fit([["to", "Rome"], ["Rome"]], [["O", "B-LOC"], ["B-LOC"]])
+    tagger.predict_labels([["to", "Rome"]])  # as [["O", "B-LOC"]]
+    ```
+
+    Reference:
+        - [BERT](https://arxiv.org/abs/1810.04805), section 5.3
+    """
+
+    preprocessor_cls = ConvBertTokenClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone: ConvBertBackbone,
+        labels: Sequence[str],
+        preprocessor: ConvBertTokenClassifierPreprocessor | None = None,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        labels = check_labels(labels)
+        if preprocessor is not None and preprocessor.labels != labels:
+            raise ValueError(
+                "Expected the preprocessor's labels, "
+                f"{preprocessor.labels}. Received: labels={labels}"
+            )
+        check_fits(backbone, preprocessor)
+        dtype = task_presets.head_policy(backbone, kwargs)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=dtype, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            len(labels),
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=policy_at(dtype, "logits"),
+            name="logits",
+        )
+        # Compiling, as the base class does, asks for it.
+        self.labels = labels
+
+        # === Functional Model ===
+        x = backbone(backbone.input)["sequence_output"]
+        outputs = self.output_dense(self.output_dropout(x))
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.dropout = dropout
+
+    def compile(
+        self,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        *,
+        weighted_metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Sets up training.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                at a rate of 0.00005. Defaults to `"auto"`.
+            loss: loss, or its name; `"auto"` is the cross-entropy, a mean
+                over words. Defaults to `"auto"`.
+            weighted_metrics: list of metrics; `"auto"` is the accuracy, and
+                `training.EntityF1` if there are labels as `"B-PER"`. Defaults
+                to `"auto"`.
+            **kwargs: arguments of `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = AdamW(5e-5)
+        if isinstance(loss, str) and loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
+        if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
+            weighted_metrics = [
+                keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+            ]
+            if all(TAG.fullmatch(label) for label in self.labels):
+                weighted_metrics.append(EntityF1(self.labels))
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            **kwargs,
+        )
+
+    def predict_labels(
+        self, sentences: Any, batch_size: int = 32
+    ) -> list[list[str]]:
+        """The label of each word.
+
+        Args:
+            sentences: list of lists of strings, or a ragged tensor.
+            batch_size: int. Rows in a step. Defaults to `32`.
+
+        Returns:
+            A list of labels for each sentence, as long as it is.
+
+        Raises:
+            ValueError: if the task has no preprocessor.
+        """
+        preprocessor = needed_preprocessor(self)
+        rows = preprocessor.rows(sentences)
+        found: dict[int, dict[int, str]] = {row.sentence: {} for row in rows}
+        for first in range(0, len(rows), batch_size):
+            part = rows[first : first + batch_size]
+            inputs = preprocessor.pack_rows([row.ids for row in part])
+            logits = predict_batch(self, inputs)
+            for row, best in zip(part, logits.argmax(-1), strict=True):
+                for place in np.flatnonzero(row.words != NO_WORD):
+                    # After `[CLS]`.
+                    label = self.labels[best[place + 1]]
+                    found[row.sentence][int(row.words[place])] = label
+        return [[words[i] for i in sorted(words)] for words in found.values()]
+
+    def predict_spans(
+        self, sentences: Any, batch_size: int = 32
+    ) -> list[list[EntitySpan]]:
+        """The entities that the labels of BIO, IOB1 or BIOES speak of.
+
+        Args:
+            sentences: list of lists of strings, or a ragged tensor.
+            batch_size: int. Rows in a step. Defaults to `32`.
+
+        Returns:
+            For each sentence a list of `(label, start, end)`: the words from
+            `start` to `end`, which is not included, are one entity.
+
+        Raises:
+            ValueError: if the task has no preprocessor.
+        """
+        found = self.predict_labels(sentences, batch_size)
+        return [entity_spans(labels) for labels in found]
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            **task_presets.head_config(self),
+            "labels": self.labels,
+            "dropout": self.dropout,
+        }

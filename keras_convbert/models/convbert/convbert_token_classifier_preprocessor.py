@@ -1,0 +1,230 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.compat import preprocessing_function
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.labels import check_labels
+from keras_convbert.models.convbert.labels import label_ids
+from keras_convbert.models.convbert.labels import label_ids_in_graph
+from keras_convbert.models.convbert.preprocessor_checks import check_packing
+from keras_convbert.models.convbert.preprocessor_checks import check_windows
+from keras_convbert.models.convbert.preprocessor_checks import check_words
+from keras_convbert.models.convbert.word_rows import NO_WORD
+from keras_convbert.models.convbert.word_rows import Row
+from keras_convbert.models.convbert.word_rows import word_rows
+from keras_convbert.models.convbert.word_rows_in_graph import ragged
+from keras_convbert.models.convbert.word_rows_in_graph import word_rows_in_graph
+from keras_convbert.types import Config
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
+    """Turns sentences, as words, and a label a word into inputs of a tagger.
+
+    A word is cut into pieces; its label is that of the first, and the others
+    do not count. A sentence of more than `sequence_length - 2` pieces is cut
+    into overlapping windows, in one of which each word counts: there are as
+    many rows as windows.
+
+    Args:
+        tokenizer: a `ConvBertTokenizer`.
+        labels: sequence of strings. The labels, in the order of their ids.
+        sequence_length: int. Length of the outputs. Defaults to `512`.
+        stride: int. Pieces from the start of one window to that of the next;
+            `None` is half a window. Defaults to `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: sentences: a list of lists of strings, or a ragged tensor.
+        y: a label, or its id, a word: of the form of `x`.
+        sample_weight: one weight a sentence.
+
+    Output shape:
+        dict of `token_ids`, `segment_ids`, `padding_mask`, each
+        `(rows, sequence_length)`; with labels a tuple of it, of their ids and
+        of weights, 1 where a label counts and 0 elsewhere, both of this shape.
+
+    Raises:
+        ValueError: if labels and words differ in number, a label is unknown,
+            or the windows do not overlap.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertTokenClassifierPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "##s"]
+    preprocessor = ConvBertTokenClassifierPreprocessor(
+        ConvBertTokenizer(tokens), labels=["O", "B-LOC"], sequence_length=6
+    )
+    x, y, sample_weight = preprocessor(x=[["News", "new"]], y=[["O", "B-LOC"]])
+    # x["token_ids"]: [[2, 5, 6, 5, 3, 0]]
+    # y, sample_weight: [[0, 0, 0, 1, 0, 0]], [[0., 1., 0., 1., 0., 0.]]
+    ```
+    """
+
+    backbone_cls = ConvBertBackbone
+    tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preprocessing_presets.load_preprocessor)
+    save_to_preset = preset_saving.save_preprocessor
+
+    def __init__(
+        self,
+        tokenizer: ConvBertTokenizer,
+        labels: Sequence[str],
+        sequence_length: int = 512,
+        stride: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_packing(sequence_length)
+        check_windows(tokenizer, sequence_length - 2, stride)
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.labels = check_labels(labels)
+        self.sequence_length = sequence_length
+        self.stride = stride
+
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        if self._use_tf_workflow():
+            return self._call_tf(x, y=y, sample_weight=sample_weight)
+        return self.pack_rows(*self.to_rows(x, y, sample_weight))
+
+    def rows(self, x: Any) -> list[Row]:
+        """The windows of sentences, and which words have their label there."""
+        return word_rows(self.tokenizer, check_words(x), *self._window())
+
+    def to_rows(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Cuts samples into rows, which `pack_rows` makes batches of.
+
+        Args:
+            x: as of the call.
+            y: as of the call. Defaults to `None`.
+            sample_weight: as of the call. Defaults to `None`.
+
+        Returns:
+            `(x, y, sample_weight)`, an entry a row.
+        """
+        rows = self.rows(x)
+        ids = [row.ids for row in rows]
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight, "float32")
+            sample_weight = weights[[row.sentence for row in rows]]
+        if y is None:
+            return ids, None, sample_weight
+        labels = label_ids(self.labels, check_words(x), y)
+        # The entry that `NO_WORD` takes, at the end.
+        labels = [np.append(of_words, NO_WORD) for of_words in labels]
+        y = [labels[row.sentence][row.words] for row in rows]
+        return ids, y, sample_weight
+
+    def pack_rows(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """Packs rows of `to_rows` into a batch.
+
+        Args:
+            x: some of its rows.
+            y: what belongs to them. Defaults to `None`.
+            sample_weight: what belongs to them. Defaults to `None`.
+
+        Returns:
+            As the call.
+        """
+        shape = (len(x), self.sequence_length)
+        token_ids = np.full(shape, self.tokenizer.pad_token_id, "int32")
+        mask = np.zeros(shape, "int32")
+        labels = np.full(shape, NO_WORD, "int32")
+        for i, ids in enumerate(x):
+            end = len(ids) + 1
+            token_ids[i, 0] = self.tokenizer.cls_token_id
+            token_ids[i, 1:end] = ids
+            token_ids[i, end] = self.tokenizer.sep_token_id
+            mask[i, : end + 1] = 1
+            if y is not None:
+                labels[i, 1:end] = y[i]
+        inputs = {
+            "token_ids": token_ids,
+            "segment_ids": np.zeros_like(mask),
+            "padding_mask": mask,
+        }
+        if y is None:
+            return keras.utils.pack_x_y_sample_weight(
+                inputs, None, sample_weight
+            )
+        counts = (labels != NO_WORD).astype("float32")
+        if sample_weight is not None:
+            counts *= np.reshape(sample_weight, (-1, 1))
+        return inputs, np.maximum(labels, 0), counts
+
+    @preprocessing_function
+    def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        import tensorflow as tf
+
+        x = ragged(x)
+        rows = word_rows_in_graph(self.tokenizer, x, *self._window())
+        column = tf.ones_like(rows.sentences[:, None], "int32")
+        ids = tf.concat(
+            [
+                column * self.tokenizer.cls_token_id,
+                rows.ids,
+                column * self.tokenizer.sep_token_id,
+            ],
+            axis=1,
+        )
+        inputs = {
+            "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
+            "segment_ids": self._padded(tf.zeros_like(ids), 0),
+            "padding_mask": self._padded(tf.ones_like(ids), 0),
+        }
+        if sample_weight is not None:
+            sample_weight = tf.gather(sample_weight, rows.sentences)
+        if y is None:
+            return keras.utils.pack_x_y_sample_weight(
+                inputs, None, sample_weight
+            )
+        labels = label_ids_in_graph(self.labels, x, ragged(y))
+        words = rows.words.flat_values
+        nothing = column * NO_WORD
+        of_pieces = tf.where(
+            words == NO_WORD,
+            tf.constant(NO_WORD, "int32"),
+            tf.gather(labels, tf.maximum(words, 0)),
+        )
+        labels = self._padded(
+            tf.concat(
+                [nothing, rows.words.with_flat_values(of_pieces), nothing], 1
+            ),
+            NO_WORD,
+        )
+        counts = tf.cast(labels != NO_WORD, "float32")
+        if sample_weight is not None:
+            counts *= tf.cast(sample_weight, "float32")[:, None]
+        return inputs, tf.maximum(labels, 0), counts
+
+    def _padded(self, values: Tensor, padding: int) -> Tensor:
+        return values.to_tensor(padding, shape=(None, self.sequence_length))
+
+    def _window(self) -> tuple[int, int]:
+        """Pieces in a window, and from the start of one to the next's."""
+        size = self.sequence_length - 2
+        return size, self.stride or -(-size // 2)
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "labels": self.labels,
+            "sequence_length": self.sequence_length,
+            "stride": self.stride,
+        }

@@ -1,0 +1,36 @@
+"""What the `predict_…` methods of tasks share."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+# Sequences are as long as the longest needs, in these steps: each length is
+# compiled anew.
+STEP = 64
+
+
+def needed_preprocessor(task: Any) -> Any:
+    """The preprocessor; raises `ValueError` if there is none."""
+    if task.preprocessor is None:
+        raise ValueError(
+            "Expected a task with a preprocessor, to take text. "
+            "Received: preprocessor=None"
+        )
+    return task.preprocessor
+
+
+def predict_batch(task: Any, inputs: dict[str, np.ndarray]) -> Any:
+    """Outputs in float32 for inputs, less columns of padding alone."""
+    longest = int(inputs["padding_mask"].sum(axis=1).max())
+    whole = inputs["padding_mask"].shape[1]
+    length = min(whole, -(-longest // STEP) * STEP)
+    inputs = {
+        name: values[:, :length] if values.shape[1:] == (whole,) else values
+        for name, values in inputs.items()
+    }
+    # Past KerasHub's, which would preprocess.
+    outputs = keras.Model.predict_on_batch(task, inputs)
+    return keras.tree.map_structure(
+        lambda output: np.asarray(output, "float32"), outputs
+    )

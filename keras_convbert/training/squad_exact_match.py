@@ -1,0 +1,43 @@
+import keras
+
+from keras_convbert.training.squad_metric import SquadMetric
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class SquadExactMatch(SquadMetric):
+    """Percentage of answers that equal one that is accepted.
+
+    Case, punctuation, articles and white space do not matter. It takes
+    strings, and so is no metric to compile a model with. The rules are those
+    of SQuAD 2.0, in which no answer may be the right one.
+
+    Args:
+        name: string. Name of the metric. Defaults to `"exact_match"`.
+
+    Call arguments:
+        y_true: list of lists of strings. What is accepted for each question:
+            `[]` or `[""]` where it has no answer.
+        y_pred: list of strings. One answer a question, `""` for none.
+
+    Raises:
+        ValueError: if the two differ in length, or hold what is no string.
+
+    Example:
+
+    ```python
+    from keras_convbert.training import SquadExactMatch
+
+    metric = SquadExactMatch()
+    metric.update_state([["Rome"], ["the Tiber"]], ["Milan", "Tiber."])
+    float(metric.result())  # 50.0
+    ```
+
+    Reference:
+        - [SQuAD 2.0](https://arxiv.org/abs/1806.03822), `evaluate-v2.0.py`
+    """
+
+    def __init__(self, name: str = "exact_match") -> None:
+        super().__init__(name=name)
+
+    def _score(self, wanted: list[str], words: list[str]) -> float:
+        return float(wanted == words)

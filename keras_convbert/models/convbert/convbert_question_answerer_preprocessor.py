@@ -37,8 +37,8 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
     Args:
         tokenizer: a `ConvBertTokenizer`.
         sequence_length: int. Length of the outputs. Defaults to `384`.
-        stride: int. Pieces from the start of one window to that of the next.
-            Defaults to `128`.
+        stride: int. Pieces from the start of one window to that of the next,
+            at most a window's. Defaults to `128`.
         max_question_length: int. Pieces after which a question is cut.
             Defaults to `64`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -108,7 +108,7 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
                 f"sequence_length={sequence_length}, "
                 f"max_question_length={max_question_length}"
             )
-        check_windows(tokenizer, sequence_length, stride)
+        check_windows(tokenizer, max(sequence_length, stride), stride)
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length

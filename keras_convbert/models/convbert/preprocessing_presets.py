@@ -24,6 +24,15 @@ from keras_convbert.models.convbert.transformers_tokenizer import (
     tokenizer_arguments,
 )
 
+# Arguments of preprocessors that those of tasks may hold.
+OF_PREPROCESSORS = (
+    "max_question_length",
+    "sequence_length",
+    "stride",
+    "truncate",
+    "vocabulary",
+)
+
 
 def load_tokenizer(cls: Any, /, preset: str, **kwargs: Any) -> Any:
     """Makes a tokenizer from a preset.
@@ -97,7 +106,7 @@ def task_preprocessor(cls: Any, preset: str, arguments: dict[str, Any]) -> None:
     """
     own: dict[str, Any] = {
         name: arguments.pop(name)
-        for name in ("sequence_length", "stride", "truncate", "vocabulary")
+        for name in OF_PREPROCESSORS
         if name in arguments
     }
     if "preprocessor" in arguments:

@@ -15,8 +15,10 @@ from keras_convbert.models import ConvBertMaskedLM
 from keras_convbert.models import ConvBertMaskedLMPreprocessor
 from keras_convbert.models import ConvBertPretrainer
 from keras_convbert.models import ConvBertPretrainerPreprocessor
+from keras_convbert.models import ConvBertQuestionAnswerer
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
+from keras_convbert.models import ConvBertTokenClassifier
 from keras_convbert.models import ConvBertTokenizer
 from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import texts
@@ -83,6 +85,39 @@ def test_classifier_gives_what_theirs_gives(changes, tmp_path, recwarn):
         to_numpy(task(arrays)), theirs.call(model, arrays), **NEAR
     )
     assert task.predict(["a b c"], verbose=0).shape == (1, 3)
+    assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
+
+
+def test_token_classifier_gives_what_theirs_gives(tmp_path, recwarn):
+    labels = ["O", "B-PER", "I-PER"]
+    model = theirs.make(
+        "ForTokenClassification", id2label={i: x for i, x in enumerate(labels)}
+    )
+    folder = theirs.save(model, tmp_path, tokenizer=True)
+    task = ConvBertTokenClassifier.from_preset(folder)
+    assert task.labels == task.preprocessor.labels == labels
+    arrays = theirs.inputs()
+    np.testing.assert_allclose(
+        to_numpy(task(arrays)), theirs.call(model, arrays), **NEAR
+    )
+    assert [*map(len, task.predict_labels([["a", "b"], []]))] == [2, 0]
+    assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
+
+
+def test_question_answerer_gives_what_theirs_gives(tmp_path, recwarn):
+    model = theirs.make("ForQuestionAnswering", num_labels=2)
+    folder = theirs.save(model, tmp_path, tokenizer=True)
+    task = ConvBertQuestionAnswerer.from_preset(
+        folder, sequence_length=40, max_question_length=8
+    )
+    arrays = theirs.inputs()
+    found = task(arrays)
+    for i, name in enumerate(("start_logits", "end_logits")):
+        np.testing.assert_allclose(
+            to_numpy(found[name]), theirs.call(model, arrays, i), **NEAR
+        )
+    (answer,) = task.predict_answers(["a"], ["b c d"])
+    assert answer["text"] in "b c d"
     assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
 
 

@@ -55,12 +55,12 @@ def inputs(length=12, padded=True, seed=0):
     }
 
 
-def call(model, arrays):
-    """What the model gives, as one array."""
+def call(model, arrays, output=0):
+    """What the model gives, as one array: the one of that number."""
     with torch.no_grad():
         outputs = model(
             input_ids=torch.tensor(arrays["token_ids"]).long(),
             token_type_ids=torch.tensor(arrays["segment_ids"]).long(),
             attention_mask=torch.tensor(arrays["padding_mask"]).long(),
         )
-    return outputs[0].numpy()
+    return outputs[output].numpy()

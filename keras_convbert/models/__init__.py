@@ -23,6 +23,12 @@ from keras_convbert.models.convbert.convbert_text_classifier import (
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
+from keras_convbert.models.convbert.convbert_text_embedder import (
+    ConvBertTextEmbedder,
+)
+from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
+    ConvBertTextEmbedderPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_token_classifier import (
     ConvBertTokenClassifier,
 )
@@ -41,6 +47,8 @@ __all__ = [
     "ConvBertQuestionAnswererPreprocessor",
     "ConvBertTextClassifier",
     "ConvBertTextClassifierPreprocessor",
+    "ConvBertTextEmbedder",
+    "ConvBertTextEmbedderPreprocessor",
     "ConvBertTokenClassifier",
     "ConvBertTokenClassifierPreprocessor",
     "ConvBertTokenizer",

@@ -3,6 +3,7 @@
 from keras_convbert.training.adamw import AdamW
 from keras_convbert.training.entity_f1 import EntityF1
 from keras_convbert.training.f1_score import F1Score
+from keras_convbert.training.layerwise_decay import LayerwiseDecay
 from keras_convbert.training.matthews_correlation import MatthewsCorrelation
 from keras_convbert.training.pearson_correlation import PearsonCorrelation
 from keras_convbert.training.spearman_correlation import SpearmanCorrelation
@@ -14,6 +15,7 @@ __all__ = [
     "AdamW",
     "EntityF1",
     "F1Score",
+    "LayerwiseDecay",
     "MatthewsCorrelation",
     "PearsonCorrelation",
     "SpearmanCorrelation",

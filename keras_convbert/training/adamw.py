@@ -2,7 +2,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
+from keras_convbert.training.layerwise_decay import LayerwiseDecay
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -30,6 +32,11 @@ class AdamW(keras.optimizers.AdamW):
             `None` does not clip. Defaults to `1.0`.
         no_weight_decay: sequence of strings. Weights whose names hold one of
             them do not decay. Defaults to `("bias", "gamma", "beta")`.
+        bias_correction: bool. Whether the means, which start at zero, are
+            scaled up in the first steps. The authors' code does not. Defaults
+            to `True`.
+        layerwise_decay: a `LayerwiseDecay`: lower learning rates for lower
+            layers; `None` is one for all. Defaults to `None`.
         **kwargs: arguments of `keras.optimizers.AdamW`.
 
     Example:
@@ -56,6 +63,8 @@ class AdamW(keras.optimizers.AdamW):
         epsilon: float = 1e-06,
         global_clipnorm: float | None = 1.0,
         no_weight_decay: Sequence[str] = ("bias", "gamma", "beta"),
+        bias_correction: bool = True,
+        layerwise_decay: LayerwiseDecay | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -67,6 +76,9 @@ class AdamW(keras.optimizers.AdamW):
             global_clipnorm=global_clipnorm,
             **kwargs,
         )
+        self.bias_correction = bias_correction
+        self.layerwise_decay = layerwise_decay
+        self.weight_decay: float = weight_decay
         self.no_weight_decay = tuple(no_weight_decay)
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
 
@@ -74,15 +86,59 @@ class AdamW(keras.optimizers.AdamW):
         grads = [None if grad is None else _dense(grad) for grad in grads]
         return super()._clip_gradients(grads)
 
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
+        learning_rate = learning_rate * self._scale(variable)
+        if not self.bias_correction:
+            # The inverse of what the base class multiplies by.
+            step = ops.cast(self.iterations + 1, "float32")
+            learning_rate = learning_rate * (
+                (1 - ops.power(self.beta_1, step))
+                / ops.sqrt(1 - ops.power(self.beta_2, step))
+            )
+        super().update_step(gradient, variable, learning_rate)
+
+    def _scale(self, variable: keras.Variable) -> float:
+        """The share of the learning rate; `variable` may be the backend's."""
+        if self.layerwise_decay is None:
+            return 1.0
+        number = self._get_variable_index(variable)
+        return self.layerwise_decay.scale(
+            self._trainable_variables[number].path
+        )
+
     def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
-        # Keras fails on torch where no variable is left to decay.
-        if any(self._use_weight_decay(variable) for variable in variables):
-            super()._apply_weight_decay(variables)
+        by_scale: dict[float, list[keras.Variable]] = {}
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                scale = self._scale(variable)
+                by_scale.setdefault(scale, []).append(variable)
+        whole = self.weight_decay
+        for scale, group in by_scale.items():
+            self.weight_decay = whole * scale
+            super()._apply_weight_decay(group)
+        self.weight_decay = whole
 
     def get_config(self) -> Config:
         config = super().get_config()
-        config["no_weight_decay"] = list(self.no_weight_decay)
-        return config
+        return {
+            **config,
+            "no_weight_decay": list(self.no_weight_decay),
+            "bias_correction": self.bias_correction,
+            "layerwise_decay": keras.saving.serialize_keras_object(
+                self.layerwise_decay
+            ),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "AdamW":
+        decay = config.get("layerwise_decay")
+        if isinstance(decay, dict):
+            decay = keras.saving.deserialize_keras_object(decay)
+        return super().from_config(
+            {**config, "layerwise_decay": decay}, custom_objects
+        )
 
 
 def _dense(gradient: Tensor) -> Tensor:

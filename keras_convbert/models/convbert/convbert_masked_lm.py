@@ -2,14 +2,20 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 
+from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import tf1_loading
+from keras_convbert.models.convbert.answers import as_texts
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.inference import needed_preprocessor
+from keras_convbert.models.convbert.inference import predict_batch
+from keras_convbert.models.convbert.masked_inputs import masked_inputs
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import AdamW
@@ -134,5 +140,55 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
             **kwargs,
         )
 
+    def fill_mask(
+        self, texts: Any, top_k: int = 5, batch_size: int = 32
+    ) -> list[list[list[dict[str, Any]]]]:
+        """The likeliest tokens in the places of `[MASK]`.
+
+        Args:
+            texts: list of strings, in which `[MASK]` stands for a token.
+            top_k: int. How many tokens to give for each. Defaults to `5`.
+            batch_size: int. Texts in a step. Defaults to `32`.
+
+        Returns:
+            For each text and each of its masks a list of dicts, the likeliest
+            first: `token`, `token_id` and `probability`.
+
+        Raises:
+            ValueError: if a text has no `[MASK]`, or one beyond the length of
+                a sequence, or the task has no preprocessor.
+        """
+        preprocessor = needed_preprocessor(self)
+        tokenizer = preprocessor.tokenizer
+        check_positive_integers(top_k=top_k, batch_size=batch_size)
+        texts = as_texts(texts)
+        inputs = masked_inputs(tokenizer, texts, preprocessor.sequence_length)
+        vocabulary = tokenizer.get_vocabulary()
+        found = []
+        for first in range(0, len(texts), batch_size):
+            part = {k: v[first : first + batch_size] for k, v in inputs.items()}
+            logits = predict_batch(self, part)  # (B, M, V)
+            for row, places in zip(logits, part["mask_positions"], strict=True):
+                scores = [row[i] for i in np.flatnonzero(places)]
+                found.append([_best(s, vocabulary, top_k) for s in scores])
+        return found
+
     def get_config(self) -> Config:
         return {**super().get_config(), **task_presets.head_config(self)}
+
+
+def _best(
+    logits: np.ndarray, vocabulary: list[str], top_k: int
+) -> list[dict[str, Any]]:
+    shares = np.exp(logits - logits.max())
+    shares /= shares.sum()
+    best = np.argsort(-shares, kind="stable")[:top_k]
+    return [
+        {
+            # A vocabulary may be smaller than the table of embeddings.
+            "token": vocabulary[i] if i < len(vocabulary) else None,
+            "token_id": int(i),
+            "probability": float(shares[i]),
+        }
+        for i in best
+    ]

@@ -11,8 +11,11 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
+from keras_convbert.models.convbert.label_checks import check_class_ids
+from keras_convbert.models.convbert.label_checks import check_finite
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import AdamW
+from keras_convbert.training import PearsonCorrelation
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 
@@ -21,17 +24,21 @@ from keras_convbert.types import Config
 class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
     """ConvBERT that puts a text, or a pair of texts, into one of classes.
 
+    With `num_classes=1` it tells a number (regression), and with
+    `activation="sigmoid"` for each class whether the text is of it
+    (multi-label); see `compile`.
+
     Args:
         backbone: a `ConvBertBackbone`.
-        num_classes: int. Number of classes.
+        num_classes: int. Number of classes, or 1 for a number.
         preprocessor: a `ConvBertTextClassifierPreprocessor`; with `None`
             inputs are taken as they are. Defaults to `None`.
         head: string. What stands on the first token's vector: `"linear"`, the
             authors', is dropout and one dense layer; `"dense"`, Hugging
             Face's, has dropout, a dense layer with the backbone's activation,
             and dropout before it. Defaults to `"linear"`.
-        activation: activation of the output, `None` for logits or
-            `"softmax"`. Defaults to `None`.
+        activation: activation of the output: `None` for logits (or a number),
+            `"softmax"`, or `"sigmoid"`. Defaults to `None`.
         dropout: float. Share of features dropped in the head, in training.
             Defaults to `0.1`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
@@ -160,16 +167,49 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
                 at a rate of 0.00005. Defaults to `"auto"`.
             loss: loss, or its name; `"auto"` is the cross-entropy of integer
-                labels. Defaults to `"auto"`.
-            metrics: list of metrics; `"auto"` is the accuracy. Defaults to
-                `"auto"`.
+                labels; with one class the squared error; with the activation
+                `"sigmoid"` the binary cross-entropy of labels of 0 and 1, one
+                a class. Defaults to `"auto"`.
+            metrics: list of metrics; `"auto"` is the accuracy, with one class
+                `training.PearsonCorrelation`. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = AdamW(5e-5)
+        sigmoid = self.activation is keras.activations.sigmoid
+        if isinstance(loss, str) and loss == "auto":
+            if sigmoid:
+                loss = keras.losses.BinaryCrossentropy()
+            elif self.output_dense.units == 1:
+                loss = keras.losses.MeanSquaredError()
+        if isinstance(metrics, str) and metrics == "auto":
+            if sigmoid:
+                metrics = [keras.metrics.BinaryAccuracy(name="accuracy")]
+            elif self.output_dense.units == 1:
+                metrics = [PearsonCorrelation()]
         super().compile(
             optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
         )
+
+    def check_labels(self, y: Any) -> Any:
+        """The labels, unless they are not what the loss takes.
+
+        Args:
+            y: array or tensor.
+
+        Raises:
+            ValueError: if a label is not finite, or the number of no class.
+        """
+        if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
+            return check_class_ids(y, self.num_classes)
+        return check_finite(y)
+
+    def preprocess_samples(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> Any:
+        if y is not None and self.compiled:
+            y = self.check_labels(y)
+        return super().preprocess_samples(x, y, sample_weight)
 
     def get_config(self) -> Config:
         return {

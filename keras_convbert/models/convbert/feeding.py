@@ -158,6 +158,8 @@ def _batches(
     class_weight: dict[int, float] | None = None,
 ) -> SampleBatchesAdapter:
     _check_strings(task, samples[0])
+    if samples[1] is not None and hasattr(task, "check_labels"):
+        task.check_labels(samples[1])
     preprocess = task.preprocess_samples
     if hasattr(task.preprocessor, "to_rows"):
         samples = task.preprocessor.to_rows(*samples)

@@ -31,8 +31,13 @@ def save_assets(task: keras_hub.models.Task, dir_path: str) -> None:
     """Writes what a task in training has beside weights; to `.keras` alone."""
     random_state.save_random_state(task, dir_path)
     optimizer = task.optimizer if task.compiled else None
+    # LoRA is merged into the weights of a file, and cannot go on there.
+    lora = any(
+        getattr(layer, "lora_enabled", False)
+        for layer in task._flatten_layers()
+    )
     state = {
-        "optimizer_built": bool(optimizer and optimizer.built),
+        "optimizer_built": bool(optimizer and optimizer.built) and not lora,
         "frozen_layers": [
             path
             for path, layer in random_state.layers_by_path(task).items()

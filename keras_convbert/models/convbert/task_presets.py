@@ -79,8 +79,8 @@ def from_preset(
     load = load_task if theirs else _from_keras
     with preset_errors(preset):
         task, has_head = load(cls, preset, load_weights, kwargs)
-    if load_weights and not has_head:
-        head = [weight.path for weight in head_weights(task)]
+    head = [weight.path for weight in head_weights(task)]
+    if load_weights and head and not has_head:
         if len(head) > MAX_NAMED:
             head = [*dict.fromkeys(path.split("/")[0] for path in head)]
         warnings.warn(

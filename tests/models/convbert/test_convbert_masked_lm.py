@@ -178,3 +178,44 @@ def test_config_round_trip():
     revived = ConvBertMaskedLM.from_config(config)
     assert revived.get_config() == task.get_config()
     assert revived.count_params() == task.count_params()
+
+
+def test_fill_mask_gives_the_likeliest_tokens():
+    task = tasks.masked_lm()
+    samples = ["a [MASK] b", "[MASK] [MASK]", "é[MASK]."]
+    found = task.fill_mask(samples, top_k=3)
+    assert [len(masks) for masks in found] == [1, 2, 1]
+    again = task.fill_mask(samples, top_k=3, batch_size=1)
+    for one, other in zip(sum(found, []), sum(again, []), strict=True):
+        assert [a["token"] for a in one] == [a["token"] for a in other]
+    vocabulary = texts.VOCABULARY
+    ids = [*map(vocabulary.index, ("[CLS]", "[MASK]", "[MASK]", "[SEP]"))]
+    inputs = {
+        "token_ids": np.array([ids]),
+        "segment_ids": np.zeros((1, 4), "int32"),
+        "padding_mask": np.ones((1, 4), "int32"),
+        "mask_positions": np.array([[1, 2]]),
+    }
+    shares = np.exp(tasks.outputs(task, inputs)[0])
+    shares /= shares.sum(axis=-1, keepdims=True)
+    for answers, share in zip(found[1], shares, strict=True):
+        order = np.argsort(-share)[:3]
+        assert [answer["token_id"] for answer in answers] == order.tolist()
+        for answer in answers:
+            number = answer["token_id"]
+            assert answer["token"] == vocabulary[number]
+            assert abs(answer["probability"] - share[number]) < 1e-4
+
+
+@pytest.mark.once
+def test_fill_mask_needs_a_mask():
+    task = tasks.masked_lm()
+    with pytest.raises(ValueError, match=r"Expected \[MASK\].*none in 'a'"):
+        task.fill_mask(["[MASK]", "a"])
+    with pytest.raises(ValueError, match="at token 9"):
+        task.fill_mask(["a b c d e f g h [MASK]"])
+    with pytest.raises(ValueError, match="list of strings"):
+        task.fill_mask("[MASK]")
+    with pytest.raises(ValueError, match="top_k=0"):
+        task.fill_mask(["[MASK]"], top_k=0)
+    assert task.fill_mask([]) == []

@@ -12,6 +12,7 @@ import pytest
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.models import ConvBertTextClassifier
+from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
 from tests.models.convbert import tiny
@@ -434,3 +435,58 @@ def test_text_without_a_preprocessor_is_refused():
     task = ConvBertTextClassifier(tiny.backbone(), 2)
     with pytest.raises(ValueError, match="no preprocessor"):
         task.predict(["a"])
+
+
+def test_regression():
+    task = tasks.classifier(num_classes=1, dropout=0.0)
+    task.compile(keras.optimizers.Adam(0.002))
+    x = texts.letters(12)
+    y = np.array([3.0 + ("a" in text) for text in x], "float32")
+    history = task.fit(x, y, epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert "pearson_correlation" in history
+    found = task.predict(x, verbose=0)[:, 0]
+    loss = task.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    assert abs(loss - np.mean((found - y) ** 2)) < 1e-4
+
+
+def test_several_labels():
+    task = tasks.classifier(num_classes=3, activation="sigmoid", dropout=0.0)
+    task.compile(keras.optimizers.Adam(0.01))
+    x = texts.letters(12)
+    y = np.array([[c in text for c in "abc"] for text in x], "float32")
+    history = task.fit(x, y, epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    found = task.predict(x, verbose=0)
+    assert found.min() >= 0 and found.max() <= 1
+    found = task.evaluate(x, y, verbose=0, return_dict=True)
+    assert found["accuracy"] > 0.5
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "options, labels, message",
+    [
+        ({}, [0, 3], "0 to 2.*Received: 3 for sample 1"),
+        ({}, [-1, 0], "Received: -1 for sample 0"),
+        ({}, [0.5, 0], "Received: 0.5 for sample 0"),
+        ({"num_classes": 1}, [0.0, np.nan], "finite. Received: nan"),
+        ({"num_classes": 1}, [np.inf, 0.0], "finite. Received: inf"),
+    ],
+)
+def test_labels_that_are_none_are_refused(options, labels, message):
+    import tensorflow as tf
+
+    task = tasks.classifier(**options)
+    before = [to_numpy(weight) for weight in task.weights]
+    for labels in (labels, np.array(labels)):
+        with pytest.raises(ValueError, match=message):
+            task.fit(["a", "b"], labels, verbose=0)
+        with pytest.raises(ValueError, match=message):
+            task.fit(["a"], [0], validation_data=(["a", "b"], labels))
+    for value, weight in zip(before, task.weights, strict=True):
+        np.testing.assert_array_equal(value, to_numpy(weight))
+    dataset = tf.data.Dataset.from_tensors((["a", "b"], labels))
+    message = message.split(" ")[0]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        task.fit(dataset, verbose=0)

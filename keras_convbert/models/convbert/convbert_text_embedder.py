@@ -1,0 +1,142 @@
+from typing import Any
+
+import keras
+import keras_hub
+from keras import ops
+
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
+    ConvBertTextEmbedderPreprocessor,
+)
+from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.training import AdamW
+from keras_convbert.types import Config
+
+POOLINGS = ("mean", "first")
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
+    """ConvBERT that makes a vector of a text.
+
+    It has no weights of its own. To train it, compile it with a loss.
+
+    Args:
+        backbone: a `ConvBertBackbone`.
+        preprocessor: a `ConvBertTextEmbedderPreprocessor`; with `None` inputs
+            are taken as they are. Defaults to `None`.
+        pooling: string. `"mean"` over the tokens that are no padding, or
+            `"first"`, the vector of `[CLS]`. Defaults to `"mean"`.
+        normalize: bool. Whether the vectors have the length 1, so that their
+            products are cosines. Defaults to `True`.
+        **kwargs: `name`, `trainable`, and `compile=False` to leave the task
+            uncompiled.
+
+    Call arguments:
+        inputs: dict of the inputs of the backbone.
+
+    Output shape:
+        `(batch, hidden_dim)`, in float32.
+
+    Raises:
+        ValueError: if `pooling` is unknown, or the backbone cannot take what
+            the preprocessor makes.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertTextEmbedder
+    from keras_convbert.models import ConvBertTextEmbedderPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
+    embedder = ConvBertTextEmbedder(
+        ConvBertBackbone(
+            vocabulary_size=len(tokens),
+            num_layers=1,
+            num_heads=2,
+            hidden_dim=8,
+            intermediate_dim=16,
+        ),
+        preprocessor=ConvBertTextEmbedderPreprocessor(
+            ConvBertTokenizer(tokens), sequence_length=8
+        ),
+    )
+    vectors = embedder.predict(["good", "bad"], verbose=0)
+    vectors @ vectors.T  # cosines, (2, 2)
+    ```
+
+    Reference:
+        - [Sentence-BERT](https://arxiv.org/abs/1908.10084), section 3
+    """
+
+    preprocessor_cls = ConvBertTextEmbedderPreprocessor
+
+    def __init__(
+        self,
+        backbone: ConvBertBackbone,
+        preprocessor: ConvBertTextEmbedderPreprocessor | None = None,
+        pooling: str = "mean",
+        normalize: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise ValueError(
+                f"Invalid value for argument `pooling`. Expected one of "
+                f"{POOLINGS}. Received: pooling={pooling}"
+            )
+        check_fits(backbone, preprocessor)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+
+        # === Functional Model ===
+        outputs = backbone(backbone.input)
+        if pooling == "first":
+            x = ops.cast(outputs["pooled_output"], "float32")
+        else:
+            mask = ops.cast(backbone.input["padding_mask"], "float32")
+            x = ops.cast(outputs["sequence_output"], "float32")
+            total = ops.sum(x * mask[..., None], axis=1)  # (B, H)
+            count = ops.sum(mask, axis=1, keepdims=True)
+            x = total / ops.maximum(count, 1.0)
+        if normalize:
+            x = ops.normalize(x, axis=-1)
+        super().__init__(inputs=backbone.input, outputs=x, **kwargs)
+
+        # === Config ===
+        self.pooling = pooling
+        self.normalize = normalize
+
+    def compile(
+        self,
+        optimizer: Any = "auto",
+        loss: Any = None,
+        *,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Sets up training.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                at a rate of 0.00005. Defaults to `"auto"`.
+            loss: loss, or its name. Defaults to `None`.
+            metrics: list of metrics. Defaults to `None`.
+            **kwargs: arguments of `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = AdamW(5e-5)
+        super().compile(
+            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
+        )
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "pooling": self.pooling,
+            "normalize": self.normalize,
+        }

@@ -1,0 +1,89 @@
+from typing import Any
+
+import keras
+import keras_hub
+
+from keras_convbert.models.convbert import preprocessing_presets
+from keras_convbert.models.convbert import preset_saving
+from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.preprocessor_checks import check_packing
+from keras_convbert.models.convbert.preprocessor_checks import check_texts
+from keras_convbert.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class ConvBertTextEmbedderPreprocessor(
+    keras_hub.models.TextEmbedderPreprocessor
+):
+    """Turns texts, or pairs, into the inputs of `ConvBertTextEmbedder`.
+
+    Args:
+        tokenizer: a `ConvBertTokenizer`.
+        sequence_length: int. Length of the outputs. Defaults to `256`.
+        truncate: string. How a pair that is too long is cut:
+            `"round_robin"` or `"waterfall"`. Defaults to `"round_robin"`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: a string, a list or tensor of strings, or a tuple of two such.
+            Outside of `fit` a pair is passed by name: `x=(first, second)`.
+        y: labels, passed through.
+        sample_weight: weights, passed through.
+
+    Output shape:
+        dict of `token_ids`, `segment_ids`, `padding_mask`, each
+        `(batch, sequence_length)`; with labels a tuple of it and them, and
+        of the weights, if there are any.
+
+    Raises:
+        ValueError: if `sequence_length` is less than 3, `truncate` is
+            unknown, or there are more than two texts.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import ConvBertTextEmbedderPreprocessor
+    from keras_convbert.models import ConvBertTokenizer
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    preprocessor = ConvBertTextEmbedderPreprocessor(
+        ConvBertTokenizer(tokens), sequence_length=6
+    )
+    preprocessor(["a b"])["token_ids"]  # [[2, 5, 6, 3, 0, 0]]
+    ```
+    """
+
+    backbone_cls = ConvBertBackbone
+    tokenizer_cls = ConvBertTokenizer
+
+    from_preset = classmethod(preprocessing_presets.load_preprocessor)
+    save_to_preset = preset_saving.save_preprocessor
+
+    def __init__(
+        self,
+        tokenizer: ConvBertTokenizer,
+        sequence_length: int = 256,
+        truncate: str = "round_robin",
+        **kwargs: Any,
+    ) -> None:
+        check_packing(sequence_length, truncate)
+        super().__init__(
+            tokenizer,
+            sequence_length=sequence_length,
+            truncate=truncate,
+            **kwargs,
+        )
+
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        check_texts(x)
+        return super().call(x, y, sample_weight)
+
+    def _format_output(
+        self, token_ids: Tensor, segment_ids: Tensor
+    ) -> dict[str, Tensor]:
+        return {
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "padding_mask": token_ids != self.tokenizer.pad_token_id,
+        }

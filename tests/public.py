@@ -32,6 +32,7 @@ NAMES = {
         "ConvBertTokenClassifier",
         "ConvBertTokenClassifierPreprocessor",
         "ConvBertTokenizer",
+        "entity_spans",
     },
     "ops": {"depthwise_conv1d", "dynamic_conv1d", "lightweight_conv1d"},
     "training": {

@@ -1,5 +1,6 @@
 """The scripts under `examples/`, as a user runs them."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -24,6 +25,106 @@ def run(script, *arguments):
 def test_layer_in_your_model():
     process = run("layer_in_your_model.py")
     assert process.returncode == 0, process.stdout + process.stderr
+
+
+TAGGED = """-DOCSTART- -X- -X- O
+
+Ann NNP I-NP I-PER
+sings VBZ I-VP O
+. . O O
+
+Berlin NNP I-NP I-LOC
+is VBZ I-VP O
+"""
+
+
+def test_ner(tmp_path):
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (tmp_path / name).write_text(TAGGED * 10)
+    output = tmp_path / "output"
+    process = run(
+        "ner.py",
+        *("--data", str(tmp_path), "--output", str(output), "--epochs", "6"),
+        *("--frozen-epochs", "1", "--batch-size", "4", "--seeds", "2"),
+        *("--learning-rate", "0.003"),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    results = json.loads((output / "results.json").read_text())
+    assert [result["test"] for result in results] == [1.0, 1.0]
+    assert (output / "predictions.txt").read_text().count("I-PER I-PER") == 10
+    assert (output / "learning_curve.png").stat().st_size > 1000
+    assert (output / "tagger" / "task.weights.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "task, head, row",
+    [
+        ("sst2", "sentence\tlabel\n", "{word} film\t{label}\n"),
+        (
+            "stsb",
+            "sentence1\tsentence2\tscore\n",
+            "{word} film\ta film\t{label}.5\n",
+        ),
+        (
+            "mrpc",
+            "Quality\t#1 String\t#2 String\n",
+            "{label}\t{word} film\ta film\n",
+        ),
+    ],
+)
+def test_glue(task, head, row, tmp_path):
+    rows = [
+        row.format(word=word, label=label)
+        for word, label in (("good", 1), ("bad", 0)) * 10
+    ]
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / name).write_text(head + "".join(rows))
+    output = tmp_path / "output"
+    process = run(
+        "glue.py",
+        *("--task", task, "--data", str(tmp_path), "--output", str(output)),
+        *("--epochs", "8", "--batch-size", "4", "--learning-rate", "0.001"),
+        *("--sequence-length", "16"),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    (result,) = json.loads((output / "results.json").read_text())
+    metric = "spearman_correlation" if task == "stsb" else "accuracy"
+    assert result[metric] > 0.9
+    lines = (output / "predictions.tsv").read_text().splitlines()
+    assert len(lines) == 21 and lines[0] == "index\tprediction"
+    assert (output / "classifier" / "task.weights.h5").exists()
+
+
+@pytest.mark.parametrize("version", ["1.1", "2.0"])
+def test_squad(version, tmp_path):
+    context = "It rains. Ann sings."
+    questions = [("who sings", [{"text": "Ann", "answer_start": 10}])] * 3
+    if version == "2.0":
+        questions.append(("what is blue", []))
+    paragraph = {
+        "context": context,
+        "qas": [
+            {"id": f"q{i}", "question": question, "answers": answers}
+            for i, (question, answers) in enumerate(questions * 6)
+        ],
+    }
+    content = {"data": [{"title": "t", "paragraphs": [paragraph]}]}
+    for part in ("train", "dev"):
+        path = tmp_path / f"{part}-v{version}.json"
+        path.write_text(json.dumps(content))
+    output = tmp_path / "output"
+    options = ["--threshold", "0"] if version == "2.0" else ["--head", "joint"]
+    process = run(
+        "squad.py",
+        *("--data", str(tmp_path), "--output", str(output), "--epochs", "12"),
+        *("--batch-size", "4", "--learning-rate", "0.001"),
+        *("--sequence-length", "96", *options),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    (result,) = json.loads((output / "results.json").read_text())
+    assert result["exact"] == result["f1"] == 100.0
+    predictions = json.loads((output / "predictions.json").read_text())
+    assert predictions["q0"] == "Ann"
 
 
 def test_quickstart(tmp_path):

@@ -36,6 +36,7 @@ from keras_convbert.models.convbert.convbert_token_classifier_preprocessor impor
     ConvBertTokenClassifierPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.convbert.entity_spans import entity_spans
 
 __all__ = [
     "ConvBertBackbone",
@@ -52,4 +53,5 @@ __all__ = [
     "ConvBertTokenClassifier",
     "ConvBertTokenClassifierPreprocessor",
     "ConvBertTokenizer",
+    "entity_spans",
 ]

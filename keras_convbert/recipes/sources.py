@@ -16,8 +16,6 @@ from keras_convbert.models.convbert.transformers_files import is_transformers
 from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
 from keras_convbert.models.load_model import load_model
 
-ENCODER = "ConvBertBackbone"
-
 
 def kind_of(source: str) -> str:
     """`"keras"` (a file), `"tf1"`, `"huggingface"` or `"preset"`.
@@ -87,7 +85,11 @@ def class_in(source: str, kind: str) -> type[Any]:
     else:
         registered = str(read(source, "task.json").get("registered_name"))
         name = registered.rpartition(">")[-1]
-    return getattr(models, name if name in models.__all__ else ENCODER)
+    there: Any = getattr(models, name, None)
+    is_task = isinstance(there, type) and issubclass(
+        there, keras_hub.models.Task
+    )
+    return there if is_task else models.ConvBertBackbone
 
 
 def _tokenizer(

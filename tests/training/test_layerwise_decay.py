@@ -8,6 +8,7 @@ from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
 
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 PATHS = {
     "token_embedding/embeddings": 13,
     "embeddings_layer_norm/gamma": 13,
@@ -44,7 +45,7 @@ def one_step(optimizer, batch_size=6):
     """How far the weights of a classifier go in a step, by path."""
     keras.utils.set_random_seed(0)
     task = tasks.classifier(backbone_options={"dropout": 0.0}, dropout=0.0)
-    task.compile(optimizer, "sparse_categorical_crossentropy")
+    task.compile(optimizer, LOSS)
     before = {w.path: to_numpy(w) for w in task.trainable_weights}
     task.fit(
         texts.letters(6),
@@ -95,7 +96,7 @@ def test_training_goes_on_from_a_file(tmp_path):
         bias_correction=False,
         layerwise_decay=LayerwiseDecay(num_layers=1, skip_one=True),
     )
-    task.compile(optimizer, "sparse_categorical_crossentropy")
+    task.compile(optimizer, LOSS)
     tasks.assert_goes_on_from_file(
         task, tmp_path / "task.keras", texts.letters(6), np.arange(6) % 3
     )
@@ -117,9 +118,7 @@ def test_it_goes_with_lora(tmp_path):
     task = tasks.classifier()
     task.backbone.enable_lora(2)
     decay = LayerwiseDecay(num_layers=1)
-    task.compile(
-        AdamW(1e-3, layerwise_decay=decay), "sparse_categorical_crossentropy"
-    )
+    task.compile(AdamW(1e-3, layerwise_decay=decay), LOSS)
     x, y = texts.letters(6), np.arange(6) % 3
     task.fit(x, y, verbose=0)
     task.save(tmp_path / "task.keras")

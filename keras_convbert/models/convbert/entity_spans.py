@@ -14,9 +14,24 @@ class EntitySpan(NamedTuple):
 def entity_spans(labels: list[str]) -> list[EntitySpan]:
     """The entities that labels of words, as `"B-PER"`, speak of.
 
-    BIO, IOB1 and BIOES (or BILOU) alike, by the rules of the CoNLL scorer: an
-    entity starts where its prefix says so or its kind changes, and what is
-    malformed is read as the most that it can mean.
+    Labels of BIO, IOB1 and BIOES (or BILOU) are read alike, by the rules of
+    the CoNLL scorer: an entity starts where its prefix says so or its kind
+    changes, and what is malformed is read as the most that it can mean.
+
+    Args:
+        labels: list of strings, one a word.
+
+    Returns:
+        A list of `(label, start, end)`: the words from `start` to `end`, which
+        is not included, are one entity.
+
+    Example:
+
+    ```python
+    from keras_convbert.models import entity_spans
+
+    entity_spans(["B-PER", "I-PER", "O"])  # [("PER", 0, 2)]
+    ```
     """
     spans = []
     start, kind, before = 0, "", OUTSIDE

@@ -5,7 +5,7 @@ import pytest
 from keras_convbert.models import ConvBertTokenClassifier
 from keras_convbert.models import ConvBertTokenClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models.convbert.entity_spans import entity_spans
+from keras_convbert.models import entity_spans
 from keras_convbert.models.convbert.labels import label_ids_in_graph
 from keras_convbert.models.convbert.windows import windows_of
 from tests.models.convbert import tasks

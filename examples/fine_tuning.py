@@ -1,0 +1,155 @@
+"""What the fine-tuning examples share: options, training, learning curves.
+
+Keras is imported inside, after the options have said which backend to use.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+VOCABULARY_SIZE = 4096
+SIZES = {
+    "num_layers": 2,
+    "num_heads": 4,
+    "hidden_dim": 128,
+    "intermediate_dim": 512,
+}
+PATIENCE = 3
+
+
+def parser(description: str, output: str) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=description.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.add_argument("--data", required=True, metavar="DIR")
+    made.add_argument("--preset", help="a folder, or hf://user/model")
+    made.add_argument("--output", default=output)
+    made.add_argument("--backend", choices=["tensorflow", "jax", "torch"])
+    made.add_argument("--epochs", type=int, default=3)
+    made.add_argument(
+        "--frozen-epochs",
+        type=int,
+        default=0,
+        help="epochs before these in which the encoder does not learn",
+    )
+    made.add_argument("--batch-size", type=int, default=32)
+    made.add_argument("--learning-rate", type=float, default=3e-4)
+    made.add_argument("--layer-decay", type=float, default=0.8)
+    made.add_argument("--sequence-length", type=int, default=128)
+    made.add_argument("--limit", type=int, help="samples to train on")
+    made.add_argument("--seeds", type=int, default=1)
+    return made
+
+
+def parse(made: argparse.ArgumentParser) -> argparse.Namespace:
+    options = made.parse_args()
+    # Keras reads this once, when it is imported.
+    if options.backend:
+        os.environ["KERAS_BACKEND"] = options.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return options
+
+
+def from_scratch(texts: list[str], output: pathlib.Path) -> tuple[Any, Any]:
+    """A small backbone, and a tokenizer with a vocabulary of the texts."""
+    from keras_convbert import data
+    from keras_convbert import models
+
+    corpus = output / "corpus.txt"
+    corpus.write_text("\n".join(texts), encoding="utf-8")
+    vocabulary = data.train_vocabulary([corpus], VOCABULARY_SIZE)
+    backbone = models.ConvBertBackbone(vocabulary_size=len(vocabulary), **SIZES)
+    return backbone, models.ConvBertTokenizer(vocabulary)
+
+
+def train(
+    task: Any,
+    options: argparse.Namespace,
+    samples: tuple[Any, Any],
+    validation_data: tuple[Any, Any],
+    monitor: str,
+    **compiling: Any,
+) -> list[float]:
+    """The metric `monitor` after each epoch; the best epoch's weights stay.
+
+    First the head alone for `frozen_epochs`, then all.
+    """
+    import keras
+
+    from keras_convbert.training import AdamW
+    from keras_convbert.training import LayerwiseDecay
+    from keras_convbert.training import WarmupLinearDecay
+
+    # A dict of labels, of a question answerer, has a list for each name.
+    labels = samples[1]
+    labels = [*labels.values()][0] if isinstance(labels, dict) else labels
+    steps = -(-len(labels) // options.batch_size)
+    curve = []
+    for epochs, learns in (
+        (options.frozen_epochs, False),
+        (options.epochs, True),
+    ):
+        if not epochs:
+            continue
+        task.backbone.trainable = learns
+        total = steps * epochs
+        schedule = WarmupLinearDecay(
+            options.learning_rate,
+            warmup_steps=total // 10,
+            total_steps=total,
+        )
+        decay = LayerwiseDecay(
+            task.backbone.num_layers, decay=options.layer_decay
+        )
+        task.compile(AdamW(schedule, layerwise_decay=decay), **compiling)
+        best = keras.callbacks.EarlyStopping(
+            monitor, mode="max", patience=PATIENCE, restore_best_weights=True
+        )
+        history = task.fit(
+            *samples,
+            batch_size=options.batch_size,
+            epochs=epochs,
+            validation_data=validation_data,
+            callbacks=[best],
+            verbose=2,
+        )
+        curve += history.history[monitor]
+    return curve
+
+
+def finish(
+    results: list[dict[str, Any]], output: pathlib.Path, metric: str
+) -> None:
+    """Writes the results and the learning curves, and prints the means."""
+    text = json.dumps(results, indent=1) + "\n"
+    (output / "results.json").write_text(text)
+    _plot(results, output / "learning_curve.png", metric)
+    parts = [name for name in results[0] if name not in ("seed", "curve")]
+    for part in parts:
+        found = [result[part] for result in results]
+        print(
+            f"{metric}, {part}: {np.mean(found):.4f} ± {np.std(found):.4f} "
+            f"over {len(found)} seeds"
+        )
+
+
+def _plot(
+    results: list[dict[str, Any]], path: pathlib.Path, metric: str
+) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("No learning curve: it needs matplotlib.")
+        return
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel=metric)
+    for result in results:
+        epochs = range(1, len(result["curve"]) + 1)
+        axes.plot(epochs, result["curve"], "o-", label=f"seed {result['seed']}")
+    axes.legend()
+    figure.savefig(path)

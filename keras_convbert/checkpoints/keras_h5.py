@@ -58,7 +58,9 @@ def load_whole(
     """
     names = [os.fspath(file) for file in files]
     listed = ", ".join(map(repr, names))
+    skipped = list(skipped)
     layout = model_layout(model, skipped)
+    places = model_layout(model) if skipped else layout
     try:
         with contextlib.ExitStack() as stack:
             arrays: Arrays = {}
@@ -70,7 +72,7 @@ def load_whole(
                 arrays.update(found)
             layout = _without_other_optimizer(layout, arrays)
             if not skip_mismatch:
-                _check_fit(arrays, layout, model_layout(model).keys())
+                _check_fit(arrays, layout, places)
             if weight_map is not None:
                 _check_places(arrays, layout, weight_map)
             for path in arrays.keys() & layout.keys():
@@ -137,10 +139,9 @@ def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
     }
 
 
-def _check_fit(arrays: Arrays, layout: Layout, known: Iterable[str]) -> None:
+def _check_fit(arrays: Arrays, layout: Layout, places: Layout) -> None:
     """Refuses what Keras would not load, or only in part."""
-    places = {*layout, *known}
-    for path in sorted(arrays.keys() - places):
+    for path in sorted(arrays.keys() - places.keys()):
         # An optimizer's are of the training.
         if not path.startswith("optimizer/"):
             raise CheckpointError(f"the model has no place for {path!r}.")

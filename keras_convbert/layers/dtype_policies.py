@@ -1,5 +1,7 @@
 """Dtype policies of layers made of layers, some of them quantized."""
 
+from collections.abc import Iterable
+
 import keras
 
 from keras_convbert.types import DType
@@ -16,14 +18,21 @@ def policy_at(policy: DType, path: str) -> DType:
     return policy
 
 
+def quantized_policies(
+    layers: Iterable[keras.layers.Layer],
+) -> dict[str, keras.DTypePolicy]:
+    """The policies of the layers that are quantized, by path."""
+    return {
+        layer.path: layer.dtype_policy
+        for layer in layers
+        if layer.quantization_mode is not None
+    }
+
+
 def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
     """The policy that makes `layer` again, quantized parts included."""
     policy = layer.dtype_policy
-    quantized = {
-        part.path: part.dtype_policy
-        for part in layer._flatten_layers(include_self=False)
-        if part.quantization_mode is not None
-    }
+    quantized = quantized_policies(layer._flatten_layers(include_self=False))
     if not quantized:
         return policy
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap):

@@ -30,10 +30,7 @@ def read_answers(contexts: list[str], given: Any) -> list[Answer]:
     Raises:
         ValueError: if an answer is not there.
     """
-    if not isinstance(given, Mapping) or set(given) != set(KEYS):
-        raise ValueError(
-            f"Expected answers as a dict of {KEYS}. Received: y={given!r:.80}"
-        )
+    _check_keys(given)
     texts, starts = (_listed(given[key]) for key in KEYS)
     if not len(texts) == len(starts) == len(contexts):
         raise ValueError(
@@ -59,10 +56,7 @@ def answers_in_graph(contexts: Tensor, given: Any) -> tuple[Tensor, Tensor]:
     """The same of string tensors: starts, -1 for no answer, and ends."""
     import tensorflow as tf
 
-    if not isinstance(given, Mapping) or set(given) != set(KEYS):
-        raise ValueError(
-            f"Expected answers as a dict of {KEYS}. Received: y={given!r:.80}"
-        )
+    _check_keys(given)
     text = given["text"]
     start = tf.cast(given["answer_start"], "int32")
     length = tf.strings.length(text, unit="UTF8_CHAR")
@@ -91,16 +85,21 @@ def as_texts(values: Any) -> list[str]:
     Raises:
         ValueError: if it is a single string, or holds what is none.
     """
-    texts = [] if isinstance(values, (str, bytes)) else _listed(values)
-    texts = [_as_text(text) for text in texts]
-    if isinstance(values, (str, bytes)) or not all(
-        isinstance(text, str) for text in texts
-    ):
+    if not isinstance(values, (str, bytes)):
+        texts = [_as_text(text) for text in _listed(values)]
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise ValueError(
+        "Expected a list of strings, or a tensor of them. "
+        f"Received: {values!r:.80}"
+    )
+
+
+def _check_keys(given: Any) -> None:
+    if not isinstance(given, Mapping) or set(given) != set(KEYS):
         raise ValueError(
-            "Expected a list of strings, or a tensor of them. "
-            f"Received: {values!r:.80}"
+            f"Expected answers as a dict of {KEYS}. Received: y={given!r:.80}"
         )
-    return texts
 
 
 def _as_text(text: Any) -> Any:

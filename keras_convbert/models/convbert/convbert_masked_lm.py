@@ -18,7 +18,6 @@ from keras_convbert.models.convbert.inference import predict_batch
 from keras_convbert.models.convbert.masked_inputs import masked_inputs
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 
@@ -127,8 +126,6 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
                 Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = AdamW(5e-5)
         if isinstance(loss, str) and loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True, reduction="mean_with_sample_weight"

@@ -6,6 +6,7 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_convbert.layers.dtype_policies import quantized_policies
 from keras_convbert.models.convbert import feeding
 from keras_convbert.models.convbert import resumption
 from keras_convbert.models.convbert import tf1_loading
@@ -253,11 +254,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
                 a further `fit` takes up a longer fall. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile` but for `loss`.
         """
-        if kwargs.pop("loss", None) is not None:
-            raise ValueError(
-                "`ConvBertPretrainer` has a loss of its own. Expected no "
-                "argument `loss`."
-            )
+        self._refuse_loss(kwargs)
         self._schedules_itself = optimizer == "auto"
         if self._schedules_itself:
             optimizer = AdamW(5e-4)
@@ -452,8 +449,7 @@ def _token_ids(
 
 
 def _check_is_float(backbone: ConvBertBackbone) -> None:
-    layers = backbone._flatten_layers()
-    quantized = [layer.path for layer in layers if layer.quantization_mode]
+    quantized = [*quantized_policies(backbone._flatten_layers())]
     if quantized:
         raise ValueError(
             "A quantized model cannot go on being pretrained. Expected a "

@@ -23,7 +23,6 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.inference import needed_preprocessor
 from keras_convbert.models.convbert.inference import predict_batch
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -187,13 +186,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
                 at a rate of 0.00005. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile` but for `loss`.
         """
-        if kwargs.pop("loss", None) is not None:
-            raise ValueError(
-                "`ConvBertQuestionAnswerer` has a loss of its own. Expected "
-                "no argument `loss`."
-            )
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = AdamW(5e-5)
+        self._refuse_loss(kwargs)
         super().compile(optimizer=optimizer, loss=None, **kwargs)
 
     def compute_loss(

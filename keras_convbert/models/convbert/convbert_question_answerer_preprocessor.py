@@ -1,17 +1,13 @@
 from typing import Any
 
 import keras
-import keras_hub
 import numpy as np
 
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert.answers import answers_in_graph
 from keras_convbert.models.convbert.answers import as_texts
 from keras_convbert.models.convbert.answers import read_answers
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_windows
 from keras_convbert.models.convbert.question_rows import QuestionRow
@@ -19,15 +15,18 @@ from keras_convbert.models.convbert.question_rows import question_rows
 from keras_convbert.models.convbert.question_rows_in_graph import (
     question_rows_in_graph,
 )
+from keras_convbert.models.convbert.windowed_preprocessor import (
+    WindowedPreprocessor,
+)
+from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
 from keras_convbert.types import Config
-from keras_convbert.types import Tensor
 
 # `[CLS] question [SEP] window [SEP]`
 SPECIAL_TOKENS = 3
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
+class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
     """Turns questions, contexts and answers into inputs of a question answerer.
 
     `[CLS] question [SEP] context [SEP]`. A context that does not fit is cut
@@ -81,12 +80,6 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
     ```
     """
 
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
-
     def __init__(
         self,
         tokenizer: ConvBertTokenizer,
@@ -109,25 +102,14 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
                 f"max_question_length={max_question_length}"
             )
         check_windows(tokenizer, max(sequence_length, stride), stride)
-        super().__init__(**kwargs)
-        self.tokenizer = tokenizer
-        self.sequence_length = sequence_length
-        self.stride = stride
+        super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.max_question_length = max_question_length
-
-    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        if self._use_tf_workflow():
-            return self._call_tf(x, y=y, sample_weight=sample_weight)
-        return self.pack_rows(*self.to_rows(x, y, sample_weight))
 
     def rows(self, x: Any) -> list[QuestionRow]:
         """The windows of all contexts."""
-        questions, contexts = _pair(x)
+        questions, contexts = map(as_texts, _pair(x))
         return question_rows(
-            self.tokenizer,
-            as_texts(questions),
-            as_texts(contexts),
-            *self._lengths(),
+            self.tokenizer, questions, contexts, *self._lengths()
         )
 
     def to_rows(
@@ -143,14 +125,15 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
         Returns:
             `(x, y, sample_weight)`, an entry a row.
         """
-        rows = self.rows(x)
+        questions, contexts = map(as_texts, _pair(x))
+        rows = self.rows((questions, contexts))
         parts = ([row.question for row in rows], [row.context for row in rows])
-        if sample_weight is not None:
-            weights = np.asarray(sample_weight, "float32")
-            sample_weight = weights[[row.sample for row in rows]]
+        sample_weight = weights_of_rows(
+            sample_weight, [row.sample for row in rows]
+        )
         if y is None:
             return parts, None, sample_weight
-        answers = read_answers(as_texts(_pair(x)[1]), y)
+        answers = read_answers(contexts, y)
         targets = np.array(
             [row.target(answers[row.sample]) for row in rows], "int32"
         ).reshape(-1, 2)
@@ -224,17 +207,12 @@ class ConvBertQuestionAnswererPreprocessor(keras_hub.models.Preprocessor):
             y = {"start_positions": starts, "end_positions": ends}
         return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
-    def _padded(self, values: Tensor, padding: int) -> Tensor:
-        return values.to_tensor(padding, shape=(None, self.sequence_length))
-
     def _lengths(self) -> tuple[int, int, int]:
         return self.sequence_length, self.max_question_length, self.stride
 
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            "sequence_length": self.sequence_length,
-            "stride": self.stride,
             "max_question_length": self.max_question_length,
         }
 

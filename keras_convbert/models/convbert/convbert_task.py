@@ -8,6 +8,8 @@ from keras_convbert.models.convbert import safe_weights
 from keras_convbert.models.convbert import task_presets
 from keras_convbert.models.convbert import transformers_export
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.training import AdamW
+from keras_convbert.types import Config
 
 
 class ConvBertTask:
@@ -27,6 +29,29 @@ class ConvBertTask:
             kwargs, "inputs", "outputs", "name", "trainable", "compile"
         )
         super().__init__(*args, **kwargs)
+
+    def compile(
+        self, optimizer: Any = "auto", *args: Any, **kwargs: Any
+    ) -> None:
+        """Sets up training.
+
+        Args:
+            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
+                at a rate of 0.00005. Defaults to `"auto"`.
+            *args: arguments of `keras.Model.compile`.
+            **kwargs: arguments of `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = AdamW(5e-5)
+        super().compile(optimizer, *args, **kwargs)  # type: ignore[misc]
+
+    def _refuse_loss(self, arguments: Config) -> None:
+        """Takes out `loss`, of a task that has its own; an error if given."""
+        if arguments.pop("loss", None) is not None:
+            raise ValueError(
+                f"`{type(self).__name__}` has a loss of its own. Expected no "
+                "argument `loss`."
+            )
 
     fit = feeding.fit
     evaluate = feeding.evaluate

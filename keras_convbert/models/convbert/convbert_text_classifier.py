@@ -14,7 +14,6 @@ from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import
 from keras_convbert.models.convbert.label_checks import check_class_ids
 from keras_convbert.models.convbert.label_checks import check_finite
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.training import AdamW
 from keras_convbert.training import PearsonCorrelation
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
@@ -174,8 +173,6 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
                 `training.PearsonCorrelation`. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = AdamW(5e-5)
         sigmoid = self.activation is keras.activations.sigmoid
         if isinstance(loss, str) and loss == "auto":
             if sigmoid:

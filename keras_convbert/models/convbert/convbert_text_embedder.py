@@ -10,7 +10,6 @@ from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
     ConvBertTextEmbedderPreprocessor,
 )
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 POOLINGS = ("mean", "first")
@@ -110,29 +109,6 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         # === Config ===
         self.pooling = pooling
         self.normalize = normalize
-
-    def compile(
-        self,
-        optimizer: Any = "auto",
-        loss: Any = None,
-        *,
-        metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Sets up training.
-
-        Args:
-            optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                at a rate of 0.00005. Defaults to `"auto"`.
-            loss: loss, or its name. Defaults to `None`.
-            metrics: list of metrics. Defaults to `None`.
-            **kwargs: arguments of `keras.Model.compile`.
-        """
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = AdamW(5e-5)
-        super().compile(
-            optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
-        )
 
     def get_config(self) -> Config:
         return {

@@ -20,7 +20,6 @@ from keras_convbert.models.convbert.inference import predict_batch
 from keras_convbert.models.convbert.labels import check_labels
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.models.convbert.word_rows import NO_WORD
-from keras_convbert.training import AdamW
 from keras_convbert.training import EntityF1
 from keras_convbert.types import Config
 
@@ -148,8 +147,6 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
                 to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = AdamW(5e-5)
         if isinstance(loss, str) and loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True, reduction="mean_with_sample_weight"

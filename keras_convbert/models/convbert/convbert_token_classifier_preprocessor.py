@@ -2,13 +2,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import keras_hub
 import numpy as np
 
 from keras_convbert.compat import preprocessing_function
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.labels import check_labels
 from keras_convbert.models.convbert.labels import label_ids
@@ -16,17 +12,20 @@ from keras_convbert.models.convbert.labels import label_ids_in_graph
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
 from keras_convbert.models.convbert.preprocessor_checks import check_windows
 from keras_convbert.models.convbert.preprocessor_checks import check_words
+from keras_convbert.models.convbert.windowed_preprocessor import (
+    WindowedPreprocessor,
+)
+from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
 from keras_convbert.models.convbert.word_rows import NO_WORD
 from keras_convbert.models.convbert.word_rows import Row
 from keras_convbert.models.convbert.word_rows import word_rows
 from keras_convbert.models.convbert.word_rows_in_graph import ragged
 from keras_convbert.models.convbert.word_rows_in_graph import word_rows_in_graph
 from keras_convbert.types import Config
-from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
+class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
     """Turns sentences, as words, and a label a word into inputs of a tagger.
 
     A word is cut into pieces; its label is that of the first, and the others
@@ -72,12 +71,6 @@ class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
     ```
     """
 
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
-
     def __init__(
         self,
         tokenizer: ConvBertTokenizer,
@@ -88,16 +81,8 @@ class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
     ) -> None:
         check_packing(sequence_length)
         check_windows(tokenizer, sequence_length - 2, stride)
-        super().__init__(**kwargs)
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.labels = check_labels(labels)
-        self.sequence_length = sequence_length
-        self.stride = stride
-
-    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        if self._use_tf_workflow():
-            return self._call_tf(x, y=y, sample_weight=sample_weight)
-        return self.pack_rows(*self.to_rows(x, y, sample_weight))
 
     def rows(self, x: Any) -> list[Row]:
         """The windows of sentences, and which words have their label there."""
@@ -116,14 +101,15 @@ class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         Returns:
             `(x, y, sample_weight)`, an entry a row.
         """
-        rows = self.rows(x)
+        words = check_words(x)
+        rows = self.rows(words)
         ids = [row.ids for row in rows]
-        if sample_weight is not None:
-            weights = np.asarray(sample_weight, "float32")
-            sample_weight = weights[[row.sentence for row in rows]]
+        sample_weight = weights_of_rows(
+            sample_weight, [row.sentence for row in rows]
+        )
         if y is None:
             return ids, None, sample_weight
-        labels = label_ids(self.labels, check_words(x), y)
+        labels = label_ids(self.labels, words, y)
         # The entry that `NO_WORD` takes, at the end.
         labels = [np.append(of_words, NO_WORD) for of_words in labels]
         y = [labels[row.sentence][row.words] for row in rows]
@@ -213,9 +199,6 @@ class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
             counts *= tf.cast(sample_weight, "float32")[:, None]
         return inputs, tf.maximum(labels, 0), counts
 
-    def _padded(self, values: Tensor, padding: int) -> Tensor:
-        return values.to_tensor(padding, shape=(None, self.sequence_length))
-
     def _window(self) -> tuple[int, int]:
         """Pieces in a window, and from the start of one to the next's."""
         size = self.sequence_length - 2
@@ -225,6 +208,4 @@ class ConvBertTokenClassifierPreprocessor(keras_hub.models.Preprocessor):
         return {
             **super().get_config(),
             "labels": self.labels,
-            "sequence_length": self.sequence_length,
-            "stride": self.stride,
         }

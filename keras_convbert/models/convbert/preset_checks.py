@@ -74,9 +74,10 @@ def check_preset(
             where they are loaded.
     """
     if find(preset, needed) is None:
+        remote = "://" in preset
+        where = ", of a hub that has none or is not reached" if remote else ""
         raise FileNotFoundError(
-            f"Expected a file {needed!r}. Received: preset={preset!r}"
-            + (", of a hub that has none or is not reached" * ("://" in preset))
+            f"Expected a file {needed!r}. Received: preset={preset!r}{where}"
         )
     configs = [p for name in CONFIGS if (p := find(preset, name))]
     weights = _weights(preset) if load_weights else []

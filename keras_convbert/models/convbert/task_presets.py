@@ -14,6 +14,7 @@ import keras_hub
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.safe_loading import safe_loading
+from keras_convbert.layers.dtype_policies import quantized_policies
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.preprocessing_presets import (
     task_preprocessor,
@@ -165,11 +166,7 @@ def head_policy(backbone: keras_hub.models.Backbone, kwargs: Config) -> DType:
 
 def head_config(task: keras_hub.models.Task) -> Config:
     """What a task's config says of the dtypes of a quantized head."""
-    policies = {
-        layer.path: layer.dtype_policy
-        for layer in _head_layers(task)
-        if layer.quantization_mode is not None
-    }
+    policies = quantized_policies(_head_layers(task))
     if not policies:
         return {}
     policy_map = keras.dtype_policies.DTypePolicyMap(

@@ -146,12 +146,12 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
                 f"Received: activation={task.backbone.activation}"
             )
         return {"tie_word_embeddings": True}
-    if kind == "ConvBertQuestionAnswerer" and config["head"] != "linear":
-        raise ValueError(
-            'Hugging Face\'s question answering has the head "linear". '
-            f'Received: head="{config["head"]}"'
-        )
     if kind == "ConvBertQuestionAnswerer":
+        if config["head"] != "linear":
+            raise ValueError(
+                'Hugging Face\'s question answering has the head "linear". '
+                f'Received: head="{config["head"]}"'
+            )
         return {}
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(

@@ -10,6 +10,7 @@ from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import Row
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.layers.dtype_policies import quantized_policies
 from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.types import Tensor
 
@@ -93,8 +94,7 @@ def arrays_for_transformers(
 
 
 def _values(model: keras.Model) -> dict[str, Tensor]:
-    layers = model._flatten_layers()
-    quantized = [layer.path for layer in layers if layer.quantization_mode]
+    quantized = [*quantized_policies(model._flatten_layers())]
     if quantized:
         raise ValueError(
             "Expected a model that is not quantized. Received: quantized "

@@ -8,6 +8,9 @@ from keras_convbert.models import ConvBertTokenizer
 from keras_convbert.models import entity_spans
 from keras_convbert.models.convbert.labels import label_ids_in_graph
 from keras_convbert.models.convbert.windows import windows_of
+from keras_convbert.training.entity_spans import find_spans
+from keras_convbert.training.entity_spans import tag_tables
+from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
 
@@ -255,3 +258,18 @@ def test_nothing_is_nothing():
 )
 def test_spans(labels, spans):
     assert entity_spans(labels.split()) == spans
+
+
+@pytest.mark.once
+def test_spans_are_those_that_the_metric_counts():
+    generator = np.random.default_rng(0)
+    tags = ["O"] + [f"{p}-{kind}" for p in "BIESLU" for kind in ("A", "B")]
+    tables = tag_tables(tags)
+    ids = generator.integers(len(tags), size=(500, 9)).astype("int32")
+    starts, ends, _ = map(to_numpy, find_spans(ids, tables))
+    for row, start, end in zip(ids, starts, ends, strict=True):
+        wanted = [(i, end[i]) for i in np.flatnonzero(start)]
+        spans = entity_spans([tags[i] for i in row])
+        assert [(span.start, span.end) for span in spans] == wanted
+        for span in spans:
+            assert tags[row[span.start]].endswith(f"-{span.label}")

@@ -37,6 +37,13 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
         default=0,
         help="epochs before these in which the encoder does not learn",
     )
+    made.add_argument(
+        "--unfreeze-epochs",
+        type=int,
+        default=0,
+        help="epochs with the highest block, then with the highest two, and "
+        "so on, before all learns",
+    )
     made.add_argument("--batch-size", type=int, default=32)
     made.add_argument("--learning-rate", type=float, default=3e-4)
     made.add_argument("--layer-decay", type=float, default=0.8)
@@ -77,7 +84,9 @@ def train(
 ) -> list[float]:
     """The metric `monitor` after each epoch; the best epoch's weights stay.
 
-    First the head alone for `frozen_epochs`, then all.
+    First the head alone for `frozen_epochs`, then block after block from above
+    for `unfreeze_epochs` each, then all. `best.weights.h5` in the output keeps
+    the best epoch while training goes on.
     """
     import keras
 
@@ -89,14 +98,26 @@ def train(
     labels = samples[1]
     labels = [*labels.values()][0] if isinstance(labels, dict) else labels
     steps = -(-len(labels) // options.batch_size)
+    blocks = task.backbone.num_layers
+    phases = [
+        (options.frozen_epochs, 0),
+        *((options.unfreeze_epochs, learning) for learning in range(1, blocks)),
+        (options.epochs, None),
+    ]
+    kept = pathlib.Path(options.output) / "best.weights.h5"
+    kept.unlink(missing_ok=True)
+    best = keras.callbacks.ModelCheckpoint(
+        kept,
+        monitor=monitor,
+        mode="max",
+        save_best_only=True,
+        save_weights_only=True,
+    )
     curve = []
-    for epochs, learns in (
-        (options.frozen_epochs, False),
-        (options.epochs, True),
-    ):
+    for epochs, learning in phases:
         if not epochs:
             continue
-        task.backbone.trainable = learns
+        set_learning(task.backbone, learning)
         total = steps * epochs
         schedule = WarmupLinearDecay(
             options.learning_rate,
@@ -107,19 +128,33 @@ def train(
             task.backbone.num_layers, decay=options.layer_decay
         )
         task.compile(AdamW(schedule, layerwise_decay=decay), **compiling)
-        best = keras.callbacks.EarlyStopping(
-            monitor, mode="max", patience=PATIENCE, restore_best_weights=True
+        early = keras.callbacks.EarlyStopping(
+            monitor, mode="max", patience=PATIENCE
         )
         history = task.fit(
             *samples,
             batch_size=options.batch_size,
             epochs=epochs,
             validation_data=validation_data,
-            callbacks=[best],
+            callbacks=[best, early],
             verbose=2,
         )
         curve += history.history[monitor]
+    task.load_weights(kept)
     return curve
+
+
+def set_learning(backbone: Any, blocks: int | None) -> None:
+    """Lets the highest blocks learn, or with `None` all of the encoder."""
+    backbone.trainable = True
+    if blocks is None:
+        return
+    highest = [
+        f"transformer_layer_{i}"
+        for i in range(backbone.num_layers - blocks, backbone.num_layers)
+    ]
+    for layer in backbone.layers:
+        layer.trainable = layer.name in highest
 
 
 def finish(

@@ -45,7 +45,8 @@ def test_ner(tmp_path):
     process = run(
         "ner.py",
         *("--data", str(tmp_path), "--output", str(output), "--epochs", "6"),
-        *("--frozen-epochs", "1", "--batch-size", "4", "--seeds", "2"),
+        *("--frozen-epochs", "1", "--unfreeze-epochs", "1"),
+        *("--batch-size", "4", "--seeds", "2"),
         *("--learning-rate", "0.003"),
     )
     assert process.returncode == 0, process.stdout + process.stderr
@@ -54,6 +55,7 @@ def test_ner(tmp_path):
     assert (output / "predictions.txt").read_text().count("I-PER I-PER") == 10
     assert (output / "learning_curve.png").stat().st_size > 1000
     assert (output / "tagger" / "task.weights.h5").exists()
+    assert (output / "best.weights.h5").exists()
 
 
 @pytest.mark.parametrize(

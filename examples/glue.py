@@ -6,6 +6,10 @@ DIR is a task's folder as GLUE ships it (`train.tsv`, `dev.tsv`), or CoLA's and
 MRPC's own files. PRESET is what `from_preset` takes; without one a small
 ConvBERT starts from scratch, with a vocabulary of the training text. The best
 epoch is kept; `--output` has predictions, learning curve and model.
+
+With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
+pretraining, `--task sst2 --limit 4000 --epochs 2 --sequence-length 32` takes 3
+minutes of two CPU cores (AMD EPYC, TensorFlow) to an accuracy of 0.59.
 """
 
 import csv

@@ -53,12 +53,11 @@ class GlueTask:
     def __init__(self, options: argparse.Namespace) -> None:
         folder = pathlib.Path(options.data)
         self.name = options.task
-        self.layout = glue.TASKS[self.name]
-        files, dev_files = self.layout.train, self.layout.dev
-        if not (folder / dev_files[0]).exists():
-            files, dev_files = glue.OWN_FILES[self.name]
-        self.train = glue.read(folder, files, self.layout, options.limit)
-        self.dev = glue.read(folder, dev_files, self.layout)
+        self.layout = glue.task_in(folder, self.name)
+        self.train = glue.read(
+            folder, self.layout.train, self.layout, options.limit
+        )
+        self.dev = glue.read(folder, self.layout.dev, self.layout)
         self.length = options.sequence_length or 64
         self.metric = glue.metrics_of(self.name)[0].name
 
@@ -73,15 +72,8 @@ class GlueTask:
             sequence_length=self.length,
         )
 
-    def compiling(self) -> dict[str, Any]:
-        return {"metrics": glue.metrics_of(self.name)}
-
-    def peer_labels(self, y: Any) -> dict[str, Any]:
-        kind = torch.long if self.layout.classes else torch.float32
-        return {"labels": torch.tensor(y, dtype=kind)}
-
     def score(self, task: Any) -> float:
-        task.compile(AdamW(), **self.compiling())
+        task.compile(AdamW(), metrics=glue.metrics_of(self.name))
         found = task.evaluate(*self.dev, verbose=0, return_dict=True)
         return found[self.metric]
 
@@ -107,12 +99,6 @@ class NerTask:
             labels=self.labels,
             sequence_length=self.length,
         )
-
-    def compiling(self) -> dict[str, Any]:
-        return {}
-
-    def peer_labels(self, y: Any) -> dict[str, Any]:
-        return {"labels": torch.tensor(y, dtype=torch.long)}
 
     def score(self, task: Any) -> float:
         found = task.predict_labels(self.dev[0])
@@ -142,15 +128,6 @@ class SquadTask:
         return models.ConvBertQuestionAnswerer.from_preset(
             folder, sequence_length=self.length, stride=64
         )
-
-    def compiling(self) -> dict[str, Any]:
-        return {}
-
-    def peer_labels(self, y: Any) -> dict[str, Any]:
-        return {
-            name: torch.tensor(values, dtype=torch.long)
-            for name, values in y.items()
-        }
 
     def score(self, task: Any) -> float:
         found = task.predict_answers(*self.dev.pairs())
@@ -223,8 +200,8 @@ def losses(
     order = np.random.default_rng(0).permutation
     rows = samples(task, ours)
     total = STEPS_WITHOUT_DROPOUT
-    ours.compile(AdamW(rates(options, total)), **task.compiling())
-    theirs = PeerTraining(task, peer, options, total)
+    ours.compile(AdamW(rates(options, total)))
+    theirs = PeerTraining(peer, options, total)
     kept = [], []
     chosen = order(len(rows[0]["token_ids"]))[: total * options.batch_size]
     for batch in chosen.reshape(total, -1):
@@ -259,7 +236,7 @@ def one_run(
     orders = [generator.permutation(number) for _ in range(options.epochs)]
 
     started = time.perf_counter()
-    ours.compile(AdamW(rates(options, total)), **task.compiling())
+    ours.compile(AdamW(rates(options, total)))
     for order in orders:
         x, y, weights = take(rows, order)
         ours.fit(
@@ -273,7 +250,7 @@ def one_run(
     seconds = time.perf_counter() - started
 
     started = time.perf_counter()
-    theirs = PeerTraining(task, peer, options, total)
+    theirs = PeerTraining(peer, options, total)
     for order in orders:
         for first in range(0, number, options.batch_size):
             batch = order[first : first + options.batch_size]
@@ -332,10 +309,8 @@ def add_tokenizer(folder: pathlib.Path, to: pathlib.Path) -> None:
 class PeerTraining:
     """A plain loop of torch around Hugging Face's model."""
 
-    def __init__(
-        self, task: Any, peer: torch.nn.Module, options: Any, total: int
-    ) -> None:
-        self.task, self.peer = task, peer.train()
+    def __init__(self, peer: torch.nn.Module, options: Any, total: int) -> None:
+        self.peer = peer.train()
         ours = AdamW()
         exempt = [
             parameter
@@ -362,7 +337,15 @@ class PeerTraining:
         self.steps = 0
 
     def step(self, x: Any, y: Any, weights: Any) -> float:
-        labels = self.task.peer_labels(y)
+        # The places of answers have the same names there.
+        labels = y if isinstance(y, dict) else {"labels": y}
+        labels = {
+            name: torch.tensor(
+                value,
+                dtype=torch.long if value.dtype.kind == "i" else torch.float32,
+            )
+            for name, value in labels.items()
+        }
         if weights is not None:
             # Places that count for nothing are -100 there.
             masked = torch.tensor(weights) == 0

@@ -14,10 +14,13 @@ import argparse
 import json
 import os
 import pathlib
+import tempfile
 import time
 
 SEQUENCE_LENGTH = 128
 VOCABULARY_SIZE = 8192
+# Metrics are means over so many steps.
+WINDOW = 200
 
 
 def main() -> None:
@@ -28,12 +31,15 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--backend", default="tensorflow")
     options = parser.parse_args()
+    if options.steps % WINDOW or not options.steps:
+        parser.error(f"--steps is a multiple of {WINDOW}.")
     os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    pretrain(options)
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(options, pathlib.Path(folder) / "sequences")
 
 
-def pretrain(options: argparse.Namespace) -> None:
+def pretrain(options: argparse.Namespace, sequences: pathlib.Path) -> None:
     import keras
     import machine
 
@@ -46,14 +52,9 @@ def pretrain(options: argparse.Namespace) -> None:
     output = pathlib.Path(options.output)
     vocabulary = data.train_vocabulary(options.corpus, VOCABULARY_SIZE)
     tokenizer = models.ConvBertTokenizer(vocabulary)
-    sequences = output.with_name(output.name + "_sequences")
-    if not sequences.exists():
-        data.prepare(
-            options.corpus,
-            tokenizer,
-            sequences,
-            sequence_length=SEQUENCE_LENGTH,
-        )
+    data.prepare(
+        options.corpus, tokenizer, sequences, sequence_length=SEQUENCE_LENGTH
+    )
     train, held_out = (
         data.PretrainingDataset(
             sequences, options.batch_size, seed=0, part=part, shuffle=shuffle
@@ -79,14 +80,17 @@ def pretrain(options: argparse.Namespace) -> None:
     pretrainer.compile(AdamW(rate))
     started = time.time()
     before = pretrainer.evaluate(held_out, return_dict=True, verbose=0)
-    epochs = -(-options.steps // 200)
     history = pretrainer.fit(
-        train, steps_per_epoch=200, epochs=epochs, verbose=2
+        train,
+        steps_per_epoch=WINDOW,
+        epochs=options.steps // WINDOW,
+        verbose=2,
     ).history
     after = pretrainer.evaluate(held_out, return_dict=True, verbose=0)
     record = {
         "command": "benchmarks/fine_tuning_preset.py --steps "
-        f"{options.steps} --backend {options.backend}",
+        f"{options.steps} --batch-size {options.batch_size} "
+        f"--backend {options.backend} --corpus … --output …",
         "machine": machine.describe(),
         "minutes": round((time.time() - started) / 60, 1),
         "tokens": options.steps * options.batch_size * SEQUENCE_LENGTH,

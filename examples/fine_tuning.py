@@ -113,6 +113,7 @@ def train(
         save_best_only=True,
         save_weights_only=True,
     )
+    decay = LayerwiseDecay(blocks, decay=options.layer_decay)
     curve = []
     for epochs, learning in phases:
         if not epochs:
@@ -123,9 +124,6 @@ def train(
             options.learning_rate,
             warmup_steps=total // 10,
             total_steps=total,
-        )
-        decay = LayerwiseDecay(
-            task.backbone.num_layers, decay=options.layer_decay
         )
         task.compile(AdamW(schedule, layerwise_decay=decay), **compiling)
         early = keras.callbacks.EarlyStopping(

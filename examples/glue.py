@@ -75,11 +75,8 @@ Samples = tuple[Any, np.ndarray]
 
 
 def main(options: Any) -> None:
-    task = TASKS[options.task]
     folder = pathlib.Path(options.data)
-    if options.task in OWN_FILES and not (folder / task.dev[0]).exists():
-        train_files, dev_files = OWN_FILES[options.task]
-        task = task._replace(train=train_files, dev=dev_files)
+    task = task_in(folder, options.task)
     train = read(folder, task.train, task, options.limit)
     dev = read(folder, task.dev, task)
     output = pathlib.Path(options.output)
@@ -105,6 +102,15 @@ def main(options: Any) -> None:
     write(output / "predictions.tsv", classifier, task, dev)
     classifier.save_to_preset(output / "classifier")
     fine_tuning.finish(results, output, options.task)
+
+
+def task_in(folder: pathlib.Path, name: str) -> Task:
+    """The task, with the files that the folder has."""
+    task = TASKS[name]
+    if name in OWN_FILES and not (folder / task.dev[0]).exists():
+        train, dev = OWN_FILES[name]
+        return task._replace(train=train, dev=dev)
+    return task
 
 
 def read(

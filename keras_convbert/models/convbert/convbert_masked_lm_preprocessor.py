@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
 from keras_convbert.models.convbert.preprocessor_checks import check_texts
@@ -22,7 +22,9 @@ from keras_convbert.types import Shape
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
+class ConvBertMaskedLMPreprocessor(
+    ConvBertPreprocessor, keras_hub.models.MaskedLMPreprocessor
+):
     """Turns texts into masked sequences and the tokens to be guessed.
 
     Of `n` tokens that are no padding, `max(1, min(mask_selection_length,
@@ -76,12 +78,6 @@ class ConvBertMaskedLMPreprocessor(keras_hub.models.MaskedLMPreprocessor):
     x, y, sample_weight = preprocessor(["a b a b"])
     ```
     """
-
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

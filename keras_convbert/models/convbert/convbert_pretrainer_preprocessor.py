@@ -3,9 +3,9 @@ from typing import Any
 import keras
 import keras_hub
 
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
@@ -14,7 +14,9 @@ from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertPretrainerPreprocessor(keras_hub.models.Preprocessor):
+class ConvBertPretrainerPreprocessor(
+    ConvBertPreprocessor, keras_hub.models.Preprocessor
+):
     """Turns texts, or pairs, into the inputs of `ConvBertPretrainer`.
 
     Masking is not its business: the pretrainer masks in its graph.
@@ -54,12 +56,6 @@ class ConvBertPretrainerPreprocessor(keras_hub.models.Preprocessor):
     preprocessor(["a b a"])["token_ids"]  # [[2, 5, 6, 5, 3, 0, 0, 0]]
     ```
     """
-
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

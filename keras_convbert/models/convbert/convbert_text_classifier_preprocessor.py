@@ -3,9 +3,9 @@ from typing import Any
 import keras
 import keras_hub
 
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.models.convbert.preprocessor_checks import check_packing
 from keras_convbert.models.convbert.preprocessor_checks import check_texts
@@ -13,7 +13,7 @@ from keras_convbert.models.convbert.preprocessor_checks import check_texts
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertTextClassifierPreprocessor(
-    keras_hub.models.TextClassifierPreprocessor
+    ConvBertPreprocessor, keras_hub.models.TextClassifierPreprocessor
 ):
     """Turns one text, or a pair, into the inputs of a classifier.
 
@@ -57,12 +57,6 @@ class ConvBertTextClassifierPreprocessor(
     # [[2, 5, 3, 6, 5, 3, 0, 0]]
     ```
     """
-
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

@@ -3,26 +3,20 @@ from typing import Any
 import keras_hub
 import numpy as np
 
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
-class WindowedPreprocessor(keras_hub.models.Preprocessor):
+class WindowedPreprocessor(ConvBertPreprocessor, keras_hub.models.Preprocessor):
     """Base of the preprocessors that cut a text into several rows.
 
     Subclasses have `to_rows`, which cuts samples, `pack_rows`, which makes
     batches of rows, and `_call_tf`, which does both in TensorFlow's graph.
     """
-
-    backbone_cls = ConvBertBackbone
-    tokenizer_cls = ConvBertTokenizer
-
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
 
     def __init__(
         self,

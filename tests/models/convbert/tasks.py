@@ -127,3 +127,11 @@ def assert_same_variables(found, wanted):
             keras.ops.convert_to_numpy(other),
             err_msg=other.path,
         )
+
+
+def assert_same_arrays(found, wanted):
+    """That two nests of arrays are equal, an entry after another."""
+    for one, other in zip(
+        keras.tree.flatten(found), keras.tree.flatten(wanted), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)

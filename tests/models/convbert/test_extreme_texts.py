@@ -1,6 +1,5 @@
 """Words of 10,000 characters, texts of 100,000 words, beside short ones."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -20,13 +19,6 @@ def in_graph(layer, x, y):
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(len(SENTENCES))
     (found,) = dataset.map(layer)
     return found
-
-
-def assert_equal(found, wanted):
-    for one, other in zip(
-        keras.tree.flatten(found), keras.tree.flatten(wanted), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_classifier():
@@ -58,7 +50,7 @@ def test_rows_of_tags_in_a_graph():
         tf.ragged.constant(SENTENCES),
         tf.ragged.constant(labels, dtype=tf.int32),
     )
-    assert_equal(found, layer(x=SENTENCES, y=labels))
+    tasks.assert_same_arrays(found, layer(x=SENTENCES, y=labels))
     assert float(np.sum(found[2])) == 46
 
 
@@ -86,7 +78,7 @@ def test_rows_of_answers_in_a_graph():
     layer = questions.preprocessor(sequence_length=512, stride=256)
     x = (["o"] * 4, contexts)
     wanted = layer(x=x, y=y)
-    assert_equal(in_graph(layer, x, y), wanted)
+    tasks.assert_same_arrays(in_graph(layer, x, y), wanted)
     places = wanted[1]["start_positions"]
     assert len(places) > 300
     row = np.flatnonzero(places)[0]

@@ -99,10 +99,7 @@ def test_a_graph_makes_the_same_rows(stride):
     wanted = layer(x=(questions, contexts), y=answers, sample_weight=weights)
     data = ((questions, contexts), answers, weights)
     (found,) = tf.data.Dataset.from_tensor_slices(data).batch(12).map(layer)
-    for one, other in zip(
-        keras.tree.flatten(found), keras.tree.flatten(wanted), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    tasks.assert_same_arrays(found, wanted)
 
 
 BAD = [

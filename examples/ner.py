@@ -7,6 +7,11 @@ the last column, a blank line between sentences. PRESET is what `from_preset`
 takes; without one a small ConvBERT starts from scratch, with a vocabulary of
 the training text. The best epoch, by F1 on the development set, is kept; for
 the table of kinds, predictions, learning curve and model see `--output`.
+
+With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
+pretraining, `--limit 5000 --sequence-length 64` takes 7 minutes of one CPU
+core (AMD EPYC, TensorFlow) to an F1 of 0.49 on `eng.testa` and 0.47 on
+`eng.testb`.
 """
 
 import argparse

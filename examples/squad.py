@@ -7,6 +7,11 @@ compressed (`.xz`, `.gz`). PRESET is what `from_preset` takes; without one a
 small ConvBERT starts from scratch, with a vocabulary of the training text.
 For predictions, in the form of SQuAD's own script, learning curve and model
 see `--output`.
+
+With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
+pretraining, `--limit 4000 --dev-limit 1000 --sequence-length 192` takes 20
+minutes of one CPU core (AMD EPYC, TensorFlow) to an F1 of 7.7 per cent: so
+small a model finds hardly an answer.
 """
 
 import gzip

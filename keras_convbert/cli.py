@@ -16,7 +16,7 @@ SOURCE_HELP = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="keras-convbert")
 def main() -> None:
-    """ConvBERT checkpoints: what they hold, and other forms of them.
+    """ConvBERT checkpoints: what they hold, other forms of them, and serving.
 
     An error ends the standard error with one line that begins with "Error:",
     and has the exit status 1; a wrong command has the exit status 2.
@@ -58,6 +58,59 @@ def convert(
 
 @main.command(epilog=SOURCE_HELP)
 @click.argument("source")
+@click.argument("target")
+@click.option(
+    "--to",
+    type=click.Choice(["saved_model", "onnx", "litert", "openvino", "torch"]),
+    default="saved_model",
+    show_default=True,
+    help="A folder for TensorFlow Serving, or a file of another runtime "
+    "(.onnx, .tflite, .xml, .pt2).",
+)
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    help="Write TARGET/VERSION, of which servers take the highest.  "
+    "[default: 1]",
+)
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    help="One of those to write (text, say); without it all.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Name of a class of a classifier, in the order of the classes.",
+)
+@click.option(
+    "--warmup",
+    "warmup_file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Texts to warm up with, one a line, pairs with a tab between.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "bfloat16", "int8"]),
+    help="Store weights as this.",
+)
+def export(source: str, target: str, to: str, **options: Any) -> None:
+    """Write the model of SOURCE to TARGET, for a server on raw strings.
+
+    A SavedModel goes to the folder TARGET/VERSION, with a README.md that says
+    how to call it. The other forms take ids, and have none of its options.
+    """
+    from keras_convbert.recipes import export_model
+
+    given = {name: value for name, value in options.items() if value}
+    written = _run(export_model, source, target, to, **given)
+    click.echo(f"Wrote {written}.")
+
+
+@main.command(epilog=SOURCE_HELP)
+@click.argument("source")
 def inspect(source: str) -> None:
     """List the arrays of the checkpoint SOURCE, and what takes each."""
     from rich.console import Console
@@ -80,8 +133,8 @@ def inspect(source: str) -> None:
     console.print(f"Opens in keras_convbert.models.{class_name}.")
 
 
-def _run(recipe: Callable[..., Any], *arguments: Any) -> Any:
+def _run(recipe: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
-        return recipe(*arguments)
-    except (ValueError, OSError, ImportError) as error:
+        return recipe(*arguments, **options)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error

@@ -8,7 +8,13 @@ import keras_convbert
 
 NAMES = {
     "data": {"PretrainingDataset", "prepare", "train_vocabulary"},
-    "export": {"export_saved_model"},
+    "export": {
+        "export_litert",
+        "export_onnx",
+        "export_openvino",
+        "export_saved_model",
+        "export_torch",
+    },
     "layers": {
         "ConvBertEncoderBlock",
         "DynamicConv1D",

@@ -1,17 +1,17 @@
-"""The process that `tensorflow_process` starts: a request on its input."""
+"""The process that `writing` starts: a request on its input."""
 
 import json
 import sys
 
 import keras
 
-from keras_convbert.export.tensorflow_writer import write
+from keras_convbert.export.writing import writer
 
 
 def main() -> None:
     request = json.load(sys.stdin)
     model = keras.saving.load_model(request["model"], compile=False)
-    write(model, request["folder"], request["labels"])
+    writer(request["form"])(model, request["path"], **request["options"])
 
 
 if __name__ == "__main__":

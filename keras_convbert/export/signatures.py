@@ -2,65 +2,58 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-import keras
-import numpy as np
-
+from keras_convbert.export import outputs
+from keras_convbert.export import texts
 from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertMaskedLM
+from keras_convbert.models import ConvBertQuestionAnswerer
 from keras_convbert.models import ConvBertTextClassifier
+from keras_convbert.models import ConvBertTextEmbedder
+from keras_convbert.models import ConvBertTokenClassifier
 from keras_convbert.types import Tensor
 
-Labels = Sequence[str] | None
+DEFAULT = "serving_default"
 
 
-def _features(model: Any, outputs: Any, labels: Labels) -> dict[str, Tensor]:
-    import tensorflow as tf
+class TextSignature(NamedTuple):
+    """A signature on raw strings."""
 
-    return {name: tf.cast(outputs[name], "float32") for name in outputs}
-
-
-def _logits(model: Any, outputs: Tensor, labels: Labels) -> dict[str, Tensor]:
-    import tensorflow as tf
-
-    return {"logits": tf.cast(outputs, "float32")}
-
-
-def _classes(model: Any, outputs: Tensor, labels: Labels) -> dict[str, Tensor]:
-    import tensorflow as tf
-
-    outputs = tf.cast(outputs, "float32")  # (B, C)
-    if model.activation is keras.activations.softmax:
-        # A probability may have underflowed to 0, and JSON has no infinity.
-        probable = tf.maximum(outputs, np.finfo("float32").tiny)
-        logits, probabilities = tf.math.log(probable), outputs
-    else:
-        logits, probabilities = outputs, tf.nn.softmax(outputs)
-    label = tf.argmax(outputs, axis=-1)  # (B,)
-    if labels is not None:
-        label = tf.gather(tf.constant(labels), label)
-    return {"logits": logits, "probabilities": probabilities, "label": label}
+    inputs: tuple[str, ...]
+    serve: Callable[..., dict[str, Tensor]]
+    """From a model, the function of its signature on ids, and a tensor of
+    strings for each input."""
 
 
 class Kind(NamedTuple):
     """How the models of a class are served."""
 
-    name_outputs: Callable[[Any, Any, Labels], dict[str, Tensor]]
-    """From a model, what a call of it gave, and the labels."""
+    name_outputs: Callable[[Any, Any], dict[str, Tensor]]
+    """From a model, and what a call of it gave."""
 
-    texts: Mapping[str, tuple[str, ...]]
-    """Signatures on raw strings, and the names of their inputs."""
+    texts: Mapping[str, TextSignature]
 
+
+TEXT = {"text": TextSignature(("text",), texts.sequences)}
+TEXT_PAIR = {"text_pair": TextSignature(("text", "text_pair"), texts.sequences)}
+QUESTION_ANSWER = {
+    "question_answer": TextSignature(
+        ("question", "context"), texts.question_answer
+    )
+}
 
 KINDS: dict[type, Kind] = {
-    ConvBertBackbone: Kind(_features, {}),
-    ConvBertMaskedLM: Kind(_logits, {}),
-    ConvBertTextClassifier: Kind(
-        _classes, {"text": ("text",), "text_pair": ("text", "text_pair")}
+    ConvBertBackbone: Kind(outputs.features, {}),
+    ConvBertMaskedLM: Kind(outputs.logits, {}),
+    ConvBertTextClassifier: Kind(outputs.classes, {**TEXT, **TEXT_PAIR}),
+    ConvBertTextEmbedder: Kind(outputs.embedding, TEXT),
+    ConvBertTokenClassifier: Kind(
+        outputs.token_classes,
+        {"tokens": TextSignature(("text",), texts.tokens)},
     ),
+    ConvBertQuestionAnswerer: Kind(outputs.answer_logits, QUESTION_ANSWER),
 }
 
 
@@ -81,7 +74,7 @@ def kind_of(model: Any) -> Kind:
     )
 
 
-def text_signatures(model: Any) -> Mapping[str, tuple[str, ...]]:
+def text_signatures(model: Any) -> Mapping[str, TextSignature]:
     """The signatures on raw strings that a model can have."""
     if getattr(model, "preprocessor", None) is None:
         return {}

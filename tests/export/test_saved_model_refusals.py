@@ -5,7 +5,7 @@ import pytest
 
 from keras_convbert.export import export_saved_model
 from keras_convbert.export import saved_model
-from keras_convbert.export.tensorflow_process import write_in_process
+from keras_convbert.export.writing import write
 from keras_convbert.models import ConvBertPretrainer
 from tests.export import tiny
 
@@ -17,7 +17,7 @@ def classifier():
 
 @pytest.mark.once
 def test_what_is_written_is_announced(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(saved_model, "write", lambda *_: None)
+    monkeypatch.setattr(saved_model, "write", lambda *_, **__: None)
     export_saved_model(tiny.backbone(), tmp_path / "encoder")
     assert capsys.readouterr().out == (
         f"Exporting ConvBertBackbone to {tmp_path}/encoder/1, with the "
@@ -27,7 +27,7 @@ def test_what_is_written_is_announced(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.once
 def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    def fail(model, folder, labels):
+    def fail(form, model, folder, **options):
         (folder / "saved_model.pb").write_bytes(b"half")
         raise OSError("disk full")
 
@@ -39,7 +39,9 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.once
 def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "write", lambda *_: pytest.fail("work"))
+    monkeypatch.setattr(
+        saved_model, "write", lambda *_, **__: pytest.fail("work")
+    )
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "saved_model.pb").write_bytes(b"served")
     with pytest.raises(FileExistsError, match="nothing is yet"):
@@ -61,6 +63,13 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
         ({"labels": ["a", "b"]}, ValueError, "each of the 3 classes"),
         ({"labels": "abc"}, ValueError, "3 classes. Received: labels=abc"),
         ({"labels": [0, 1, 2]}, ValueError, "a string for each"),
+        ({"signatures": "text"}, ValueError, "Received: signatures='text'"),
+        ({"signatures": []}, ValueError, "Received: signatures=."),
+        ({"signatures": ["tokens"]}, ValueError, "'text', 'text_pair'"),
+        ({"warmup": "text"}, ValueError, "Received: warmup='text'"),
+        ({"warmup": []}, ValueError, "At least|at least one string"),
+        ({"warmup": [("a", "b", "c")]}, ValueError, "pair of strings"),
+        ({"dtype": "float64"}, ValueError, "Received: dtype='float64'"),
     ],
     ids=[
         "version-0",
@@ -73,6 +82,13 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
         "labels-too-few",
         "labels-one-string",
         "labels-numbers",
+        "signatures-string",
+        "signatures-none",
+        "signatures-of-another",
+        "warmup-string",
+        "warmup-none",
+        "warmup-three",
+        "dtype",
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -91,15 +107,15 @@ def test_wrong_arguments_are_refused(
             lambda: ConvBertPretrainer(
                 tiny.backbone(), mask_token_id=4, special_token_ids=[0]
             ),
-            "ConvBertBackbone, ConvBertMaskedLM, ConvBertTextClassifier; of a "
+            "ConvBertBackbone, ConvBertMaskedLM, .*; of a "
             "`ConvBertPretrainer` that is its `.backbone`",
             id="pretrainer",
         ),
         pytest.param(keras.Sequential, "of type Sequential", id="other-model"),
         pytest.param(
-            lambda: tiny.classifier(strings=False, activation="sigmoid"),
-            "Received: model.activation=sigmoid",
-            id="sigmoid",
+            lambda: tiny.classifier(strings=False, activation="tanh"),
+            "Received: model.activation=tanh",
+            id="tanh",
         ),
     ],
 )
@@ -129,5 +145,7 @@ def test_the_error_of_the_tensorflow_process_is_shown(tmp_path):
         def save(self, path):
             path.write_text("no model")
 
+    # From TensorFlow to torch; from others to TensorFlow.
+    form = "torch" if keras.backend.backend() == "tensorflow" else "onnx"
     with pytest.raises(RuntimeError, match="(?s)code 1.*ValueError: .*keras"):
-        write_in_process(Unreadable(), tmp_path, None)
+        write(form, Unreadable(), tmp_path)

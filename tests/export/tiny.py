@@ -5,12 +5,19 @@ import warnings
 import numpy as np
 
 from keras_convbert.models import ConvBertBackbone
+from keras_convbert.models import ConvBertQuestionAnswerer
+from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
+from keras_convbert.models import ConvBertTextEmbedder
+from keras_convbert.models import ConvBertTextEmbedderPreprocessor
+from keras_convbert.models import ConvBertTokenClassifier
+from keras_convbert.models import ConvBertTokenClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
 
 TOKENS = "[PAD] [UNK] [CLS] [SEP] [MASK] a the good bad film ##s cafe ! 電 影"
 LABELS = ["negative", "mixed", "positive"]
+TAGS = ["O", "B-LOC", "I-LOC"]
 
 
 def backbone(**kwargs):
@@ -26,18 +33,59 @@ def backbone(**kwargs):
     return ConvBertBackbone(**{**sizes, **kwargs})
 
 
-def classifier(strings=True, sequence_length=12, **kwargs):
-    # Here padding leaks: only its exact length gives the right answer.
-    encoder = backbone(mask_conv=False)
+def classifier(strings=True, sequence_length=12, sizes=None, **kwargs):
+    # Here padding leaks: only as much of it as has a say gives the answer.
+    encoder = backbone(mask_conv=False, **(sizes or {}))
     preprocessor = None
     if strings:
         preprocessor = ConvBertTextClassifierPreprocessor(
-            ConvBertTokenizer(TOKENS.split()), sequence_length=sequence_length
+            tokenizer(), sequence_length=sequence_length
         )
     model = ConvBertTextClassifier(
         encoder, num_classes=3, preprocessor=preprocessor, **kwargs
     )
     return with_larger_weights(model)
+
+
+def tokenizer():
+    return ConvBertTokenizer(TOKENS.split())
+
+
+def tagger(**kwargs):
+    preprocessor = ConvBertTokenClassifierPreprocessor(
+        tokenizer(), TAGS, sequence_length=12
+    )
+    model = ConvBertTokenClassifier(
+        backbone(**kwargs), TAGS, preprocessor=preprocessor
+    )
+    return with_larger_weights(model)
+
+
+def answerer(head="linear"):
+    preprocessor = ConvBertQuestionAnswererPreprocessor(
+        tokenizer(), sequence_length=16, max_question_length=4, stride=4
+    )
+    model = ConvBertQuestionAnswerer(
+        backbone(mask_conv=False), preprocessor=preprocessor, head=head
+    )
+    return with_larger_weights(model)
+
+
+def embedder():
+    preprocessor = ConvBertTextEmbedderPreprocessor(
+        tokenizer(), sequence_length=12
+    )
+    model = ConvBertTextEmbedder(backbone(), preprocessor=preprocessor)
+    return with_larger_weights(model)
+
+
+MODELS = {
+    "classifier": lambda: classifier(),
+    "tagger": tagger,
+    "answerer": answerer,
+    "joint_answerer": lambda: answerer("joint"),
+    "embedder": embedder,
+}
 
 
 def with_larger_weights(model):
@@ -54,3 +102,15 @@ def quantized(model):
         warnings.simplefilter("ignore")
         model.quantize("int8")
     return model
+
+
+def token_ids(model, shape=(3, 9)):
+    rng = np.random.default_rng(1)
+    inputs = {
+        "token_ids": rng.integers(5, 15, size=shape),
+        "segment_ids": rng.integers(0, 2, size=shape),
+        "padding_mask": np.arange(shape[1])
+        < np.linspace(1, shape[1], shape[0]).round()[::-1, None],
+        "mask_positions": np.arange(2 * shape[0]).reshape(-1, 2) % shape[1],
+    }
+    return {name: np.int32(inputs[name]) for name in model.input}

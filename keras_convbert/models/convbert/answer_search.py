@@ -63,7 +63,9 @@ def best_answers(
 
     A score is the share of `exp(score)` among the best twenty.
     """
-    best = heapq.nlargest(max(n_best, BEAM), dict.fromkeys(found))
+    best = heapq.nlargest(
+        max(n_best, BEAM), dict.fromkeys(found), key=lambda found: found.score
+    )
     if not best:
         return [no_answer(0.0)]
     weights = np.exp([candidate.score - best[0].score for candidate in best])

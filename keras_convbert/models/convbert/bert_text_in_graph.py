@@ -108,14 +108,14 @@ def piece_spans(
     _, offsets = tf.strings.unicode_decode_with_offsets(strings, "UTF-8")
     sizes = tf.cast(tf.strings.length(strings), "int64")
     base = tf.cumsum(sizes, exclusive=True)
-    offsets += base[:, None]
+    starting = offsets.flat_values + tf.gather(base, offsets.value_rowids())
     of_word = pieces.values.value_rowids()  # (P,)
     whole = tf.gather(whole, of_word)
 
     def character(position: Tensor, at_whole: Tensor) -> Tensor:
         """The number of the character that starts at a byte."""
         position = tf.cast(position, "int64") + tf.gather(base, of_word)
-        found = tf.searchsorted(offsets.flat_values, position, out_type="int64")
+        found = tf.searchsorted(starting, position, out_type="int64")
         return tf.where(whole, tf.gather(at_whole, of_word), found)
 
     first = character(starts.flat_values, offsets.row_splits[:-1])

@@ -78,9 +78,11 @@ class ConditionalEnd(keras.layers.Layer):
             inputs: vectors of tokens, `(batch, length, features)`.
             starts: places, `(batch, starts)`.
         """
-        chosen = ops.take_along_axis(inputs, starts[:, :, None], axis=1)
-        token = self.of_token(inputs)[:, None]  # (B, 1, T, W)
-        start = self.of_start(chosen)[:, :, None]  # (B, S, 1, W)
+        chosen = ops.take_along_axis(
+            inputs, ops.expand_dims(starts, -1), axis=1
+        )
+        token = ops.expand_dims(self.of_token(inputs), 1)  # (B, 1, T, W)
+        start = ops.expand_dims(self.of_start(chosen), 2)  # (B, S, 1, W)
         hidden = ops.gelu(token + start, approximate=False)
         return ops.squeeze(self.score(hidden), -1)  # (B, S, T)
 

@@ -282,7 +282,9 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
             outputs = predict_batch(self, packed)
             for i, row in enumerate(part):
                 scores = {name: values[i] for name, values in outputs.items()}
-                start, ends, no_answer_score = self._scores(scores)
+                start, ends, no_answer_score = self._scores(
+                    scores, packed["segment_ids"][i]
+                )
                 nothing[row.sample] = min(nothing[row.sample], no_answer_score)
                 found[row.sample] += candidates(
                     row, start, ends, max_answer_length
@@ -301,14 +303,18 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         return answers
 
     def _scores(
-        self, outputs: dict[str, np.ndarray]
+        self, outputs: dict[str, np.ndarray], segment_ids: np.ndarray
     ) -> tuple[np.ndarray, list[tuple[int, np.ndarray]], float]:
         """Of a row: scores of starts, of the ends of some, of no answer."""
         start, end = outputs["start_logits"], outputs["end_logits"]
         if self.head == "joint":
             places = outputs["starts"].astype(int)
-            # Logarithms of probabilities, that ends of all starts compare.
-            start, end = _log_softmax(start), _log_softmax(end)
+            # Logarithms of probabilities, that ends of all starts compare; of
+            # the context and `[CLS]`, that padding has no share.
+            allowed = segment_ids[: end.shape[-1]] > 0
+            allowed[0] = True
+            start = _log_softmax(start)
+            end = _log_softmax(np.where(allowed, end, EXCLUDED))
             ends = [*zip(places, end, strict=True)]
             return start, ends, float(outputs["no_answer_logits"])
         best = np.argsort(-start, kind="stable")

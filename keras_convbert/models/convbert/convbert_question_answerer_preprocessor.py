@@ -20,6 +20,7 @@ from keras_convbert.models.convbert.windowed_preprocessor import (
 )
 from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
 from keras_convbert.types import Config
+from keras_convbert.types import Tensor
 
 # `[CLS] question [SEP] window [SEP]`
 SPECIAL_TOKENS = 3
@@ -182,10 +183,34 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
     def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
-        questions, contexts = _pair(x)
-        rows = question_rows_in_graph(
+        rows = self.rows_in_graph(*_pair(x))
+        inputs = self.pack_rows_in_graph(rows)
+        if sample_weight is not None:
+            sample_weight = tf.gather(sample_weight, rows.samples)
+        if y is not None:
+            starts, ends = rows.targets(*answers_in_graph(x[1], y))
+            y = {"start_positions": starts, "end_positions": ends}
+        return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
+
+    def rows_in_graph(self, questions: Tensor, contexts: Tensor) -> Any:
+        """The windows of all contexts, as TensorFlow has them.
+
+        Args:
+            questions: string tensor, `(batch,)`.
+            contexts: string tensor, `(batch,)`.
+        """
+        return question_rows_in_graph(
             self.tokenizer, questions, contexts, *self._lengths()
         )
+
+    def pack_rows_in_graph(self, rows: Any) -> dict[str, Tensor]:
+        """Packs rows of `rows_in_graph` into a batch.
+
+        Args:
+            rows: the rows.
+        """
+        import tensorflow as tf
+
         column = tf.ones_like(rows.samples[:, None], "int32")
         separator = column * self.tokenizer.sep_token_id
         first = tf.concat(
@@ -193,19 +218,13 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
         )
         second = tf.concat([rows.contexts, separator], 1)
         ids = tf.concat([first, second], 1)
-        inputs = {
+        return {
             "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
             "segment_ids": self._padded(
                 tf.concat([tf.zeros_like(first), tf.ones_like(second)], 1), 0
             ),
             "padding_mask": self._padded(tf.ones_like(ids), 0),
         }
-        if sample_weight is not None:
-            sample_weight = tf.gather(sample_weight, rows.samples)
-        if y is not None:
-            starts, ends = rows.targets(*answers_in_graph(contexts, y))
-            y = {"start_positions": starts, "end_positions": ends}
-        return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
     def _lengths(self) -> tuple[int, int, int]:
         return self.sequence_length, self.max_question_length, self.stride

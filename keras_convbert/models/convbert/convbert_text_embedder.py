@@ -99,7 +99,7 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         else:
             mask = ops.cast(backbone.input["padding_mask"], "float32")
             x = ops.cast(outputs["sequence_output"], "float32")
-            total = ops.sum(x * mask[..., None], axis=1)  # (B, H)
+            total = ops.sum(x * ops.expand_dims(mask, -1), axis=1)  # (B, H)
             count = ops.sum(mask, axis=1, keepdims=True)
             x = total / ops.maximum(count, 1.0)
         if normalize:

@@ -19,9 +19,14 @@ from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
 from keras_convbert.models.convbert.word_rows import NO_WORD
 from keras_convbert.models.convbert.word_rows import Row
 from keras_convbert.models.convbert.word_rows import word_rows
+from keras_convbert.models.convbert.word_rows_in_graph import Rows
 from keras_convbert.models.convbert.word_rows_in_graph import ragged
+from keras_convbert.models.convbert.word_rows_in_graph import rows_of_pieces
 from keras_convbert.models.convbert.word_rows_in_graph import word_rows_in_graph
+from keras_convbert.models.convbert.words_of_texts import Words
+from keras_convbert.models.convbert.words_of_texts import words_of_texts
 from keras_convbert.types import Config
+from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -160,6 +165,43 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
 
         x = ragged(x)
         rows = word_rows_in_graph(self.tokenizer, x, *self._window())
+        inputs = self.pack_rows_in_graph(rows)
+        if sample_weight is not None:
+            sample_weight = tf.gather(sample_weight, rows.sentences)
+        if y is None:
+            return keras.utils.pack_x_y_sample_weight(
+                inputs, None, sample_weight
+            )
+        labels = label_ids_in_graph(self.labels, x, ragged(y))
+        words = rows.words.flat_values
+        of_pieces = tf.where(
+            words == NO_WORD,
+            tf.constant(NO_WORD, "int32"),
+            tf.gather(labels, tf.maximum(words, 0)),
+        )
+        labels = self.at_places(rows.words.with_flat_values(of_pieces))
+        counts = tf.cast(labels != NO_WORD, "float32")
+        if sample_weight is not None:
+            counts *= tf.cast(sample_weight, "float32")[:, None]
+        return inputs, tf.maximum(labels, 0), counts
+
+    def rows_of_texts_in_graph(self, texts: Tensor) -> tuple[Rows, Words]:
+        """The windows of texts, and the words in them.
+
+        Args:
+            texts: string tensor, `(batch,)`.
+        """
+        words = words_of_texts(self.tokenizer, texts)
+        return rows_of_pieces(words.ids, words.numbers, *self._window()), words
+
+    def pack_rows_in_graph(self, rows: Rows) -> dict[str, Tensor]:
+        """Packs rows of TensorFlow's into a batch.
+
+        Args:
+            rows: the rows.
+        """
+        import tensorflow as tf
+
         column = tf.ones_like(rows.sentences[:, None], "int32")
         ids = tf.concat(
             [
@@ -169,35 +211,27 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
             ],
             axis=1,
         )
-        inputs = {
+        return {
             "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
             "segment_ids": self._padded(tf.zeros_like(ids), 0),
             "padding_mask": self._padded(tf.ones_like(ids), 0),
         }
-        if sample_weight is not None:
-            sample_weight = tf.gather(sample_weight, rows.sentences)
-        if y is None:
-            return keras.utils.pack_x_y_sample_weight(
-                inputs, None, sample_weight
-            )
-        labels = label_ids_in_graph(self.labels, x, ragged(y))
-        words = rows.words.flat_values
-        nothing = column * NO_WORD
-        of_pieces = tf.where(
-            words == NO_WORD,
-            tf.constant(NO_WORD, "int32"),
-            tf.gather(labels, tf.maximum(words, 0)),
+
+    def at_places(self, of_pieces: Tensor) -> Tensor:
+        """What belongs to the pieces of rows, at their places.
+
+        Args:
+            of_pieces: ragged integers, `(rows, None)`.
+
+        Returns:
+            integers, `(rows, sequence_length)`; -1 where there is no piece.
+        """
+        import tensorflow as tf
+
+        nothing = tf.fill(
+            [of_pieces.nrows(), 1], tf.constant(NO_WORD, of_pieces.dtype)
         )
-        labels = self._padded(
-            tf.concat(
-                [nothing, rows.words.with_flat_values(of_pieces), nothing], 1
-            ),
-            NO_WORD,
-        )
-        counts = tf.cast(labels != NO_WORD, "float32")
-        if sample_weight is not None:
-            counts *= tf.cast(sample_weight, "float32")[:, None]
-        return inputs, tf.maximum(labels, 0), counts
+        return self._padded(tf.concat([nothing, of_pieces], 1), NO_WORD)
 
     def _window(self) -> tuple[int, int]:
         """Pieces in a window, and from the start of one to the next's."""

@@ -20,9 +20,21 @@ def needed_preprocessor(task: Any) -> Any:
     return task.preprocessor
 
 
+def padding_margin(backbone: Any) -> int:
+    """How much padding after a text has a say in what it means, in tokens.
+
+    Where the convolutions see padding, of each layer the right half of a
+    kernel; what is cut off after that changes no vector of the text.
+    """
+    if not backbone.conv or backbone.mask_conv:
+        return 0
+    return backbone.num_layers * (backbone.kernel_size // 2)
+
+
 def predict_batch(task: Any, inputs: dict[str, np.ndarray]) -> Any:
-    """Outputs in float32 for inputs, less columns of padding alone."""
+    """Outputs in float32 for inputs, less padding that has no say in them."""
     longest = int(inputs["padding_mask"].sum(axis=1).max())
+    longest += padding_margin(task.backbone)
     whole = inputs["padding_mask"].shape[1]
     length = min(whole, -(-longest // STEP) * STEP)
     inputs = {

@@ -17,6 +17,15 @@ class QuestionRows(NamedTuple):
     contexts: Tensor
     starts: Tensor
     ends: Tensor
+    own: Tensor
+    """As `contexts`, whether a piece belongs to the window."""
+
+    @property
+    def offset(self) -> Tensor:
+        """The places of the windows' first pieces in the sequences."""
+        import tensorflow as tf
+
+        return tf.cast(self.questions.row_lengths(), "int32") + 2
 
     def targets(self, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """The places of the answers to the samples, as `QuestionRow.target`.
@@ -37,10 +46,9 @@ class QuestionRows(NamedTuple):
             & (tf.reduce_min(self.starts, axis=1) <= start[:, 0])
             & (tf.reduce_max(self.ends, axis=1) >= end[:, 0])
         )
-        offset = tf.cast(self.questions.row_lengths(), "int32") + 2
         return (
-            tf.where(whole, offset + first, 0),
-            tf.where(whole, offset + before - 1, 0),
+            tf.where(whole, self.offset + first, 0),
+            tf.where(whole, self.offset + before - 1, 0),
         )
 
 
@@ -67,4 +75,5 @@ def question_rows_in_graph(
         windows.take(ids),
         windows.take(starts),
         windows.take(ends),
+        windows.own(),
     )

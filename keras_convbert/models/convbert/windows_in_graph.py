@@ -19,9 +19,11 @@ class Windows(NamedTuple):
         """Of ragged `(batch, None)`, what is in each window, ragged too."""
         import tensorflow as tf
 
+        # By row numbers: the broadcasting of ragged tensors takes seconds to
+        # trace.
         place = tf.ragged.range(self.starts, self.ends)  # (windows, None)
         before = tf.gather(pieces.row_splits, self.texts)
-        where = (place + before[:, None]).flat_values
+        where = place.flat_values + tf.gather(before, place.value_rowids())
         return place.with_flat_values(tf.gather(pieces.flat_values, where))
 
     def own(self) -> Tensor:
@@ -29,7 +31,12 @@ class Windows(NamedTuple):
         import tensorflow as tf
 
         place = tf.ragged.range(self.starts, self.ends)
-        return (place >= self.firsts[:, None]) & (place < self.lasts[:, None])
+        window = place.value_rowids()
+        piece = place.flat_values
+        return place.with_flat_values(
+            (piece >= tf.gather(self.firsts, window))
+            & (piece < tf.gather(self.lasts, window))
+        )
 
 
 def windows_in_graph(length: Tensor, size: Tensor, stride: Tensor) -> Windows:

@@ -55,20 +55,39 @@ def word_rows_in_graph(
         no_word,
     )
     splits = tf.gather(pieces.row_splits, sentences.row_splits)
-    length = splits[1:] - splits[:-1]  # (B,)
+
+    def by_sentence(values: Tensor) -> Tensor:
+        return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+
+    return rows_of_pieces(
+        by_sentence(pieces.flat_values), by_sentence(numbers), size, stride
+    )
+
+
+def rows_of_pieces(
+    ids: Tensor, numbers: Tensor, size: int, stride: int
+) -> Rows:
+    """Makes them of ids `(batch, None)`, and of the words that they start.
+
+    Args:
+        ids: of the pieces of each sentence, ragged.
+        numbers: as `ids`, the number of the word that a piece is the first
+            of, counted in all the batch, or `NO_WORD`.
+        size: pieces in a window.
+        stride: pieces from the start of one window to that of the next.
+    """
+    import tensorflow as tf
+
+    length = ids.row_lengths()  # (B,)
     windows = windows_in_graph(
         length,
         tf.fill(tf.shape(length), tf.cast(size, "int64")),
         tf.fill(tf.shape(length), tf.cast(stride, "int64")),
     )
-
-    def by_sentence(values: Tensor) -> Tensor:
-        return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-
-    words = windows.take(by_sentence(numbers))
-    own = tf.where(windows.own().flat_values, words.flat_values, no_word)
-    return Rows(
-        windows.texts,
-        windows.take(by_sentence(pieces.flat_values)),
-        words.with_flat_values(own),
+    words = windows.take(numbers)
+    own = tf.where(
+        windows.own().flat_values,
+        words.flat_values,
+        tf.constant(NO_WORD, "int64"),
     )
+    return Rows(windows.texts, windows.take(ids), words.with_flat_values(own))

@@ -1,0 +1,67 @@
+"""What models of each kind give, by name, in float32."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_convbert.types import Tensor
+
+Outputs = dict[str, Tensor]
+
+
+def features(model: Any, outputs: Outputs) -> Outputs:
+    return {name: ops.cast(value, "float32") for name, value in outputs.items()}
+
+
+def logits(model: Any, outputs: Tensor) -> Outputs:
+    return {"logits": ops.cast(outputs, "float32")}
+
+
+def embedding(model: Any, outputs: Tensor) -> Outputs:
+    return {"embedding": ops.cast(outputs, "float32")}
+
+
+def classes(model: Any, outputs: Tensor) -> Outputs:
+    """Logits, probabilities, and the number of the class; or a number."""
+    outputs = ops.cast(outputs, "float32")  # (B, C)
+    if model.activation is keras.activations.softmax:
+        # A probability may have underflowed to 0, and JSON has no infinity.
+        probable = ops.maximum(outputs, np.finfo("float32").tiny)
+        return _with_label(ops.log(probable), outputs)
+    if model.activation is keras.activations.sigmoid:
+        tiny = np.finfo("float32").tiny
+        odds = ops.maximum(outputs, tiny) / ops.maximum(1.0 - outputs, tiny)
+        return {
+            "logits": ops.log(odds),
+            "probabilities": outputs,
+            "label": ops.cast(outputs > 0.5, "int64"),
+        }
+    if model.num_classes == 1:
+        return {"score": ops.squeeze(outputs, -1)}
+    return _with_label(outputs, ops.softmax(outputs))
+
+
+def _with_label(of_classes: Tensor, probabilities: Tensor) -> Outputs:
+    # Not `argmax`: of TensorFlow's, no other runtime has all operations.
+    label = ops.top_k(of_classes, k=1)[1]  # (B, 1)
+    return {
+        "logits": of_classes,
+        "probabilities": probabilities,
+        "label": ops.cast(ops.squeeze(label, -1), "int64"),
+    }
+
+
+def token_classes(model: Any, outputs: Tensor) -> Outputs:
+    outputs = ops.cast(outputs, "float32")  # (B, T, labels)
+    return {"logits": outputs, "probabilities": ops.softmax(outputs)}
+
+
+def answer_logits(model: Any, outputs: Outputs) -> Outputs:
+    # What the loss is computed from is no answer.
+    return {
+        name: value
+        for name, value in outputs.items()
+        if name != "sequence_output"
+    }

@@ -1,0 +1,181 @@
+"""The page in a servable's folder that says how to call it."""
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from keras_convbert.export.requests import Request
+from keras_convbert.version import __version__
+
+SIGNATURE = """
+## `{signature}`
+
+{inputs}
+
+{outputs}
+
+REST, a POST to `/v1/models/{model}/versions/{version}:predict`:
+
+```bash
+curl http://localhost:8501/v1/models/{model}/versions/{version}:predict -d '
+{rest}
+'
+```
+
+gRPC, in Python:
+
+```python
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+request = predict_pb2.PredictRequest()
+request.model_spec.name = "{model}"
+request.model_spec.version.value = {version}
+request.model_spec.signature_name = "{signature}"
+{assignments}
+
+channel = grpc.insecure_channel("localhost:8500")
+service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+outputs = service.Predict(request, timeout=60).outputs
+{reading}
+```
+"""
+
+HEAD = """\
+# {model}, version {version}
+
+A SavedModel of `{kind}`, written by keras_convbert {library} with TensorFlow
+{tensorflow}. The server must be of that version of TensorFlow or later:
+
+```bash
+docker run -p 8500:8500 -p 8501:8501 \\
+    -v "$PWD/{model}:/models/{model}" -e MODEL_NAME={model} \\
+    tensorflow/serving:{tensorflow}
+```
+
+Strings are UTF-8; what is no UTF-8 is left out of the text. Clients of gRPC
+need `pip install tensorflow tensorflow-serving-api`. A Python program that
+loads this folder by itself must `import tensorflow_text`.
+"""
+
+MEANINGS = {
+    "label": "name of the class, or its number",
+    "logits": "scores",
+    "probabilities": "in the order of the classes",
+    "score": "the number that the model tells",
+    "embedding": "vectors",
+}
+OF_SIGNATURE = {
+    "tokens": {
+        "label": 'of each word; `""` after a text\'s last',
+        "probability": "of the label",
+        "start": "first character of the word, in code points; -1 after the "
+        "last",
+        "end": "the character after its last",
+    },
+    "question_answer": {
+        "text": 'the answer, `""` where there is none in the context',
+        "start": "its first character in the context, in code points",
+        "end": "the character after its last",
+        "score": "its share among the best twenty",
+        "no_answer": "how much speaks for no answer; what `threshold` of "
+        "`predict_answers` is compared with",
+    },
+}
+
+
+def readme(
+    model: Any,
+    name: str,
+    version: int,
+    requests: Sequence[Request],
+    outputs: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """The page, in Markdown.
+
+    Args:
+        model: the model that is served.
+        name: what the server calls it.
+        version: its version.
+        requests: samples, of which the first of a signature is shown.
+        outputs: for each signature the tensor specs of its outputs, by name.
+    """
+    import tensorflow as tf
+
+    shown: dict[str, Request] = {}
+    for request in requests:
+        shown.setdefault(request.signature, request)
+    parts = [
+        HEAD.format(
+            model=name,
+            version=version,
+            kind=type(model).__name__,
+            library=__version__,
+            tensorflow=tf.__version__,
+        )
+    ]
+    for signature, request in shown.items():
+        names = sorted(outputs[signature])
+        parts.append(
+            SIGNATURE.format(
+                model=name,
+                version=version,
+                signature=signature,
+                inputs=_inputs(request),
+                outputs=_outputs(signature, outputs[signature]),
+                rest=_rest(request),
+                assignments="\n".join(map(_assignment, request.inputs.items())),
+                reading="\n".join(
+                    f'{output} = tf.make_ndarray(outputs["{output}"])'
+                    for output in names
+                ),
+            )
+        )
+    return "".join(parts)
+
+
+def _inputs(request: Request) -> str:
+    shape = "`(batch,)`"
+    kind = "strings"
+    if request.signature == "serving_default":
+        shape, kind = "`(batch, length)`", "int32"
+    names = ", ".join(f"`{name}`" for name in request.inputs)
+    return f"Takes {names}: {kind}, {shape}."
+
+
+def _outputs(signature: str, specs: Mapping[str, Any]) -> str:
+    meanings = {**MEANINGS, **OF_SIGNATURE.get(signature, {})}
+    lines = ["Gives:", ""]
+    for name in sorted(specs):
+        spec = specs[name]
+        meaning = f": {meanings[name]}" if name in meanings else ""
+        shape = str(tuple(spec.shape)).replace("None", "?")
+        lines.append(f"- `{name}`, {spec.dtype.name}, `{shape}`{meaning}")
+    return "\n".join(lines)
+
+
+def _plain(values: Any) -> list[Any]:
+    if values.dtype == object:
+        return [text.decode() for text in values]
+    return values.tolist()
+
+
+def _rest(request: Request) -> str:
+    body = {
+        "signature_name": request.signature,
+        "inputs": {k: _plain(v) for k, v in request.inputs.items()},
+    }
+    # An apostrophe would end the shell's string.
+    return json.dumps(body).replace("'", "\\u0027")
+
+
+def _assignment(item: tuple[str, Any]) -> str:
+    name, values = item
+    dtype = "" if values.dtype == object else ', dtype="int32"'
+    return (
+        f'request.inputs["{name}"].CopyFrom(\n'
+        f"    tf.make_tensor_proto({_plain(values)!r}{dtype})\n)"
+    )

@@ -1,0 +1,160 @@
+"""How served models answer raw strings, in TensorFlow's graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_convbert.models.convbert.answer_search_in_graph import (
+    best_answers_in_graph,
+)
+from keras_convbert.models.convbert.convbert_question_answerer import EXCLUDED
+from keras_convbert.models.convbert.inference import padding_margin
+from keras_convbert.types import Tensor
+
+Outputs = dict[str, Tensor]
+# A `tf.function` from ids to named outputs.
+Serve = Any
+
+# Rows that windows of long texts are computed by, so that memory is bounded.
+ROWS = 32
+MAX_ANSWER_LENGTH = 30
+
+
+def sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
+    """An answer for each text, or pair of texts."""
+    import tensorflow as tf
+
+    _check_pairs(texts, ("text", "text_pair"))
+    inputs = model.preprocessor(x=texts if len(texts) > 1 else texts[0])
+    inputs = {name: tf.cast(inputs[name], "int32") for name in model.input}
+    return serve(_without_padding(model, inputs))
+
+
+def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
+    """A label for each word, with its place in the text."""
+    import tensorflow as tf
+
+    preprocessor = model.preprocessor
+    rows, words = preprocessor.rows_of_texts_in_graph(text)
+    inputs = preprocessor.pack_rows_in_graph(rows)
+    outputs = _in_parts(serve, _without_padding(model, inputs))
+    probabilities = outputs["probabilities"]  # (R, T, labels)
+    # Windows and words come in order, and each word has its label once.
+    numbers = preprocessor.at_places(rows.words)
+    numbers = numbers[:, : tf.shape(probabilities)[1]]
+    of_words = tf.boolean_mask(probabilities, numbers >= 0)
+    best = tf.argmax(of_words, axis=-1)
+
+    def by_text(values: Tensor, padding: Any) -> Tensor:
+        return words.starts.with_flat_values(values).to_tensor(padding)
+
+    return {
+        "label": by_text(tf.gather(tf.constant(model.labels), best), ""),
+        "probability": by_text(tf.reduce_max(of_words, axis=-1), 0.0),
+        "start": words.starts.to_tensor(-1),
+        "end": words.ends.to_tensor(-1),
+    }
+
+
+def question_answer(
+    model: Any, serve: Serve, question: Tensor, context: Tensor
+) -> Outputs:
+    """The best answer to each question, out of its context."""
+    import tensorflow as tf
+
+    _check_pairs((question, context), ("question", "context"))
+    preprocessor = model.preprocessor
+    rows = preprocessor.rows_in_graph(question, context)
+    inputs = preprocessor.pack_rows_in_graph(rows)
+    inputs = _without_padding(model, inputs)
+    outputs = _in_parts(serve, inputs)
+    start, end = outputs["start_logits"], outputs["end_logits"]
+    places = outputs.get("starts")
+    if places is None:
+        of_rows = start[:, 0] + end[:, 0]
+    else:
+        of_rows = outputs["no_answer_logits"]
+        allowed = inputs["segment_ids"] > 0
+        allowed = tf.concat(
+            [tf.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
+        )
+        start = tf.nn.log_softmax(start)
+        end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
+    best = best_answers_in_graph(
+        rows, context, start, end, places, MAX_ANSWER_LENGTH
+    )
+    nothing = tf.math.segment_min(of_rows, rows.samples)
+    if places is None:
+        # JSON has no infinity.
+        nothing = tf.minimum(nothing - best.tops, of_rows.dtype.max)
+    return {
+        "text": best.texts,
+        "start": best.starts,
+        "end": best.ends,
+        "score": best.shares,
+        "no_answer": nothing,
+    }
+
+
+def _check_pairs(texts: Sequence[Tensor], names: Sequence[str]) -> None:
+    import tensorflow as tf
+
+    for others, name in zip(texts[1:], names[1:], strict=False):
+        tf.debugging.assert_equal(
+            tf.size(others),
+            tf.size(texts[0]),
+            f"Expected as many strings in `{name}` as in `{names[0]}`.",
+        )
+
+
+def _without_padding(
+    model: Any, inputs: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Less the columns of padding that have no say in the answers."""
+    import tensorflow as tf
+
+    lengths = tf.reduce_sum(inputs["padding_mask"], axis=1)  # (R,)
+    longest = tf.maximum(tf.reduce_max(lengths), 1)
+    longest += padding_margin(model.backbone)
+    return {name: values[:, :longest] for name, values in inputs.items()}
+
+
+def _in_parts(serve: Serve, inputs: dict[str, Tensor]) -> Outputs:
+    """What `serve` gives, of some rows after the others."""
+    import tensorflow as tf
+
+    rows = tf.shape(inputs["token_ids"])[0]
+    parts = tf.maximum(-(-rows // ROWS), 1)
+    signature = {
+        name: tf.TensorSpec((None, None), "int32", name=name) for name in inputs
+    }
+    specs = serve.get_concrete_function(signature).structured_outputs
+    arrays = {
+        name: tf.TensorArray(
+            spec.dtype,
+            parts,
+            infer_shape=False,
+            element_shape=spec.shape,
+        )
+        for name, spec in specs.items()
+    }
+
+    def step(number: Tensor, arrays: Any) -> Any:
+        first = number * ROWS
+        part = {
+            name: values[first : first + ROWS]
+            for name, values in inputs.items()
+        }
+        outputs = serve(part)
+        written = {
+            name: array.write(number, outputs[name])
+            for name, array in arrays.items()
+        }
+        return number + 1, written
+
+    _, arrays = tf.while_loop(
+        lambda number, _: number < parts,
+        step,
+        (0, arrays),
+        parallel_iterations=1,
+    )
+    return {name: array.concat() for name, array in arrays.items()}

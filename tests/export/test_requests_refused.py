@@ -1,0 +1,98 @@
+"""Wrong requests name the input that is wrong, and the next one works."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_convbert.export import export_saved_model
+from keras_convbert.models import ConvBertMaskedLM
+from tests.export import tiny
+
+pytestmark = pytest.mark.once
+
+
+def ids(**changed):
+    values = tiny.token_ids(tiny.backbone(), (2, 4))
+    return {**values, **changed}
+
+
+WRONG_IDS = {
+    "too-large": (
+        ids(token_ids=np.full((2, 4), 15, "int32")),
+        "`token_ids` of at least 0, and less than.*15.*15",
+    ),
+    "negative": (
+        ids(token_ids=np.full((2, 4), -1, "int32")),
+        "`token_ids` of at least 0.*-1",
+    ),
+    "segment": (
+        ids(segment_ids=np.full((2, 4), 2, "int32")),
+        "`segment_ids` of at least 0, and less than.*2",
+    ),
+    "mask": (
+        ids(padding_mask=np.full((2, 4), 7, "int32")),
+        "`padding_mask` of at least 0, and less than.*2",
+    ),
+    "shape": (
+        ids(segment_ids=np.zeros((2, 3), "int32")),
+        "`segment_ids` of the shape of `token_ids`",
+    ),
+    "batch": (
+        ids(padding_mask=np.ones((1, 4), "int32")),
+        "`padding_mask` of the shape of `token_ids`",
+    ),
+    "too-long": (
+        {name: np.ones((1, 17), "int32") for name in ids()},
+        "`token_ids` of the shape .*at most 16",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_IDS)
+def test_ids(name, served):
+    inputs, message = WRONG_IDS[name]
+    serve = served("classifier")[1].signatures["serving_default"]
+    right = {k: tf.constant(v) for k, v in ids().items()}
+    before = serve(**right)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=f"(?s)Expected {message}"
+    ):
+        serve(**{k: tf.constant(v) for k, v in inputs.items()})
+    for key, value in serve(**right).items():
+        np.testing.assert_array_equal(value, before[key])
+
+
+def test_places_outside_of_the_sequence(tmp_path):
+    model = ConvBertMaskedLM(tiny.backbone())
+    path = export_saved_model(model, tmp_path, verbose=False)
+    inputs = tiny.token_ids(model, (2, 4))
+    inputs["mask_positions"] = np.full((2, 1), 4, "int32")
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="Expected `mask_positions`"
+    ):
+        tf.saved_model.load(path).signatures["serving_default"](
+            **{k: tf.constant(v) for k, v in inputs.items()}
+        )
+
+
+@pytest.mark.parametrize(
+    "name, signature, texts",
+    [
+        ("classifier", "text_pair", {"text": ["a", "b"], "text_pair": ["a"]}),
+        (
+            "answerer",
+            "question_answer",
+            {"question": ["a"], "context": ["a", "b"]},
+        ),
+    ],
+)
+def test_pairs_of_unequal_number(name, signature, texts, served):
+    serve = served(name)[1].signatures[signature]
+    first, second = texts
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=f"as many strings in `{second}` as in `{first}`",
+    ):
+        serve(**{k: tf.constant(v) for k, v in texts.items()})
+    equal = {k: tf.constant(["good film"]) for k in texts}
+    assert all(len(value) == 1 for value in serve(**equal).values())

@@ -116,7 +116,11 @@ def test_a_classifier_gives_the_same_in_another_runtime(tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("form", ["litert", "openvino", "torch"])
+@pytest.mark.parametrize(
+    "form",
+    # The tests on torch have that.
+    ["litert", "openvino", pytest.param("torch", marks=pytest.mark.long)],
+)
 def test_a_classifier_gives_the_same_in_every_runtime(form, tmp_path):
     check(form, tiny.classifier(strings=False), tmp_path)
 

@@ -106,7 +106,15 @@ def _answers(content):
         yield answer
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("classifier", "answerer")
+        else pytest.param(name, marks=pytest.mark.long)
+        for name in CALLS
+    ],
+)
 def test_every_signature_gives_the_numbers_of_python(
     name, client, exported, served
 ):

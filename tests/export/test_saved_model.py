@@ -12,6 +12,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_convbert
 from keras_convbert.export import export_saved_model
 from keras_convbert.models import ConvBertMaskedLM
+from keras_convbert.models import ConvBertTextClassifier
+from keras_convbert.models import ConvBertTextClassifierPreprocessor
+from keras_convbert.models import ConvBertTokenizer
 from tests.export import tiny
 
 TEXTS = ["a good film", "Bad\0 films!", "Café 電影", "good " * 30]
@@ -161,6 +164,25 @@ def test_each_weight_is_stored_once(exported):
     stored = path / "variables" / "variables.data-00000-of-00001"
     # The names of the variables are in the file too.
     assert parameters < stored.stat().st_size < 1.01 * parameters + 12_000
+
+
+@pytest.mark.long
+@pytest.mark.once
+def test_the_graph_of_a_large_vocabulary_is_small(tmp_path):
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [f"{'##' * (i % 4 == 0)}w{i:x}" for i in range(30_517)]
+    preprocessor = ConvBertTextClassifierPreprocessor(
+        ConvBertTokenizer([*special, *words]), sequence_length=12
+    )
+    model = ConvBertTextClassifier(
+        tiny.backbone(vocabulary_size=30_522), 3, preprocessor=preprocessor
+    )
+    path = export_saved_model(model, tmp_path, verbose=False)
+    signatures = 2
+    mebibyte = 2**20
+    assert (path / "saved_model.pb").stat().st_size <= (
+        4 * mebibyte + 2 * mebibyte * signatures
+    )
 
 
 @pytest.mark.once

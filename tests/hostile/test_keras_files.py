@@ -487,7 +487,10 @@ def test_training_goes_on_from_a_file(place):
     )
 
 
-@pytest.mark.parametrize("change", ["int8", "lora", "frozen"])
+@pytest.mark.parametrize(
+    "change",
+    [pytest.param("int8", marks=pytest.mark.long), "lora", "frozen"],
+)
 def test_good_files_of_changed_models(change, place):
     task = tasks.classifier()
     if change == "int8":

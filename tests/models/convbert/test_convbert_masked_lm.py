@@ -156,6 +156,7 @@ def test_file_of_an_unknown_generator_is_refused(tmp_path):
         masked_lm().preprocessor.load_assets(str(tmp_path))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_int8_survives_a_file(tmp_path, masked):
     x, _, _ = masked

@@ -218,6 +218,7 @@ def test_training_goes_on_from_a_file_as_if_it_had_not_stopped(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_default_rate_rises_and_falls_over_the_steps_of_fit():
     batch = tiny.sequences(rows=10)
     pretrainer = tiny.pretrainer()

@@ -239,6 +239,7 @@ def test_what_fails_while_saving_leaves_the_old_preset(tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_presets_of_kaggle_come_from_its_cache(tmp_path, monkeypatch):
     import kagglehub

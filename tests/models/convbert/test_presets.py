@@ -119,7 +119,9 @@ def test_other_dtypes_and_no_weights(saved):
 
 
 @pytest.mark.filterwarnings(QUANTIZE_WARNING)
-@pytest.mark.parametrize("name", ["classifier", "masked_lm"])
+@pytest.mark.parametrize(
+    "name", ["classifier", pytest.param("masked_lm", marks=pytest.mark.long)]
+)
 def test_int8_presets(name, tmp_path, recwarn):
     make, base = KINDS[name]
     task = make()
@@ -159,6 +161,7 @@ def test_misspelt_arguments_are_not_lost(saved):
         ConvBertBackbone.from_preset(folder, dropuot=0.5)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings(QUANTIZE_WARNING)
 def test_new_head_on_an_int8_preset_is_float(tmp_path):
     task = tasks.classifier()

@@ -28,9 +28,15 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--data", required=True, metavar="DIR")
     made.add_argument("--preset", help="a folder, or hf://user/model")
-    made.add_argument("--output", default=output)
+    made.add_argument(
+        "--output",
+        default=output,
+        help="predictions there are those of the last seed",
+    )
     made.add_argument("--backend", choices=["tensorflow", "jax", "torch"])
-    made.add_argument("--epochs", type=int, default=3)
+    made.add_argument(
+        "--epochs", type=int, default=3, help="passes over all samples"
+    )
     made.add_argument(
         "--frozen-epochs",
         type=int,
@@ -44,10 +50,22 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
         help="epochs with the highest block, then with the highest two, and "
         "so on, before all learns",
     )
-    made.add_argument("--batch-size", type=int, default=32)
-    made.add_argument("--learning-rate", type=float, default=3e-4)
-    made.add_argument("--layer-decay", type=float, default=0.8)
-    made.add_argument("--sequence-length", type=int, default=128)
+    made.add_argument(
+        "--batch-size", type=int, default=32, help="samples in a step"
+    )
+    made.add_argument(
+        "--learning-rate",
+        type=float,
+        default=3e-4,
+        help="of the head, at its highest",
+    )
+    made.add_argument(
+        "--layer-decay",
+        type=float,
+        default=0.8,
+        help="from a layer to the one below",
+    )
+    made.add_argument("--sequence-length", type=int, default=128, help="pieces")
     made.add_argument("--limit", type=int, help="samples to train on")
     made.add_argument("--seeds", type=int, default=1)
     return made

@@ -43,9 +43,10 @@ def main(options: argparse.Namespace) -> None:
         part: read_columns(pathlib.Path(options.data) / name)
         for part, name in FILES.items()
     }
+    # Of all the file: a limited part may lack some.
+    labels = sorted({tag for tags in files["train"][1] for tag in tags})
     if options.limit:
         files["train"] = tuple(rows[: options.limit] for rows in files["train"])
-    labels = sorted({tag for tags in files["train"][1] for tag in tags})
     output = pathlib.Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     results = []

@@ -33,6 +33,12 @@ if __name__ == "__main__":
     PARSER.add_argument("--head", choices=["linear", "joint"], default="linear")
     PARSER.add_argument("--stride", type=int, default=128)
     PARSER.add_argument(
+        "--max-question-length",
+        type=int,
+        default=64,
+        help="pieces; a sequence is longer by more than three",
+    )
+    PARSER.add_argument(
         "--threshold",
         type=float,
         help="the lead from which on there is no answer; SQuAD 2.0 wants one",
@@ -130,6 +136,7 @@ def new_answerer(
     lengths = {
         "sequence_length": options.sequence_length,
         "stride": options.stride,
+        "max_question_length": options.max_question_length,
     }
     if options.preset:
         return models.ConvBertQuestionAnswerer.from_preset(

@@ -69,7 +69,7 @@ def best_answers(
     if not best:
         return [no_answer(0.0)]
     weights = np.exp([candidate.score - best[0].score for candidate in best])
-    shares = weights / weights.sum()
+    shares = weights / weights[:BEAM].sum()
     return [
         {
             "text": context[candidate.start : candidate.end],

@@ -13,6 +13,7 @@ from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import
 )
 from keras_convbert.models.convbert.label_checks import check_class_ids
 from keras_convbert.models.convbert.label_checks import check_finite
+from keras_convbert.models.convbert.label_checks import check_shares
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.training import PearsonCorrelation
 from keras_convbert.types import Activation
@@ -195,10 +196,13 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
             y: array or tensor.
 
         Raises:
-            ValueError: if a label is not finite, or the number of no class.
+            ValueError: if a label is not finite, the number of no class, or,
+                of several labels a text, not from 0 to 1.
         """
         if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
             return check_class_ids(y, self.num_classes)
+        if isinstance(self.loss, keras.losses.BinaryCrossentropy):
+            return check_shares(y)
         return check_finite(y)
 
     def preprocess_samples(

@@ -22,6 +22,15 @@ def check_class_ids(labels: Any, num_classes: int) -> Any:
     )
 
 
+def check_shares(labels: Any) -> Any:
+    """The labels; an error if one is not from 0 to 1."""
+    return _checked(
+        labels,
+        lambda label: (label >= 0) & (label <= 1),
+        "Expected labels from 0 to 1, one for each class of a text.",
+    )
+
+
 def check_finite(labels: Any) -> Any:
     """The labels; an error if one is NaN or infinity."""
     return _checked(

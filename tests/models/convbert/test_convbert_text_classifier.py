@@ -472,6 +472,11 @@ def test_several_labels():
         ({}, [0.5, 0], "Received: 0.5 for sample 0"),
         ({"num_classes": 1}, [0.0, np.nan], "finite. Received: nan"),
         ({"num_classes": 1}, [np.inf, 0.0], "finite. Received: inf"),
+        (
+            {"activation": "sigmoid"},
+            [[1, 0, 1], [0, 2, 0]],
+            "from 0 to 1,.*Received: 2 for sample 1",
+        ),
     ],
 )
 def test_labels_that_are_none_are_refused(options, labels, message):

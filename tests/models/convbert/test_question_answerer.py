@@ -194,8 +194,12 @@ def test_one_or_many_or_none(head):
     questions, contexts, _ = samples(4)
     one = task.predict_answers(questions, contexts)
     many = task.predict_answers(questions, contexts, n_best=3, batch_size=1)
-    for best, answers in zip(one, many, strict=True):
+    most = task.predict_answers(questions, contexts, n_best=50)
+    for best, answers, all_found in zip(one, many, most, strict=True):
         assert answers[0]["text"] == best["text"]
+        np.testing.assert_allclose(
+            all_found[0]["score"], best["score"], atol=1e-5
+        )
         scores = [answer["score"] for answer in answers]
         assert scores == sorted(scores, reverse=True)
         places = [(answer["start"], answer["end"]) for answer in answers]

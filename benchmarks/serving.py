@@ -66,8 +66,8 @@ def small_classifier(vocabulary: str) -> Any:
     )
 
 
-def texts_of(corpus: str, tokenizer: Any) -> list[str]:
-    """Texts that fill a sequence, and no more than twice."""
+def texts_of(corpus: str) -> list[str]:
+    """Texts that fill a sequence."""
     opened = lzma.open if corpus.endswith(".xz") else open
     texts = []
     with opened(corpus, "rt", encoding="utf-8") as lines:
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--output", default=str(HERE / "results"))
     options = parser.parse_args()
     model = small_classifier(options.vocabulary)
-    texts = texts_of(options.corpus, model.preprocessor.tokenizer)
+    texts = texts_of(options.corpus)
     with tempfile.TemporaryDirectory() as folder:
         arms = {
             "keras_convbert": ours(model, f"{folder}/ours"),

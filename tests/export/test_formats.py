@@ -192,7 +192,7 @@ def test_an_operation_that_onnx_has_not_is_an_error(tmp_path):
             x = outputs["pooled_output"]
             return {"x": keras.ops.erfinv(x)}
 
-    model = Foreign(**{k: v for k, v in SIZES.items()})
+    model = Foreign(**SIZES)
     old = tmp_path / "m.onnx"
     old.write_bytes(b"old")
     with pytest.raises(RuntimeError, match="no valid ONNX"):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
+
+from tests.export.test_saved_model import answers
 
 TEXTS = [
     "a good film",
@@ -14,12 +15,6 @@ TEXTS = [
 ]
 QUESTIONS = ["the film", "", "good films", "a", "bad", "good bad the film a"]
 pytestmark = pytest.mark.once
-
-
-def answers(served, signature, **texts):
-    inputs = {name: tf.constant(value) for name, value in texts.items()}
-    outputs = served.signatures[signature](**inputs)
-    return {name: value.numpy() for name, value in outputs.items()}
 
 
 def words_of(found, number):

@@ -7,6 +7,10 @@ import textwrap
 import keras_convbert
 
 NAMES = {
+    "config": {
+        "dynamic_conv_implementation",
+        "set_dynamic_conv_implementation",
+    },
     "data": {"PretrainingDataset", "prepare", "train_vocabulary"},
     "export": {
         "export_litert",

@@ -8,7 +8,7 @@ import pytest
 import keras_convbert
 
 PACKAGE = pathlib.Path(keras_convbert.__file__).parent
-GROUND = {"files", "types", "compat", "version"}
+GROUND = {"config", "files", "types", "compat", "version"}
 MAY_IMPORT = {
     "ops": set(),
     "layers": {"ops"},

@@ -5,12 +5,17 @@ K taps. The sums run over K shifted views, so that nothing `K` times the size
 of the input is ever held.
 """
 
-from functools import partial
+from collections.abc import Callable
 
+import keras
 from keras import ops
 
-from keras_convbert.ops.custom_gradient import with_gradient
+from keras_convbert.config import dynamic_conv_implementation
 from keras_convbert.ops.depthwise_conv import depthwise_conv1d
+from keras_convbert.ops.dynamic_conv_blocks import blocks
+from keras_convbert.ops.dynamic_conv_blocks import fits
+from keras_convbert.ops.dynamic_conv_shifts import shifts
+from keras_convbert.ops.dynamic_conv_slices import slices
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.ops.time_padding import window
@@ -73,11 +78,8 @@ def dynamic_conv1d(
     by_head = ops.reshape(
         values, (-1, length, num_heads, channels // num_heads)
     )  # (B, T, H, R)
-    convolve = with_gradient(
-        partial(_forward, left=left, right=right),
-        partial(_backward, left=left, right=right),
-    )
-    outputs = convolve(by_head, kernels)  # (B, T, H, R)
+    convolve = _formulation(by_head, kernels.shape[-1])
+    outputs = convolve(by_head, kernels, left, right)  # (B, T, H, R)
     return ops.reshape(outputs, (-1, length, channels))  # (B, T, C)
 
 
@@ -130,7 +132,38 @@ def lightweight_conv1d(
     return depthwise_conv1d(values, ops.transpose(by_channel), padding)
 
 
-def _forward(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
+def _formulation(values: Tensor, taps: int) -> Callable[..., Tensor]:
+    """How to convolve `values` `(B, T, H, R)`, forward and backward.
+
+    Each row names its column of `benchmarks/results/operator.json`, written
+    by `benchmarks/operator.py`. On a GPU nothing has been measured: there the
+    form is the one that compilers fuse best.
+    """
+    forced = dynamic_conv_implementation()
+    if forced is not None:
+        return _FORMULATIONS[forced]
+    backend = keras.backend.backend()
+    if backend == "jax" and _on_cpu_in_jax() and fits(values, taps):
+        return blocks  # jax
+    if backend == "torch" and _eager_on_cpu_in_torch(values):
+        return slices  # torch eager
+    return shifts  # torch compiled, tensorflow graph, tensorflow xla
+
+
+def _on_cpu_in_jax() -> bool:
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def _eager_on_cpu_in_torch(values: Tensor) -> bool:
+    import torch
+
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _simple(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
+    """The readable form, differentiated by the backend: the others' oracle."""
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
     return sum(
@@ -138,31 +171,12 @@ def _forward(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
     )  # (B, T, H, R)
 
 
-def _backward(
-    upstream: Tensor, values: Tensor, kernels: Tensor, left: int, right: int
-) -> tuple[Tensor, Tensor]:
-    """The gradients of `_forward`, by as many shifts.
-
-    Automatic differentiation would keep, or add up, one tensor a tap.
-    """
-    taps = kernels.shape[-1]
-    padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
-    kernels_gradient = ops.stack(
-        [
-            ops.sum(upstream * window(padded, k, taps), axis=-1)
-            for k in range(taps)
-        ],
-        axis=-1,
-    )  # (B, T, H, K)
-    # Seen from an input the taps come in reverse, and so do the sides.
-    padded_kernels = pad_time(kernels, right, left)
-    padded_upstream = pad_time(upstream, right, left)
-    values_gradient = sum(
-        window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
-        * window(padded_upstream, taps - 1 - k, taps)
-        for k in range(taps)
-    )  # (B, T, H, R)
-    return values_gradient, kernels_gradient
+_FORMULATIONS = {
+    "simple": _simple,
+    "shifts": shifts,
+    "blocks": blocks,
+    "slices": slices,
+}
 
 
 def _as_tensors(values: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_convbert import config
 from keras_convbert import ops
 from keras_convbert.ops import depthwise_conv
+from keras_convbert.ops import dynamic_conv_blocks
 from tests.gradients import outputs_and_gradients
 from tests.ops import loops
 
@@ -43,6 +45,69 @@ def test_outputs_and_gradients_equal_a_loop(name, length, taps, padding):
     np.testing.assert_allclose(outputs, wanted, atol=2e-6)
     for found, right in zip(gradients, wanted_gradients, strict=True):
         np.testing.assert_allclose(found, right, atol=5e-6)
+
+
+@pytest.fixture
+def force():
+    yield config.set_dynamic_conv_implementation
+    config.set_dynamic_conv_implementation(None)
+
+
+def skip_where_it_is_not(implementation):
+    if implementation == "slices" and keras.backend.backend() != "torch":
+        pytest.skip("torch alone adds in place")
+
+
+@pytest.mark.parametrize("implementation", config.IMPLEMENTATIONS)
+@pytest.mark.parametrize("length, taps, padding", SIZES)
+def test_each_implementation_equals_a_loop(
+    implementation, length, taps, padding, force, monkeypatch
+):
+    skip_where_it_is_not(implementation)
+    # So that short sequences have several blocks, the last not full.
+    monkeypatch.setattr(dynamic_conv_blocks, "BLOCK", max(taps, 3))
+    force(implementation)
+    test_outputs_and_gradients_equal_a_loop(
+        "dynamic_conv1d", length, taps, padding
+    )
+
+
+@pytest.mark.parametrize("implementation", config.IMPLEMENTATIONS)
+def test_each_implementation_is_the_simple_one_on_long_sequences(
+    implementation, force
+):
+    skip_where_it_is_not(implementation)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 150, 12)).astype("float32")
+    kernels = rng.normal(size=(2, 150, 3, 9)).astype("float32")
+    upstream = rng.normal(size=values.shape).astype("float32")
+
+    def convolved(name):
+        force(name)
+        return outputs_and_gradients(
+            ops.dynamic_conv1d, [values, kernels], upstream
+        )
+
+    outputs, gradients = convolved(implementation)
+    wanted, wanted_gradients = convolved("simple")
+    np.testing.assert_allclose(outputs, wanted, atol=5e-6)
+    for found, right in zip(gradients, wanted_gradients, strict=True):
+        np.testing.assert_allclose(found, right, atol=1e-5)
+
+
+def test_an_implementation_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="name='unfold'"):
+        config.set_dynamic_conv_implementation("unfold")
+    if keras.backend.backend() != "torch":
+        with pytest.raises(ValueError, match="name='slices'"):
+            config.set_dynamic_conv_implementation("slices")
+
+
+def test_blocks_want_spans_that_fit(force):
+    force("blocks")
+    values = np.ones((1, 4, 2), "float32")
+    with pytest.raises(ValueError, match="65 taps"):
+        ops.dynamic_conv1d(values, np.ones((1, 4, 1, 65), "float32"))
 
 
 @pytest.mark.parametrize("formulation", ["_native", "_shifts_with_gradient"])

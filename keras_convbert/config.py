@@ -1,0 +1,54 @@
+"""The library's few global switches."""
+
+import keras
+
+__all__ = ["dynamic_conv_implementation", "set_dynamic_conv_implementation"]
+
+IMPLEMENTATIONS = ("simple", "shifts", "blocks", "slices")
+
+_forced: str | None = None
+
+
+def set_dynamic_conv_implementation(name: str | None) -> None:
+    """Forces one formulation of `ops.dynamic_conv1d`, or frees the choice.
+
+    All give the same numbers; which is fastest hangs on the backend and the
+    machine, and is chosen by what `benchmarks/operator.py` measured. A
+    function that is compiled already keeps the one it was compiled with.
+
+    Args:
+        name: string, or `None` for the fastest known. `"simple"` is a sum of
+            products with shifted inputs, differentiated by the backend;
+            `"shifts"` the same with a gradient that holds nothing but the
+            inputs; `"blocks"` takes the gradient of the kernels by products
+            of blocks, and wants a known length; `"slices"` adds in place, on
+            torch alone.
+
+    Raises:
+        ValueError: if there is none of that name on this backend.
+
+    Example:
+
+    ```python
+    from keras_convbert import config
+
+    config.set_dynamic_conv_implementation("shifts")
+    config.set_dynamic_conv_implementation(None)
+    ```
+    """
+    global _forced
+    known = list(IMPLEMENTATIONS)
+    if keras.backend.backend() != "torch":
+        known.remove("slices")
+    if name is not None and name not in known:
+        raise ValueError(
+            f"Invalid value for argument `name`. Expected one of {known} on "
+            f"the {keras.backend.backend()} backend, or None. "
+            f"Received: name={name!r}"
+        )
+    _forced = name
+
+
+def dynamic_conv_implementation() -> str | None:
+    """The formulation that is forced, or `None`."""
+    return _forced

@@ -1,0 +1,72 @@
+"""Dynamic convolution as products with shifted views, backward as well."""
+
+from functools import partial
+
+from keras import ops
+
+from keras_convbert.ops.custom_gradient import with_gradient
+from keras_convbert.ops.time_padding import pad_time
+from keras_convbert.ops.time_padding import window
+from keras_convbert.types import Tensor
+
+
+def shifts(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
+    """Convolves by one product a tap.
+
+    Automatic differentiation would keep, or add up, one tensor a tap; the
+    gradients here are as many shifts again.
+
+    Args:
+        values: Tensor of shape `(batch, length, heads, features)`.
+        kernels: Tensor of shape `(batch, length, heads, taps)`.
+        left: int. Zeros before the sequence.
+        right: int. Zeros behind it.
+
+    Returns:
+        Tensor of the shape of `values`.
+    """
+    convolve = with_gradient(
+        partial(shifts_forward, left=left, right=right),
+        partial(_backward, left=left, right=right),
+    )
+    return convolve(values, kernels)
+
+
+def shifts_forward(
+    values: Tensor, kernels: Tensor, left: int, right: int
+) -> Tensor:
+    taps = kernels.shape[-1]
+    padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
+    return sum(
+        kernels[..., k : k + 1] * window(padded, k, taps) for k in range(taps)
+    )  # (B, T, H, R)
+
+
+def _backward(
+    upstream: Tensor, values: Tensor, kernels: Tensor, left: int, right: int
+) -> tuple[Tensor, Tensor]:
+    taps = kernels.shape[-1]
+    padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
+    kernels_gradient = ops.stack(
+        [
+            ops.sum(upstream * window(padded, k, taps), axis=-1)
+            for k in range(taps)
+        ],
+        axis=-1,
+    )  # (B, T, H, K)
+    return values_gradient(upstream, kernels, left, right), kernels_gradient
+
+
+def values_gradient(
+    upstream: Tensor, kernels: Tensor, left: int, right: int
+) -> Tensor:
+    """What reaches the values, `(B, T, H, R)`."""
+    taps = kernels.shape[-1]
+    # Seen from an input the taps come in reverse, and so do the sides.
+    padded_kernels = pad_time(kernels, right, left)
+    padded_upstream = pad_time(upstream, right, left)
+    return sum(
+        window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
+        * window(padded_upstream, taps - 1 - k, taps)
+        for k in range(taps)
+    )

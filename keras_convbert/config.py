@@ -13,7 +13,7 @@ def set_dynamic_conv_implementation(name: str | None) -> None:
     """Forces one formulation of `ops.dynamic_conv1d`, or frees the choice.
 
     All give the same numbers; which is fastest hangs on the backend and the
-    machine, and is chosen by what `benchmarks/operator.py` measured. A
+    machine, and is chosen by what `benchmarks/operators.py` measured. A
     function that is compiled already keeps the one it was compiled with.
 
     Args:

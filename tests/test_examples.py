@@ -24,11 +24,22 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            # These make and train models.
+            marks=[pytest.mark.long] * name.startswith(("models.", "export.")),
+        )
+        for name in EXAMPLES
+    ],
+)
 def test_docstring(name):
     exec(compile(EXAMPLES[name], name, "exec"), {"__name__": name})
 
 
+@pytest.mark.long
 def test_readme(tmp_path):
     """One block goes on where the one before it stopped."""
     line = "The quick brown fox jumps over the lazy dog, again and again.\n"

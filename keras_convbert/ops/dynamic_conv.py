@@ -135,8 +135,8 @@ def lightweight_conv1d(
 def _formulation(values: Tensor, taps: int) -> Callable[..., Tensor]:
     """How to convolve `values` `(B, T, H, R)`, forward and backward.
 
-    Each row names its column of `benchmarks/results/operator.json`, written
-    by `benchmarks/operator.py`. On a GPU nothing has been measured: there the
+    Each row names its column of `benchmarks/results/operators.json`, written
+    by `benchmarks/operators.py`. On a GPU nothing has been measured: there the
     form is the one that compilers fuse best.
     """
     forced = dynamic_conv_implementation()

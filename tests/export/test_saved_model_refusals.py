@@ -140,6 +140,7 @@ def test_a_missing_package_is_named(module, classifier, tmp_path, monkeypatch):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_the_error_of_the_tensorflow_process_is_shown(tmp_path):
     class Unreadable:
         def save(self, path):

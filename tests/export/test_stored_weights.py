@@ -17,7 +17,7 @@ pytestmark = pytest.mark.once
     "dtype, share, atol",
     [
         pytest.param("float16", 0.5, 0.01, marks=pytest.mark.long),
-        ("bfloat16", 0.5, 0.05),
+        pytest.param("bfloat16", 0.5, 0.05, marks=pytest.mark.long),
         ("int8", 0.36, 0.05),
     ],
 )

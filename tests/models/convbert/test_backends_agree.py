@@ -49,6 +49,7 @@ def measured(folder):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_outputs_and_training_agree(tmp_path):
     found = measured(tmp_path)
     wanted = found["tensorflow"]

@@ -228,6 +228,7 @@ def test_untrained_task_is_saved_without_fuss(tmp_path, recwarn):
     np.testing.assert_array_equal(tasks.outputs(revived, arrays), wanted)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_int8_survives_a_file(tmp_path):
     task = classifier(head="dense")

@@ -26,7 +26,10 @@ def names(folder):
     return {path.name for path in pathlib.Path(folder).iterdir()}
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["mixed_bfloat16", pytest.param("bfloat16", marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("make", TASKS, ids=lambda make: make.__name__)
 def test_half_precision_comes_back(make, dtype, tmp_path):
     task = make(backbone_options={"dtype": dtype})

@@ -140,6 +140,7 @@ def test_int8_presets(name, tmp_path, recwarn):
 
 
 @pytest.mark.once
+@pytest.mark.long
 @pytest.mark.filterwarnings(QUANTIZE_WARNING)
 def test_int8_keeps_its_dtypes(tmp_path):
     task = tasks.classifier()

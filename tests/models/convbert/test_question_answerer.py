@@ -151,7 +151,10 @@ def test_arguments_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.long)],
+)
 def test_it_learns_what_is_asked(head, dtype, tmp_path):
     options = {"dtype": dtype, "dropout": 0.0, "attention_dropout": 0.0}
     task = answerer(backbone_options=options, head=head)
@@ -286,6 +289,7 @@ def test_the_joint_head_is_the_authors():
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_datasets_train_it():
     import tensorflow as tf
 

@@ -161,7 +161,10 @@ def test_arguments_that_do_not_fit_are_refused():
         )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.long)],
+)
 def test_it_learns_what_words_tell(dtype, tmp_path):
     task = tagger(backbone_options={"dtype": dtype, "dropout": 0.0})
     task.compile(keras.optimizers.Adam(0.01))

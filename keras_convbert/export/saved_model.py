@@ -216,14 +216,15 @@ def _checked_labels(
     if not isinstance(model, ConvBertTextClassifier) or model.num_classes == 1:
         raise ValueError(
             "Expected `labels=None` for a model that is no classifier, or "
-            f"that has its labels. Received: labels={labels}"
+            f"that has its labels. Received: labels={labels}, and a "
+            f"{type(model).__name__}"
         )
     names = [] if isinstance(labels, str) else list(labels)
-    strings = all(isinstance(name, str) for name in names)
-    if not strings or len(names) != model.num_classes:
+    strings = all(map(_is_text, names))
+    if not strings or not len(names) == len({*names}) == model.num_classes:
         raise ValueError(
-            f"Expected a string for each of the {model.num_classes} classes. "
-            f"Received: labels={labels}"
+            f"Expected a string of its own for each of the {model.num_classes} "
+            f"classes. Received: labels={labels!r}"
         )
     return names
 
@@ -234,22 +235,30 @@ def _check_warmup(warmup: Texts) -> None:
         return (
             isinstance(parts, (tuple, list))
             and len(parts) in (1, 2)
-            and all(isinstance(part, str) for part in parts)
+            and all(map(_is_text, parts))
             and (isinstance(sample, str) or len(parts) == 2)
         )
 
     if isinstance(warmup, str) or not warmup or not all(map(is_sample, warmup)):
         raise ValueError(
-            "Expected at least one string, or pair of strings, to warm up "
+            "Expected at least one string of Unicode, or pair, to warm up "
             f"with. Received: warmup={warmup!r:.80}"
         )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a string that UTF-8 can hold."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _target(path: AnyPath, version: int) -> pathlib.Path:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError(
             "Invalid value for argument `version`. Expected a positive "
-            f"integer. Received: version={version}"
+            f"integer. Received: version={version!r}"
         )
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ValueError(
@@ -266,4 +275,10 @@ def _target(path: AnyPath, version: int) -> pathlib.Path:
             "Expected the path of a folder, or one where nothing is yet. "
             f"Received: path={os.fspath(path)!r}"
         )
-    return folder / str(version)
+    target = folder / str(version)
+    if target.exists():
+        raise FileExistsError(
+            "Expected a version that is not there yet. "
+            f"Received: version={version}, path={os.fspath(path)!r}"
+        )
+    return target

@@ -91,6 +91,8 @@ def _endpoint(model: Any, serve: Serve, signature: str) -> Serve:
     of_texts = text_signatures(model)[signature]
 
     def serve_strings(*texts: Tensor) -> dict[str, Tensor]:
+        # A server does not hold a request to the shape that is promised.
+        texts = tuple(tf.ensure_shape(strings, (None,)) for strings in texts)
         return of_texts.serve(model, serve, *texts)
 
     strings = [
@@ -160,11 +162,14 @@ def _checked(model: Any, serve: Serve) -> Serve:
 
     def checks(inputs: dict[str, Tensor]) -> Iterator[Any]:
         shape = tf.shape(inputs["token_ids"])
-        yield tf.debugging.assert_less_equal(
-            shape[1],
-            backbone.max_sequence_length,
-            "Expected `token_ids` of the shape (batch, length), of a length of "
-            f"at most {backbone.max_sequence_length}.",
+        length = shape[1]
+        yield tf.debugging.Assert(
+            (length >= 1) & (length <= backbone.max_sequence_length),
+            [
+                "Expected `token_ids` of the shape (batch, length), of a length"
+                f" from 1 to {backbone.max_sequence_length}. Received:",
+                length,
+            ],
         )
         for name, limit in limits.items():
             yield tf.debugging.assert_equal(
@@ -175,9 +180,18 @@ def _checked(model: Any, serve: Serve) -> Serve:
             yield _assert_range(name, inputs[name], limit)
         if "mask_positions" in inputs:
             positions = inputs["mask_positions"]
-            yield _assert_range("mask_positions", positions, shape[1])
+            yield tf.debugging.assert_equal(
+                tf.shape(positions)[0],
+                shape[0],
+                "Expected `mask_positions` of as many rows as `token_ids`.",
+            )
+            yield _assert_range("mask_positions", positions, length)
 
     def serve_checked(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        inputs = {
+            name: tf.ensure_shape(ids, (None, None))
+            for name, ids in inputs.items()
+        }
         # Else what fails of a wrong id may be faster, and names it less well.
         with tf.control_dependencies([*checks(inputs)]):
             return serve({k: tf.identity(v) for k, v in inputs.items()})

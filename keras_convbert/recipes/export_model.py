@@ -53,7 +53,10 @@ def export_model(
     if to != "saved_model" and options:
         raise ValueError(
             "Expected no options of a SavedModel for another form. "
-            f"Received: to={to!r}, {', '.join(options)}"
+            f"Received: to={to!r}, "
+            + ", ".join(
+                f"{name}={value!r:.80}" for name, value in options.items()
+            )
         )
     model, _ = open_source(os.fspath(source))
     return WRITERS[to](model, target, **options)

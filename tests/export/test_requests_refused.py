@@ -43,7 +43,15 @@ WRONG_IDS = {
     ),
     "too-long": (
         {name: np.ones((1, 17), "int32") for name in ids()},
-        "`token_ids` of the shape .*at most 16",
+        "`token_ids` of the shape .* from 1 to 16.*17",
+    ),
+    "empty": (
+        {name: np.ones((2, 0), "int32") for name in ids()},
+        "`token_ids` of the shape .* from 1 to 16.*0",
+    ),
+    "rank": (
+        ids(segment_ids=np.zeros(8, "int32")),
+        "segment_ids .8. is not compatible",
     ),
 }
 
@@ -54,19 +62,18 @@ def test_ids(name, served):
     serve = served("classifier")[1].signatures["serving_default"]
     right = {k: tf.constant(v) for k, v in ids().items()}
     before = serve(**right)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=f"(?s)Expected {message}"
-    ):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s){message}"):
         serve(**{k: tf.constant(v) for k, v in inputs.items()})
     for key, value in serve(**right).items():
         np.testing.assert_array_equal(value, before[key])
 
 
-def test_places_outside_of_the_sequence(tmp_path):
+@pytest.mark.parametrize("wrong", [np.full((2, 1), 4), np.zeros((1, 1))])
+def test_places_of_no_token(wrong, tmp_path):
     model = ConvBertMaskedLM(tiny.backbone())
     path = export_saved_model(model, tmp_path, verbose=False)
     inputs = tiny.token_ids(model, (2, 4))
-    inputs["mask_positions"] = np.full((2, 1), 4, "int32")
+    inputs["mask_positions"] = wrong.astype("int32")
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="Expected `mask_positions`"
     ):
@@ -96,3 +103,15 @@ def test_pairs_of_unequal_number(name, signature, texts, served):
         serve(**{k: tf.constant(v) for k, v in texts.items()})
     equal = {k: tf.constant(["good film"]) for k in texts}
     assert all(len(value) == 1 for value in serve(**equal).values())
+
+
+@pytest.mark.parametrize("texts", ["a", [["a", "b"], ["c", "d"]]])
+@pytest.mark.parametrize(
+    "name, signature", [("classifier", "text"), ("tagger", "tokens")]
+)
+def test_strings_of_another_rank(texts, name, signature, served):
+    serve = served(name)[1].signatures[signature]
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="tensor text .* is not compatible"
+    ):
+        serve(text=tf.constant(texts))

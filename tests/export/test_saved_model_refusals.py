@@ -44,7 +44,9 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
     )
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "saved_model.pb").write_bytes(b"served")
-    with pytest.raises(FileExistsError, match="nothing is yet"):
+    with pytest.raises(
+        FileExistsError, match="not there yet. Received: version=2"
+    ):
         export_saved_model(tiny.backbone(), tmp_path, 2, verbose=False)
     assert (tmp_path / "2" / "saved_model.pb").read_bytes() == b"served"
 
@@ -54,21 +56,24 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
     "arguments, error, message",
     [
         ({"version": 0}, ValueError, "positive integer. Received: version=0"),
-        ({"version": "1"}, ValueError, "positive integer. Received: version=1"),
+        ({"version": "1"}, ValueError, "integer. Received: version='1'"),
         ({"version": True}, ValueError, "Received: version=True"),
         ({"path": ""}, ValueError, "path of a folder. Received: path=''"),
         ({"path": 3}, ValueError, "path of a folder. Received: path=3"),
         ({"path": "gs://b/m"}, ValueError, "on this machine.*'gs://b/m'"),
         ({"path": __file__}, NotADirectoryError, "where nothing is yet"),
         ({"labels": ["a", "b"]}, ValueError, "each of the 3 classes"),
-        ({"labels": "abc"}, ValueError, "3 classes. Received: labels=abc"),
-        ({"labels": [0, 1, 2]}, ValueError, "a string for each"),
+        ({"labels": "abc"}, ValueError, "3 classes. Received: labels='abc'"),
+        ({"labels": [0, 1, 2]}, ValueError, "a string of its own for each"),
+        ({"labels": ["a", "b", "a"]}, ValueError, "of its own"),
+        ({"labels": ["a", "b", "\ud800"]}, ValueError, "of its own"),
         ({"signatures": "text"}, ValueError, "Received: signatures='text'"),
         ({"signatures": []}, ValueError, "Received: signatures=."),
         ({"signatures": ["tokens"]}, ValueError, "'text', 'text_pair'"),
         ({"warmup": "text"}, ValueError, "Received: warmup='text'"),
-        ({"warmup": []}, ValueError, "At least|at least one string"),
-        ({"warmup": [("a", "b", "c")]}, ValueError, "pair of strings"),
+        ({"warmup": []}, ValueError, "at least one string"),
+        ({"warmup": [("a", "b", "c")]}, ValueError, "string of Unicode"),
+        ({"warmup": ["\ud800"]}, ValueError, "string of Unicode"),
         ({"dtype": "float64"}, ValueError, "Received: dtype='float64'"),
     ],
     ids=[
@@ -82,12 +87,15 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
         "labels-too-few",
         "labels-one-string",
         "labels-numbers",
+        "labels-twice",
+        "labels-surrogate",
         "signatures-string",
         "signatures-none",
         "signatures-of-another",
         "warmup-string",
         "warmup-none",
         "warmup-three",
+        "warmup-surrogate",
         "dtype",
     ],
 )
@@ -126,7 +134,7 @@ def test_models_that_cannot_be_served_are_refused(make, message, tmp_path):
 
 @pytest.mark.once
 def test_labels_of_a_backbone_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="Expected `labels=None`"):
+    with pytest.raises(ValueError, match="`labels=None`.*a ConvBertBackbone"):
         export_saved_model(tiny.backbone(), tmp_path, labels=tiny.LABELS)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.training import fused_adam
 from keras_convbert.training.layerwise_decay import LayerwiseDecay
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
@@ -84,20 +85,65 @@ class AdamW(keras.optimizers.AdamW):
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
         grads = [None if grad is None else _dense(grad) for grad in grads]
+        if self.global_clipnorm and fused_adam.on_torch():
+            return fused_adam.clip_by_global_norm(grads, self.global_clipnorm)
         return super()._clip_gradients(grads)
+
+    def _backend_update_step(
+        self,
+        grads: list[Tensor],
+        trainable_variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
+        halves = {v.dtype for v in trainable_variables} - {"float32"}
+        if halves or self.amsgrad or not fused_adam.on_torch():
+            super()._backend_update_step(
+                grads, trainable_variables, learning_rate
+            )
+            return
+        rate = learning_rate
+        if self.bias_correction:
+            rate = rate / self._uncorrected()
+        by_scale: dict[float, list[tuple[Tensor, ...]]] = {}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            number = self._get_variable_index(variable)
+            by_scale.setdefault(self._scale(variable), []).append(
+                (
+                    variable.value,
+                    gradient,
+                    self._momentums[number].value,
+                    self._velocities[number].value,
+                )
+            )
+        for scale, group in by_scale.items():
+            values, gradients, momentums, velocities = (
+                list(tensors) for tensors in zip(*group, strict=True)
+            )
+            fused_adam.step(
+                values,
+                gradients,
+                momentums,
+                velocities,
+                rate=rate * scale,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
 
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
         learning_rate = learning_rate * self._scale(variable)
         if not self.bias_correction:
-            # The inverse of what the base class multiplies by.
-            step = ops.cast(self.iterations + 1, "float32")
-            learning_rate = learning_rate * (
-                (1 - ops.power(self.beta_1, step))
-                / ops.sqrt(1 - ops.power(self.beta_2, step))
-            )
+            learning_rate = learning_rate * self._uncorrected()
         super().update_step(gradient, variable, learning_rate)
+
+    def _uncorrected(self) -> Tensor:
+        """The inverse of what the correction multiplies a step by."""
+        step = ops.cast(self.iterations + 1, "float32")
+        return (1 - ops.power(self.beta_1, step)) / ops.sqrt(
+            1 - ops.power(self.beta_2, step)
+        )
 
     def _scale(self, variable: keras.Variable) -> float:
         """The share of the learning rate; `variable` may be the backend's."""

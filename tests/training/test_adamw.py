@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from keras_convbert.training import AdamW
+from keras_convbert.training import LayerwiseDecay
 from keras_convbert.training import WarmupLinearDecay
+from keras_convbert.training import fused_adam
 from tests.layers.lifecycle import to_numpy
 
 
@@ -118,3 +120,45 @@ def test_training_goes_on_from_a_file(tmp_path):
         one.fit(*data, verbose=0)
     for one, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), rtol=1e-6)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="PyTorch alone has the kernel"
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bias_correction": False, "global_clipnorm": None},
+        {"layerwise_decay": LayerwiseDecay(2, 0.5)},
+    ],
+    ids=["plain", "uncorrected", "layerwise"],
+)
+def test_the_fused_step_is_that_of_keras(options, monkeypatch):
+    rng = np.random.default_rng(0)
+    shapes = {"layer_0/kernel": (3, 4), "layer_1/bias": (4,), "kernel": (4,)}
+    start = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    gradients = [
+        [np.float32(rng.normal(size=shape)) for shape in shapes.values()]
+        for _ in range(6)
+    ]
+
+    def trained():
+        variables = []
+        for name, values in start.items():
+            *scope, own = name.split("/")
+            with keras.name_scope("transformer_" + "".join(scope)):
+                variables.append(keras.Variable(values, name=own))
+        optimizer = AdamW(0.1, **options)
+        for step in gradients:
+            step = [keras.ops.convert_to_tensor(g) for g in step]
+            kept = [keras.ops.copy(g) for g in step]
+            optimizer.apply(step, variables)
+            for gradient, before in zip(step, kept, strict=True):
+                assert (gradient == before).all()
+        return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+    fused = trained()
+    monkeypatch.setattr(fused_adam, "on_torch", lambda: False)
+    for found, wanted in zip(fused, trained(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-7)

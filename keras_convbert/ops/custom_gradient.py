@@ -22,15 +22,24 @@ def with_gradient(
     Returns:
         A function with the arguments of `forward`.
     """
-    torch = keras.backend.backend() == "torch"
+    backend = keras.backend.backend()
 
     @ops.custom_gradient
     def function(*tensors: Tensor) -> tuple[Tensor, Any]:
         outputs = forward(*tensors)
-        if torch:
+        if backend == "torch":
             # What the gradient needs comes from torch, which under gradient
             # checkpointing has dropped it; a closure would keep it alive.
             return outputs, lambda *saved, upstream: backward(upstream, *saved)
         return outputs, lambda upstream: backward(upstream, *tensors)
 
-    return function
+    if backend != "tensorflow":
+        return function
+
+    def function_of_values(*tensors: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        # A variable that is read inside would want a gradient of its own.
+        return function(*map(tf.convert_to_tensor, tensors))
+
+    return function_of_values

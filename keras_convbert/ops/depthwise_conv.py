@@ -1,5 +1,6 @@
 """The convolution that mixes time and leaves the channels apart."""
 
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -55,7 +56,26 @@ def depthwise_conv1d(
             f"kernel.shape={tuple(kernel.shape)}"
         )
     left, right = padding_widths(kernel.shape[0], padding)
-    return _FORMULATIONS[keras.backend.backend()](inputs, kernel, left, right)
+    return _formulation()(inputs, kernel, left, right)
+
+
+def _formulation() -> Callable[..., Tensor]:
+    """How to convolve, by the part `depthwise` of
+    `benchmarks/results/operators.json`.
+
+    XLA on a CPU makes a slow loop of a grouped convolution, and a compiler
+    cannot fuse it; TensorFlow's graph and torch by itself have fast ones.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax" or backend == "torch" and _compiled_by_torch():
+        return _shifts_with_gradient
+    return _native
+
+
+def _compiled_by_torch() -> bool:
+    import torch
+
+    return torch.compiler.is_compiling()
 
 
 def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
@@ -97,13 +117,3 @@ def _shifts_backward(
     # Seen from an input the taps come in reverse, and so do the sides.
     inputs_gradient = _shifts(upstream, ops.flip(kernel, axis=0), right, left)
     return inputs_gradient, kernel_gradient
-
-
-# XLA on CPU makes a slow loop of a grouped convolution (9 times slower than
-# shifts, forward and backward), TensorFlow's graph and torch have fast ones:
-# `benchmarks/operators.py`.
-_FORMULATIONS = {
-    "tensorflow": _native,
-    "torch": _native,
-    "jax": _shifts_with_gradient,
-}

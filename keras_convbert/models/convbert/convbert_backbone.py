@@ -242,7 +242,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         tokens = self.token_embedding(inputs["token_ids"])
         segments = self.segment_embedding(inputs["segment_ids"])
         positions = self.position_embedding(tokens)
-        x = self.embeddings_add((tokens, segments, positions))
+        x = self.embeddings_add([tokens, segments, positions])
         x = self.embeddings_layer_norm(x)
         x = self.embeddings_dropout(x)
         if self.embeddings_projection is not None:

@@ -24,6 +24,7 @@ from keras_convbert.models.convbert.preprocessor_checks import (
 )
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
+from keras_convbert.models.convbert.sample_noise import SampleNoise
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
 from keras_convbert.types import Config
@@ -161,11 +162,10 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             dtype=dtype,
             name="mlm_head",
         )
-        self.replace_tokens = ReplaceTokens(
-            temperature=temperature,
-            seed=None if seed is None else seed + 1,
-            name="replace_tokens",
+        self.sample_noise = SampleNoise(
+            seed=None if seed is None else seed + 1, name="sample_noise"
         )
+        self.replace_tokens = ReplaceTokens(name="replace_tokens")
         self.backbone = backbone
         self.rtd_dense = keras.layers.Dense(
             backbone.hidden_dim,
@@ -187,29 +187,31 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         guessed = self.generator(
             {**inputs, "token_ids": masked.pop("masked_token_ids")}
         )
-        mlm_logits = self.mlm_head(
-            guessed["sequence_output"], masked["mask_positions"]
+        guesses = self.mlm_head(
+            guessed["sequence_output"],
+            masked["mask_positions"],
+            mask_ids=masked["mask_ids"],
+            noise=self.sample_noise(
+                inputs["token_ids"], mask_positions=masked["mask_positions"]
+            ),
+            temperature=temperature,
         )
         replaced = self.replace_tokens(
             inputs["token_ids"],
             mask_positions=masked["mask_positions"],
             mask_weights=masked["mask_weights"],
-            mlm_logits=mlm_logits,
+            sampled_ids=guesses.pop("sampled_ids"),
         )
         judged = backbone(
             {**inputs, "token_ids": replaced["corrupted_token_ids"]}
         )
         judged = self.rtd_dense(judged["sequence_output"])
         judged = ops.squeeze(self.rtd_logits(judged), -1)  # (B, T)
-        logits = ops.cast(mlm_logits, "float32")
         outputs = {
             **masked,
+            **guesses,
             **replaced,
             "rtd_logits": ops.cast(judged, "float32"),
-            "mlm_predictions": ops.argmax(logits, axis=-1),
-            "mlm_losses": ops.sparse_categorical_crossentropy(
-                masked["mask_ids"], logits, from_logits=True
-            ),
         }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 

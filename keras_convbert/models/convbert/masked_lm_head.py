@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.ops.token_guesses import token_guesses
 from keras_convbert.types import Activation
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
@@ -50,9 +51,61 @@ class MaskedLMHead(keras.layers.Layer):
             initializer="zeros",
         )
 
-    def call(self, inputs: Tensor, mask_positions: Tensor) -> Tensor:
+    def call(
+        self,
+        inputs: Tensor,
+        mask_positions: Tensor,
+        mask_ids: Tensor | None = None,
+        noise: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> Any:
+        """Logits `(B, N, V)`; or, with the hidden tokens and noise to sample
+        by, a dict of what is to be known of them, each `(B, N)`."""
         places = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
         x = ops.take_along_axis(inputs, places, axis=1)  # (B, N, H)
         x = self.layer_norm(self.dense(x))  # (B, N, E)
+        if noise is not None:
+            return self._guesses(x, mask_ids, noise, temperature)
         logits = self.token_embedding(x, reverse=True)  # (B, N, V)
         return logits + ops.cast(self.output_bias, logits.dtype)
+
+    def _guesses(
+        self, x: Tensor, mask_ids: Tensor, noise: Tensor, temperature: float
+    ) -> dict[str, Tensor]:
+        losses, likeliest, sampled = token_guesses(
+            ops.reshape(x, (-1, x.shape[-1])),
+            ops.convert_to_tensor(self.token_embedding.embeddings),
+            ops.convert_to_tensor(self.output_bias),
+            ops.reshape(mask_ids, (-1,)),
+            ops.reshape(noise, (-1,)),
+            temperature,
+        )
+        shape = ops.shape(noise)
+        return {
+            "mlm_losses": ops.reshape(losses, shape),
+            "mlm_predictions": ops.reshape(likeliest, shape),
+            "sampled_ids": ops.reshape(sampled, shape),
+        }
+
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        mask_positions: Tensor,
+        mask_ids: Tensor | None = None,
+        noise: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> Any:
+        shape = mask_positions.shape
+        if noise is None:
+            return keras.KerasTensor(
+                (*shape, self.token_embedding.input_dim), self.compute_dtype
+            )
+        dtypes = {
+            "mlm_losses": "float32",
+            "mlm_predictions": "int32",
+            "sampled_ids": "int32",
+        }
+        return {
+            name: keras.KerasTensor(shape, dtype)
+            for name, dtype in dtypes.items()
+        }

@@ -14,6 +14,7 @@ from keras_convbert.layers.span_based_dynamic_conv1d import (
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
+from keras_convbert.ops.attention import drops_without_scores
 from keras_convbert.ops.attention import fused_attention
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
@@ -188,7 +189,10 @@ class MixedAttention(ProjectionLayer):
         mask = attendable(padding_mask, attention_mask)
         query = self.query(inputs)  # (B, T, n, d)
         scores, kernels = None, None
-        if return_attention_scores or (training and self.dropout):
+        dropout = self.dropout if training else 0.0
+        if return_attention_scores or (
+            dropout and not drops_without_scores(self.seed is not None)
+        ):
             scores = self._scores(query, self.key(inputs), mask)
             dropped = self.attention_dropout(
                 scores, training=training, dropout_seed=dropout_seed
@@ -196,7 +200,7 @@ class MixedAttention(ProjectionLayer):
             heads = ops.einsum("bnts,bsnd->btnd", dropped, self.value(inputs))
         else:
             heads = fused_attention(
-                query, self.key(inputs), self.value(inputs), mask
+                query, self.key(inputs), self.value(inputs), mask, dropout
             )
         if self.conv:
             near, kernels = self.span_conv(

@@ -7,8 +7,18 @@ from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 
+def drops_without_scores(seeded: bool) -> bool:
+    """Whether `fused_attention` can drop probabilities: PyTorch's can, with
+    noise of its global generator."""
+    return keras.backend.backend() == "torch" and not seeded
+
+
 def fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float = 0.0,
 ) -> Tensor:
     """Attention whose scores are never held.
 
@@ -18,10 +28,21 @@ def fused_attention(
         value: Tensor of the shape of `key`.
         mask: boolean tensor that broadcasts to `(batch, heads, length,
             source_length)`, true where a position may be seen, or `None`.
+        dropout: float. Share of the probabilities that is dropped, where
+            `drops_without_scores`. Defaults to `0.0`.
 
     Returns:
         Tensor of the shape of `query`.
     """
+    if dropout:
+        import torch
+
+        outputs = torch.nn.functional.scaled_dot_product_attention(
+            *(t.transpose(1, 2) for t in (query, key, value)),
+            attn_mask=mask,
+            dropout_p=dropout,
+        )
+        return outputs.transpose(1, 2)
     dtype = query.dtype
     if _lacks_kernel(dtype):
         query, key, value = (

@@ -121,9 +121,12 @@ def test_scores_are_held_only_where_they_are_needed(monkeypatch):
     dropping(inputs_of(), training=False)
     keeping(inputs_of(), training=True)
     assert len(calls) == 2
-    dropping(inputs_of(), training=True)
     keeping(inputs_of(), return_attention_scores=True)
+    built(dropout=0.5, seed=1)(inputs_of(), training=True)
     assert len(calls) == 2
+    # PyTorch's kernel drops by itself, if no seed is asked for.
+    dropping(inputs_of(), training=True)
+    assert len(calls) == 2 + (keras.backend.backend() == "torch")
 
 
 def test_dropout_acts_in_training_alone():
@@ -134,6 +137,19 @@ def test_dropout_acts_in_training_alone():
     second = to_numpy(layer(inputs_of(), training=True))
     assert np.abs(first - still).max() > 1e-3
     assert np.abs(first - second).max() > 1e-3
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_dropout_of_probabilities_is_right_on_average(seed):
+    layer = built(dropout=0.3, seed=seed, conv=False)
+    inputs = np.repeat(inputs_of()[:1], 4000, axis=0)
+    mask = np.repeat(MASK[1:], 4000, axis=0)
+    still = to_numpy(layer(inputs[:1], padding_mask=mask[:1]))
+    drawn = to_numpy(layer(inputs, padding_mask=mask, training=True))
+    errors = drawn.std(axis=0) / np.sqrt(len(drawn))
+    assert errors.min() > 1e-4
+    # Seventy numbers: the largest of them is seldom 4.5 deviations off.
+    assert (np.abs(drawn.mean(axis=0) - still[0]) / errors).max() < 4.5
 
 
 def test_a_seed_drawn_beforehand_repeats_the_noise():

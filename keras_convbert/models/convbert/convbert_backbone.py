@@ -277,7 +277,10 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.gradient_checkpointing = gradient_checkpointing
 
-    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+    # By name: Keras tells `training` to those alone whose `call` names it.
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> dict[str, Tensor]:
         if isinstance(inputs, dict) and "token_ids" in inputs:
             length = inputs["token_ids"].shape[1]
             if length is not None and length > self.max_sequence_length:
@@ -286,7 +289,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                     f"{self.max_sequence_length}`. Received: "
                     f"token_ids.shape={tuple(inputs['token_ids'].shape)}"
                 )
-        return super().call(inputs, *args, **kwargs)
+        return super().call(inputs, training=training, mask=mask)
 
     @classproperty
     def presets(cls) -> Config:  # noqa: N805

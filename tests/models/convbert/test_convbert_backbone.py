@@ -187,6 +187,22 @@ def test_lora_survives_a_reload(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.5}, {"attention_dropout": 0.5}]
+)
+def test_dropout_acts_in_training_alone(options):
+    backbone = made(**options)
+    outer = keras.Model(backbone.input, backbone(backbone.input))
+    for model in (backbone, outer):
+        trained, again, used, wanted = (
+            to_numpy(model(INPUTS, training=training)["sequence_output"])
+            for training in (True, True, False, None)
+        )
+        assert np.abs(trained - again).max() > 0.01
+        assert np.abs(trained - used).max() > 0.01
+        np.testing.assert_array_equal(used, wanted)
+
+
 def test_outputs_of_each_layer_are_at_hand():
     backbone = made(num_layers=2)
     names = [

@@ -1,18 +1,22 @@
-"""Every touch of private modules of KerasHub, and five of Keras.
+"""Every touch of private modules of KerasHub, and eight of Keras.
 
 So that one place can break.
 """
 
+import sys
 from typing import Any
 
 import keras
 from keras.src.backend import get_keras_mask
+from keras.src.callbacks.callback_list import CallbackList
+from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving import saving_lib
 from keras.src.saving.saving_lib import H5IOStore
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.saving.serialization_lib import SafeModeScope
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+from keras.src.trainers.epoch_iterator import EpochIterator
 from keras_hub.src.layers.preprocessing.preprocessing_layer import (
     PreprocessingLayer,
 )
@@ -31,7 +35,9 @@ from keras_hub.src.utils.tensor_utils import preprocessing_function
 from keras_hub.src.utils.tensor_utils import restore_outer_shape
 
 __all__ = [
+    "CallbackList",
     "DataAdapter",
+    "EpochIterator",
     "H5IOStore",
     "KerasPresetLoader",
     "ObjectSharingScope",
@@ -40,16 +46,35 @@ __all__ = [
     "SafeModeScope",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
+    "calling",
     "check_file_exists",
     "classproperty",
     "convert_preprocessing_outputs_python",
     "get_file",
     "get_keras_mask",
+    "global_seed_generator",
     "load_state",
     "preprocessing_function",
     "restore_outer_shape",
     "save_state",
 ]
+
+
+def calling(kind: type, name: str) -> Any:
+    """The object of a class that the nearest caller has under a name.
+
+    Keras gives a callback neither the other callbacks nor the data.
+
+    Returns:
+        The object, or `None` if no caller has one.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        value = frame.f_locals.get(name)
+        if isinstance(value, kind):
+            return value
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def save_state(

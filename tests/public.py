@@ -47,6 +47,7 @@ NAMES = {
     "ops": {"depthwise_conv1d", "dynamic_conv1d", "lightweight_conv1d"},
     "training": {
         "AdamW",
+        "BackupAndResume",
         "EntityF1",
         "F1Score",
         "LayerwiseDecay",

@@ -29,10 +29,12 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
     one is its own `DataAdapter`, `shuffle` in `fit` has no effect on it.
 
     `fit` gets the batches of the epoch `dataset.epoch`, which goes up by one
-    when the last of them was given out. To resume a training, set it, or
-    `start_epoch`, to the `initial_epoch` of `fit`. So that evaluation changes
-    nothing, give it a dataset of its own, whose batches are the same each
-    time: `part=(0.99, 1.0), shuffle=False, drop_remainder=False`.
+    when the last of them was given out. `training.BackupAndResume` resumes a
+    training at any step. To do so by hand, at the start of an epoch, set
+    `epoch`, or `start_epoch`, to the `initial_epoch` of `fit`. So that
+    evaluation changes nothing, give it a dataset of its own, whose batches
+    are the same each time: `part=(0.99, 1.0), shuffle=False,
+    drop_remainder=False`.
 
     Args:
         directory: path of a folder that `prepare` has written.
@@ -51,6 +53,8 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
     Attributes:
         epoch: int. The epoch that `fit` gets next, and that indexing refers
             to.
+        start_batch: int. The batch with which that epoch begins; 0 for all
+            that follow.
         num_rows: int. Number of rows in use.
         sequence_length: int. Length of a row.
         vocabulary_size: int. Number of tokens of the tokenizer.
@@ -106,6 +110,7 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         self.shuffle = shuffle
         self.drop_remainder = drop_remainder
         self.epoch = start_epoch
+        self.start_batch = 0
         self.sequence_length = manifest.sequence_length
         self.vocabulary_size = manifest.vocabulary_size
         self.mask_token_id = manifest.mask_token_id
@@ -180,13 +185,13 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
     def get_numpy_iterator(self) -> Iterator[dict[str, np.ndarray]]:
         """The batches of an epoch, for Keras."""
         epoch = self.epoch
-        for index in range(len(self)):
+        for index in range(self.start_batch, len(self)):
             batch = self.batch(epoch, index)
             # Counted with the last batch, as Keras asks for no more. It also
             # takes a first batch to look at, if a model is not built: of
             # epochs with a single batch, that one counts too.
             if index == len(self) - 1:
-                self.epoch = epoch + 1
+                self.epoch, self.start_batch = epoch + 1, 0
             yield batch
 
     def get_jax_iterator(self) -> Iterator[dict[str, np.ndarray]]:

@@ -1,6 +1,10 @@
-"""What training needs beside a model: optimizers, schedules and metrics."""
+"""What training needs beside a model.
+
+Optimizers, schedules, metrics and callbacks.
+"""
 
 from keras_convbert.training.adamw import AdamW
+from keras_convbert.training.backup_and_resume import BackupAndResume
 from keras_convbert.training.entity_f1 import EntityF1
 from keras_convbert.training.f1_score import F1Score
 from keras_convbert.training.layerwise_decay import LayerwiseDecay
@@ -13,6 +17,7 @@ from keras_convbert.training.warmup_linear_decay import WarmupLinearDecay
 
 __all__ = [
     "AdamW",
+    "BackupAndResume",
     "EntityF1",
     "F1Score",
     "LayerwiseDecay",

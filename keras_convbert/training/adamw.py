@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from keras_convbert.training import fused_adam
+from keras_convbert.training import per_backend
 from keras_convbert.training.layerwise_decay import LayerwiseDecay
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
@@ -14,11 +15,13 @@ from keras_convbert.types import Tensor
 class AdamW(keras.optimizers.AdamW):
     """Adam with decoupled weight decay, as the authors set it up.
 
-    Beside other defaults it differs from `keras.optimizers.AdamW` in two
+    Beside other defaults it differs from `keras.optimizers.AdamW` in three
     things. The weights exempt from decay are an argument, and so survive
     saving. And on TensorFlow it adds up what the gradient of an embedding says
     of one row before it steps; Keras takes each mention for a step, so that a
-    row that occurs 64 times in a batch moves 8 times as far as it should.
+    row that occurs 64 times in a batch moves 8 times as far as it should. And
+    where a gradient is not finite, `global_clipnorm` makes NaN of its weight
+    alone, and not of all, so that `BackupAndResume` can name it.
 
     Args:
         learning_rate: float, or a learning-rate schedule. Defaults to
@@ -84,10 +87,35 @@ class AdamW(keras.optimizers.AdamW):
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
-        grads = [None if grad is None else _dense(grad) for grad in grads]
-        if self.global_clipnorm and fused_adam.on_torch():
-            return fused_adam.clip_by_global_norm(grads, self.global_clipnorm)
-        return super()._clip_gradients(grads)
+        grads = [
+            None if grad is None else per_backend.dense_gradient(grad)
+            for grad in grads
+        ]
+        if not self.global_clipnorm or self.clipnorm:
+            return super()._clip_gradients(grads)
+        present = [grad for grad in grads if grad is not None]
+        if per_backend.on_torch():
+            squares = fused_adam.squared_norms(present)
+        else:
+            squares = [ops.sum(ops.square(grad)) for grad in present]
+        scales = iter(self._scales_to_clip(ops.stack(squares)))
+        return [grad if grad is None else grad * next(scales) for grad in grads]
+
+    def _scales_to_clip(self, squares: Tensor) -> list[Tensor]:
+        """What makes the norm of all gradients `global_clipnorm` at most.
+
+        A gradient whose own norm is not finite becomes NaN. Keras has it make
+        NaN of all, after which no one can tell which it was.
+        """
+        finite = ops.isfinite(squares)
+        norm = ops.sqrt(ops.sum(ops.where(finite, squares, 0.0)))
+        scale = self.global_clipnorm * ops.minimum(
+            1.0 / norm, 1.0 / self.global_clipnorm
+        )
+        scales = ops.where(finite, scale, float("nan"))
+        return ops.unstack(
+            ops.cast(scales, squares.dtype), num=squares.shape[0]
+        )
 
     def _backend_update_step(
         self,
@@ -96,7 +124,7 @@ class AdamW(keras.optimizers.AdamW):
         learning_rate: Tensor,
     ) -> None:
         halves = {v.dtype for v in trainable_variables} - {"float32"}
-        if halves or self.amsgrad or not fused_adam.on_torch():
+        if halves or self.amsgrad or not per_backend.on_torch():
             super()._backend_update_step(
                 grads, trainable_variables, learning_rate
             )
@@ -185,12 +213,3 @@ class AdamW(keras.optimizers.AdamW):
         return super().from_config(
             {**config, "layerwise_decay": decay}, custom_objects
         )
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    """A gradient in which what was said of one row is added up."""
-    if keras.backend.backend() != "tensorflow":
-        return gradient
-    import tensorflow as tf
-
-    return tf.convert_to_tensor(gradient)

@@ -6,8 +6,6 @@ Keras steps one weight after another there, in seven passes over each:
 
 from typing import Any
 
-import keras
-
 from keras_convbert.types import Tensor
 
 # Steps after which Adam's correction of the bias is 1 to the last digit. What
@@ -15,28 +13,12 @@ from keras_convbert.types import Tensor
 MANY_STEPS = 1e9
 
 
-def on_torch() -> bool:
-    """Whether weights are PyTorch's, and nobody compiles this very step.
-
-    A compiler makes kernels that are as good of what Keras does.
-    """
-    if keras.backend.backend() != "torch":
-        return False
-    import torch
-
-    return not torch.compiler.is_compiling()
-
-
-def clip_by_global_norm(gradients: list[Tensor], norm: float) -> list[Tensor]:
-    """Gradients, shortened to `norm` over all of them; NaN if one is not
-    finite."""
+def squared_norms(gradients: list[Tensor]) -> list[Tensor]:
+    """The square of the length of each."""
     import torch
 
     norms: Any = torch._foreach_norm(gradients)
-    length = torch.linalg.vector_norm(torch.stack(norms))
-    scale = norm * torch.clamp(1.0 / length, max=1.0 / norm)
-    scaled: Any = torch._foreach_mul(gradients, scale + (length - length))
-    return list(scaled)
+    return [norm * norm for norm in norms]
 
 
 def step(

@@ -5,7 +5,7 @@ import pytest
 from keras_convbert.training import AdamW
 from keras_convbert.training import LayerwiseDecay
 from keras_convbert.training import WarmupLinearDecay
-from keras_convbert.training import fused_adam
+from keras_convbert.training import per_backend
 from tests.layers.lifecycle import to_numpy
 
 
@@ -159,6 +159,6 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
         return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
     fused = trained()
-    monkeypatch.setattr(fused_adam, "on_torch", lambda: False)
+    monkeypatch.setattr(per_backend, "on_torch", lambda: False)
     for found, wanted in zip(fused, trained(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-7)

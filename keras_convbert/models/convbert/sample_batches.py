@@ -44,10 +44,12 @@ class SampleBatches(keras.utils.PyDataset):
         self.noise = noise
         # From the global generator, which `keras.utils.set_random_seed` sets.
         self.seed = np.random.randint(2**31) if shuffle else None
-        self.epoch = 0
-        self._set_order()
+        self.go_to(0)
 
-    def _set_order(self) -> None:
+    def go_to(self, epoch: int, start_batch: int = 0) -> None:
+        """Makes `epoch` the next, beginning with a later batch."""
+        self.epoch = epoch
+        self.start_batch = start_batch
         self.order = np.arange(self.num_samples)
         if self.seed is not None:
             generator = np.random.default_rng([self.seed, self.epoch])
@@ -69,8 +71,7 @@ class SampleBatches(keras.utils.PyDataset):
         return _map_leaves(self.samples, lambda leaf: leaf[first:last])
 
     def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._set_order()
+        self.go_to(self.epoch + 1)
 
 
 def leaves_of(samples: Any) -> list[Any]:

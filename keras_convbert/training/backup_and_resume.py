@@ -1,0 +1,300 @@
+import os
+import warnings
+from typing import Any
+
+import keras
+
+from keras_convbert.compat import CallbackList
+from keras_convbert.compat import EpochIterator
+from keras_convbert.compat import calling
+from keras_convbert.files import AnyPath
+from keras_convbert.training.backup_folder import BackupFolder
+from keras_convbert.training.data_position import DataPosition
+from keras_convbert.training.finite_weights import FiniteWeights
+from keras_convbert.training.model_state import ModelState
+from keras_convbert.training.other_callbacks import OtherCallbacks
+from keras_convbert.training.plain_state import Arrays
+from keras_convbert.training.stop_signals import StopSignals
+from keras_convbert.types import Config
+
+Logs = dict[str, Any] | None
+
+
+class BackupAndResume(keras.callbacks.Callback):
+    """Saves a training as it goes; started again, it goes on from there.
+
+    The same script, run again after whatever ended it, does the steps that
+    are left: on a CPU with the weights and the curve, to the last bit, of a
+    run that was never interrupted. When the training has ended, a further run
+    restores its end and its history, and `fit` returns at once; more `epochs`
+    are gone on with.
+
+    What is kept: weights, optimizer, metrics, the seed generators of the
+    model, the global ones of Python, NumPy, Keras and PyTorch, the place in
+    the data, and what the other callbacks have noted (best so far, patience,
+    history). A script that is not seeded repeats itself only from the first
+    checkpoint on.
+
+    The place in the data is known for `data.PretrainingDataset` and for
+    samples in memory that are given to a task of this library. Other data,
+    `tf.data` or arrays given to another model, can only be begun anew: then
+    there are checkpoints at the end of epochs alone, a training goes on from
+    the start of the epoch in which it ended, and a warning says so.
+
+    A checkpoint is a folder, which appears in `directory` when it is whole,
+    with a hash of each file; only then are older ones removed. One that is
+    damaged later is passed over, with a warning, for the one before it. One
+    training needs one `directory`.
+
+    `SIGTERM` and `SIGINT` end the process with the status 143 or 130 once the
+    step is done and saved (in validation, once that is done). A weight that
+    is not finite ends the training in the step that has made it, with an
+    error that names it, and is never saved.
+
+    Args:
+        directory: path of the folder for the checkpoints. It may be shared
+            with nothing else.
+        save_freq: `"epoch"`, or int: the number of steps from one checkpoint
+            to the next. That is how many may have to be done again. Defaults
+            to `"epoch"`.
+        keep: int. The number of checkpoints that are kept. Defaults to `2`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or, in `fit`, if the
+            model or the data are others than those of the checkpoint, or each
+            checkpoint is damaged.
+        OSError: in `fit`, if there is not the space for a checkpoint, 2.2
+            times its size. Older ones are as they were.
+        FloatingPointError: in `fit`, if a weight is not finite.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_convbert.training import BackupAndResume
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("adam", loss="mse")
+    x, y = np.ones((64, 4)), np.ones((64, 1))
+    model.fit(x, y, epochs=3, callbacks=[BackupAndResume("backup")])
+    ```
+    """
+
+    def __init__(
+        self,
+        directory: AnyPath,
+        save_freq: str | int = "epoch",
+        keep: int = 2,
+    ) -> None:
+        super().__init__()
+        _check_arguments(directory, save_freq, keep)
+        self.directory = directory
+        self.save_freq = save_freq
+        self.keep = keep
+        self._folder = BackupFolder(directory, keep)
+        self._signals = StopSignals()
+        self._callbacks: list[keras.callbacks.Callback] = []
+        self._restored: tuple[Config, Arrays] | None = None
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        callbacks = calling(CallbackList, "self")
+        if callbacks is not None:
+            # Last, so that what the others note of a step is saved with it.
+            self._callbacks = [c for c in callbacks.callbacks if c is not self]
+            callbacks.callbacks = [*self._callbacks, self]
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        iterator = calling(EpochIterator, "epoch_iterator")
+        self._position = DataPosition(iterator)
+        self._others = OtherCallbacks(self._callbacks)
+        self._state = ModelState(self.model)
+        # Steps in all, in the epoch, and since the last checkpoint.
+        self._step = self._step_in_epoch = self._unsaved = 0
+        self._epoch = 0
+        self._ended = False
+        self._folder.clean()
+        self._restore(iterator)
+        self._finite = FiniteWeights(self.model)
+        if not (self._position.is_known or self.save_freq == "epoch"):
+            warnings.warn(
+                "The place in this data cannot be known. Expected a "
+                "`PretrainingDataset`, or samples in memory for a task of "
+                "`keras_convbert`, to save within an epoch. There will be "
+                "checkpoints at the end of epochs alone. "
+                f"Received: save_freq={self.save_freq}",
+                stacklevel=2,
+            )
+        self._signals.listen(iterator)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        # `fit` would begin there again the next time that it is called.
+        self.model._initial_epoch = None
+        self._epoch = epoch
+        self._step_in_epoch = 0
+        if self._restored is not None:
+            state, arrays = self._restored
+            self._step_in_epoch = state["step_in_epoch"]
+            # Keras has set the metrics back for a new epoch.
+            self._state.set_metrics(arrays)
+            self._restored = None
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._count(batch + 1)
+        try:
+            self._finite.check_step()
+        except FloatingPointError:
+            self._signals.stop_listening()
+            raise
+        if self._is_last_step():
+            # It is saved with the end of the epoch.
+            return
+        stopped = self._signals.received is not None
+        if self._position.is_known and (
+            stopped
+            or (
+                self.save_freq != "epoch"
+                and self._unsaved >= int(self.save_freq)
+            )
+        ):
+            self._save(self._epoch, self._step_in_epoch)
+        if stopped:
+            self._exit()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        stopped = self._signals.received is not None
+        if (
+            stopped
+            or self.save_freq == "epoch"
+            or not self._position.is_known
+            or self._unsaved >= int(self.save_freq)
+        ):
+            self._save(epoch + 1, 0)
+        if stopped:
+            self._exit()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.model._initial_epoch = None
+        self._signals.stop_listening()
+        if not self._ended:
+            self._save(self._epoch + 1, 0, finished=True)
+
+    def _count(self, steps_in_epoch: int) -> None:
+        # Of steps executed together, the last may lack some.
+        steps = self.params["steps"]
+        new = min(steps_in_epoch, steps or steps_in_epoch) - self._step_in_epoch
+        self._step_in_epoch += new
+        self._step += new
+        self._unsaved += new
+        self._position.advance(new)
+
+    def _is_last_step(self) -> bool:
+        return (
+            self._step_in_epoch == self.params["steps"]
+            or self._position.is_at_end()
+        )
+
+    def _save(
+        self, epoch: int, step_in_epoch: int, finished: bool = False
+    ) -> None:
+        """Saves the training, of which the given place is next."""
+        self._state.synchronize()
+        try:
+            self._finite.check(self._state.weights())
+            others, arrays = self._others.get_state()
+            state, more = self._state.get_generators()
+            content = {
+                "epoch": epoch,
+                "step": self._step,
+                "step_in_epoch": step_in_epoch,
+                "data": self._position.get_state(),
+                "stopped": bool(self.model.stop_training),
+                "finished": finished,
+                "callbacks": others,
+                "generators": state,
+            }
+            self._folder.save(
+                self._step,
+                finished,
+                content,
+                {**self._state.variables(), **arrays, **more},
+            )
+        except BaseException:
+            self._signals.stop_listening()
+            raise
+        self._unsaved = 0
+
+    def _restore(self, iterator: Any) -> None:
+        found = self._choose()
+        if found is None:
+            return
+        state, arrays = found
+        self._state.build(iterator)
+        self._state.set_state(arrays, state["generators"])
+        self._others.set_state(state["callbacks"], arrays)
+        self._step, self._epoch = state["step"], state["epoch"]
+        self.model.stop_training = state["stopped"]
+        epochs = self.params["epochs"]
+        self._ended = state["finished"] and (
+            state["stopped"] or state["epoch"] >= epochs
+        )
+        self.model._initial_epoch = state["epoch"]
+        if state["stopped"]:
+            self.model._initial_epoch = max(epochs, state["epoch"])
+        elif state["data"] is not None:
+            self._position.set_state(state["data"], state["step_in_epoch"])
+            if state["step_in_epoch"]:
+                self._restored = state, arrays
+        elif not self._ended:
+            warnings.warn(
+                "The place in this data cannot be known: training goes on "
+                f"from the start of epoch {state['epoch'] + 1}, with the data "
+                "from its beginning.",
+                stacklevel=2,
+            )
+
+    def _choose(self) -> tuple[Config, Arrays] | None:
+        """The newest checkpoint from which to go on."""
+        for name, state, arrays in self._folder.whole():
+            more = self.params["epochs"] > state["epoch"]
+            if state["finished"] and more and not state["stopped"]:
+                # A longer training has no end here, and what an end does to
+                # the weights, as with their average, is not done.
+                before = name.removesuffix("-finished")
+                if before in self._folder.names():
+                    continue
+            return state, arrays
+        return None
+
+    def _exit(self) -> None:
+        number = self._signals.received
+        self._signals.stop_listening()
+        if not self._position.is_known and self._step_in_epoch:
+            warnings.warn(
+                "The place in this data cannot be known: nothing of this "
+                "epoch is saved, and training will go on from its start.",
+                stacklevel=2,
+            )
+        raise SystemExit(128 + int(number or 0))
+
+
+def _check_arguments(
+    directory: AnyPath, save_freq: str | int, keep: int
+) -> None:
+    if not os.fspath(directory):
+        raise ValueError(
+            "Expected `directory` to be the path of a folder. "
+            f"Received: directory={directory!r}"
+        )
+    if save_freq != "epoch" and not (
+        isinstance(save_freq, int) and save_freq >= 1
+    ):
+        raise ValueError(
+            "Expected `save_freq` to be 'epoch' or a number of steps, at "
+            f"least 1. Received: save_freq={save_freq!r}"
+        )
+    if not isinstance(keep, int) or keep < 1:
+        raise ValueError(
+            f"Expected `keep` to be an int of at least 1. Received: keep={keep}"
+        )

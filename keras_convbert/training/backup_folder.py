@@ -1,0 +1,175 @@
+"""Checkpoints in a folder, of which one at least is whole."""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import ml_dtypes
+import numpy as np
+
+from keras_convbert.files import AnyPath
+from keras_convbert.files import whole_folder
+from keras_convbert.training.plain_state import Arrays
+from keras_convbert.types import Config
+
+STATE = "state.json"
+ARRAYS = "arrays.npy"
+MANIFEST = "manifest.json"
+NAME = re.compile(r"step-\d{10}(-finished)?")
+# One checkpoint more than is kept, and what its neighbours write meanwhile.
+FREE_SPACE = 2.2
+
+
+class BackupFolder:
+    """Folders `step-<number>`, and `step-<number>-finished` after the last.
+
+    Each is written under another name, flushed and hashed, and takes its
+    place whole; then older ones go.
+    """
+
+    def __init__(self, directory: AnyPath, keep: int) -> None:
+        self.path = pathlib.Path(directory)
+        self.keep = keep
+        self._damaged: set[str] = set()
+
+    def clean(self) -> None:
+        """Takes away what an interrupted writing has left."""
+        for entry in self.path.glob(".step-*"):
+            shutil.rmtree(entry, ignore_errors=True)
+
+    def names(self) -> list[str]:
+        """The checkpoints that there are, newest first."""
+        if not self.path.is_dir():
+            return []
+        found = [e.name for e in self.path.iterdir() if NAME.fullmatch(e.name)]
+        return sorted(found, reverse=True)
+
+    def save(
+        self,
+        step: int,
+        finished: bool,
+        state: Config,
+        arrays: Mapping[str, Any],
+    ) -> None:
+        """Writes a checkpoint, then drops those that are too old.
+
+        Args:
+            step: int. Its number.
+            finished: bool. Whether it is the last of a training.
+            state: dict. What JSON can hold.
+            arrays: dict of names to variables or NumPy arrays.
+
+        Raises:
+            OSError: if there is not the space for it. What was there is as it
+                was.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._check_space(sum(map(_bytes, arrays.values())))
+        name = f"step-{step:010d}" + ("-finished" if finished else "")
+        with whole_folder(self.path / name, overwrite=True) as folder:
+            dtypes = _write_arrays(folder / ARRAYS, arrays)
+            text = json.dumps({"state": state, "arrays": dtypes})
+            (folder / STATE).write_text(text, encoding="utf-8")
+            hashes = {file: _hash(folder / file) for file in (ARRAYS, STATE)}
+            (folder / MANIFEST).write_text(json.dumps(hashes), "utf-8")
+        self._damaged.discard(name)
+        self._drop_old()
+
+    def whole(self) -> Iterator[tuple[str, Config, Arrays]]:
+        """Name, state and arrays of the checkpoints that are whole.
+
+        The newest comes first. A warning names each that is not.
+
+        Raises:
+            ValueError: if there are checkpoints, and none is whole.
+        """
+        names = self.names()
+        for name in names:
+            try:
+                yield name, *_read(self.path / name)
+            except (OSError, ValueError, KeyError) as error:
+                self._damaged.add(name)
+                warnings.warn(
+                    f"The checkpoint {os.fspath(self.path / name)!r} is "
+                    f"damaged, the one before it is used: {error}",
+                    stacklevel=2,
+                )
+        if names and self._damaged.issuperset(names):
+            raise ValueError(
+                f"Every checkpoint in {os.fspath(self.path)!r} is damaged: "
+                f"{names}. Remove them to train from the beginning."
+            )
+
+    def _drop_old(self) -> None:
+        kept = [n for n in self.names() if n not in self._damaged][: self.keep]
+        for name in self.names():
+            if name not in kept:
+                # Its name goes first: one that is half gone is none.
+                aside = self.path / f".{name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                os.replace(self.path / name, aside)
+                shutil.rmtree(aside, ignore_errors=True)
+
+    def _check_space(self, size: int) -> None:
+        free = shutil.disk_usage(self.path).free
+        if free < FREE_SPACE * size:
+            raise OSError(
+                errno.ENOSPC,
+                f"Expected {FREE_SPACE} times the {size} bytes of a "
+                f"checkpoint to be free. Received: {free} bytes free",
+                os.fspath(self.path),
+            )
+
+
+def _bytes(array: Any) -> int:
+    dtype = keras.backend.standardize_dtype(array.dtype)
+    return math.prod(array.shape) * np.dtype(dtype).itemsize
+
+
+def _write_arrays(
+    path: pathlib.Path, arrays: Mapping[str, Any]
+) -> dict[str, str]:
+    """Writes one after the other; their names, and dtypes as Keras has them."""
+    dtypes = {}
+    with open(path, "wb") as file:
+        for name, value in arrays.items():
+            array = np.asarray(
+                value
+                if isinstance(value, np.ndarray)
+                else keras.ops.convert_to_numpy(value)
+            )
+            dtypes[name] = array.dtype.name
+            if array.dtype.kind == "V":
+                # NumPy's files do not know `bfloat16` and its like.
+                array = array.view(f"u{array.dtype.itemsize}")
+            np.save(file, array, allow_pickle=False)
+    return dtypes
+
+
+def _read(folder: pathlib.Path) -> tuple[Config, Arrays]:
+    hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for file in (ARRAYS, STATE):
+        if _hash(folder / file) != hashes[file]:
+            raise ValueError(f"{file!r} has changed since it was written.")
+    content = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    arrays = {}
+    with open(folder / ARRAYS, "rb") as opened:
+        for name, dtype in content["arrays"].items():
+            array = np.load(opened, allow_pickle=False)
+            arrays[name] = array.view(getattr(ml_dtypes, dtype, array.dtype))
+    return content["state"], arrays
+
+
+def _hash(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

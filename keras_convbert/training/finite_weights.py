@@ -1,0 +1,45 @@
+"""Finds the weight that is no longer a number."""
+
+import math
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from keras_convbert.training.per_backend import make_total
+from keras_convbert.training.per_backend import synchronize
+
+
+class FiniteWeights:
+    """Looks at the weights of a model after each step.
+
+    The loss does not tell: TensorFlow's `relu` makes zeros of NaN.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._total = make_total(model)
+
+    def check_step(self) -> None:
+        """Raises `FloatingPointError` if a trained weight is not finite."""
+        if not math.isfinite(self._total()):
+            synchronize(self._model)
+            self.check(self._model.trainable_variables)
+
+    def check(self, variables: Iterable[keras.Variable]) -> None:
+        """Raises `FloatingPointError` if one of `variables` is not finite."""
+        bad = [v.path for v in variables if not _is_finite(v)]
+        if bad:
+            raise FloatingPointError(
+                f"{bad[0]!r} holds NaN or infinity after step "
+                f"{int(self._model.optimizer.iterations)}, as do "
+                f"{len(bad) - 1} others. Training stops, and nothing of it "
+                "is saved; the checkpoints that there are remain."
+            )
+
+
+def _is_finite(variable: keras.Variable) -> bool:
+    if not keras.backend.is_float_dtype(variable.dtype):
+        return True
+    array = keras.ops.convert_to_numpy(variable)
+    return bool(np.isfinite(array).all())

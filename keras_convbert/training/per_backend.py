@@ -1,0 +1,117 @@
+"""What of training differs from one backend to another."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_convbert.types import Tensor
+
+BACKEND = keras.backend.backend()
+
+
+def on_torch() -> bool:
+    """Whether weights are PyTorch's, and nobody compiles this very step.
+
+    A compiler makes kernels that are as good of what Keras does.
+    """
+    if BACKEND != "torch":
+        return False
+    import torch
+
+    return not torch.compiler.is_compiling()
+
+
+def dense_gradient(gradient: Tensor) -> Tensor:
+    """A gradient in which what was said of one row is added up."""
+    if BACKEND != "tensorflow":
+        return gradient
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(gradient)
+
+
+def trained_values(model: keras.Model) -> list[Tensor]:
+    """The weights that are trained, as they are after a step of `fit`."""
+    if BACKEND == "jax":
+        state = getattr(model, "_jax_state", None)
+        if state and not model._jax_state_synced:
+            # The variables themselves are empty between two steps.
+            values: list[Tensor] = state["trainable_variables"]
+            return values
+    return [variable.value for variable in model.trainable_variables]
+
+
+def synchronize(model: keras.Model) -> None:
+    """Puts into the variables what a step of `fit` has made of them."""
+    if BACKEND == "jax":
+        model.jax_state_sync()
+
+
+def make_total(model: keras.Model) -> Callable[[], float]:
+    """A function that is NaN or infinite if a trained weight is.
+
+    It is computed where the weights are, in one go. Very large weights may
+    make it infinite too.
+    """
+    if BACKEND == "jax":
+        import jax
+
+        total = jax.jit(_jax_total)
+        return lambda: float(total([*trained_values(model)]))
+    if BACKEND == "torch":
+        return lambda: _torch_total(trained_values(model))
+    import tensorflow as tf
+
+    values = trained_values(model)
+
+    @tf.function(autograph=False)
+    def tf_total() -> Any:
+        sums = [tf.reduce_sum(tf.cast(v, "float32")) for v in values]
+        return tf.add_n(sums)
+
+    # Traced once here: TensorFlow warns of functions traced again and again.
+    concrete = tf_total.get_concrete_function()
+    return lambda: float(concrete())
+
+
+def _jax_total(values: Sequence[Tensor]) -> Tensor:
+    from jax import numpy as jnp
+
+    return sum(jnp.sum(value.astype("float32")) for value in values)
+
+
+def _torch_total(values: Sequence[Tensor]) -> float:
+    import torch
+
+    with torch.no_grad():
+        return float(torch.nn.utils.get_total_norm([*values]))
+
+
+def torch_generators() -> dict[str, np.ndarray]:
+    """The states of PyTorch's global generators, where it is the backend."""
+    if BACKEND != "torch":
+        return {}
+    import torch
+
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        for number, state in enumerate(torch.cuda.get_rng_state_all()):
+            states[f"cuda:{number}"] = state
+    return {name: state.numpy() for name, state in states.items()}
+
+
+def set_torch_generators(states: dict[str, np.ndarray]) -> None:
+    """Puts them back."""
+    if BACKEND != "torch":
+        return
+    import torch
+
+    for name, array in states.items():
+        state = torch.from_numpy(array.copy())
+        if name == "cpu":
+            torch.set_rng_state(state)
+        else:
+            torch.cuda.set_rng_state(state, name)

@@ -1,0 +1,53 @@
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Notes that the process is asked to end, so that a step can end first.
+
+    Asked a second time, or when what asked for this does not run any more, it
+    ends as it would have without.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._former: dict[int, Any] = {}
+        self._iterator: Any = None
+
+    def listen(self, iterator: Any) -> None:
+        """Listens while `fit` goes through `iterator`; in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._iterator = iterator
+        self.received = None
+        for number in NUMBERS:
+            # `nohup` and shells that start a job in the background ignore some.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._former[number] = signal.signal(number, self._receive)
+
+    def stop_listening(self) -> None:
+        """Puts the former handlers back."""
+        for number, former in self._former.items():
+            # Another may have taken its place in the meantime.
+            if signal.getsignal(number) == self._receive:
+                signal.signal(number, former)
+        self._former = {}
+        self._iterator = None
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is None and self._is_running(frame):
+            self.received = number
+            return
+        self.stop_listening()
+        signal.raise_signal(number)
+
+    def _is_running(self, frame: FrameType | None) -> bool:
+        while frame is not None:
+            if frame.f_locals.get("epoch_iterator") is self._iterator:
+                return True
+            frame = frame.f_back
+        return False

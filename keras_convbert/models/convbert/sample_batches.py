@@ -135,7 +135,42 @@ class SampleBatchesAdapter(PyDatasetAdapter):
 
     Keras's own has PyTorch's `DataLoader` between, which draws from the global
     generator, in the first `fit` of a model once more than in others.
+
+    Its attributes say where the next iterator begins, so that a training can
+    go on within an epoch: the order is a function of them.
     """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that `fit` gets next."""
+        return int(self.py_dataset.epoch)
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self.py_dataset.go_to(value)
+
+    @property
+    def start_batch(self) -> int:
+        """The batch with which that epoch begins."""
+        return int(self.py_dataset.start_batch)
+
+    @start_batch.setter
+    def start_batch(self, value: int) -> None:
+        self.py_dataset.go_to(self.epoch, value)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the order, `None` for the order of the samples."""
+        seed: int | None = self.py_dataset.seed
+        return seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        self.py_dataset.seed = value
+
+    def _finite_generator(self) -> Iterator[Any]:
+        for index in range(self.start_batch, len(self.py_dataset)):
+            yield self._standardize_batch(self.py_dataset[index])
 
     def get_torch_dataloader(self) -> Iterator[Any]:
         for batch in self._get_iterator():

@@ -87,6 +87,7 @@ from rich.table import Table  # noqa: E402
 from keras_convbert import data  # noqa: E402
 from keras_convbert import export  # noqa: E402
 from keras_convbert import models  # noqa: E402
+from keras_convbert.files import whole_file  # noqa: E402
 from keras_convbert.training import AdamW  # noqa: E402
 from keras_convbert.training import WarmupLinearDecay  # noqa: E402
 
@@ -148,7 +149,9 @@ def main(options: argparse.Namespace) -> None:
     texts = paragraphs["test"][0][:50]
     expected = classifier.predict(texts, verbose=0)
     keras_file = output / "classifier.keras"
-    classifier.save(keras_file)
+    # Killed in the middle of it, Keras leaves half a file.
+    with whole_file(keras_file) as temporary:
+        classifier.save(temporary)
     differences = {
         "the .keras file, reloaded": largest_difference(
             expected,

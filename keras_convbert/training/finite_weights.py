@@ -31,10 +31,10 @@ class FiniteWeights:
         bad = [v.path for v in variables if not _is_finite(v)]
         if bad:
             raise FloatingPointError(
-                f"{bad[0]!r} holds NaN or infinity after step "
-                f"{int(self._model.optimizer.iterations)}, as do "
-                f"{len(bad) - 1} others. Training stops, and nothing of it "
-                "is saved; the checkpoints that there are remain."
+                f"{bad[0]!r} holds NaN or infinity, the first of {len(bad)} "
+                f"that do, after step {int(self._model.optimizer.iterations)}. "
+                "Training stops, and this is not saved; the checkpoints that "
+                "there are remain."
             )
 
 

@@ -22,7 +22,7 @@ import keras
 
 from tests.training import small_runs
 
-EPOCHS = 24
+EPOCHS = 15
 SIGTERM_EPOCHS = 400
 
 

@@ -1,0 +1,140 @@
+"""What `BackupAndResume` costs: a share of each step, and of a bare save.
+
+    python benchmarks/backup.py [--backends tensorflow jax torch]
+
+`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 8
+sequences of 128 tokens. A step is compared with what the callback does at its
+end where nothing is saved; a checkpoint with `save_weights`, which writes the
+same arrays, and neither flushes nor hashes them, one after the other. Medians.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+STEPS, SAVES = 12, 7
+ROWS, LENGTH = 8, 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--backends", nargs="+", default=["tensorflow", "jax", "torch"]
+    )
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure()))
+        return
+    import machine
+
+    results = {
+        "command": f"benchmarks/backup.py --backends "
+        f"{' '.join(options.backends)}",
+        "machine": machine.describe(),
+        "backends": {},
+    }
+    for backend in options.backends:
+        process = subprocess.run(
+            [sys.executable, __file__, "--one"],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        found = json.loads(process.stdout.splitlines()[-1])
+        print(backend, found, flush=True)
+        results["backends"][backend] = found
+    text = json.dumps(results, indent=1) + "\n"
+    (RESULTS / "backup.json").write_text(text)
+
+
+def measure() -> dict:
+    import keras
+    import numpy as np
+
+    from keras_convbert.models import ConvBertBackbone
+    from keras_convbert.models import ConvBertPretrainer
+    from keras_convbert.training import BackupAndResume
+
+    class Timed(BackupAndResume):
+        """Takes the time of its steps and of its own part in them."""
+
+        def __init__(self, directory: str) -> None:
+            super().__init__(directory)
+            self.times: list = []
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self.began = time.perf_counter()
+
+        def on_train_batch_end(self, batch, logs=None):
+            ended = time.perf_counter()
+            super().on_train_batch_end(batch, logs)
+            own = time.perf_counter() - ended
+            self.times.append((ended - self.began, own))
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.saves = saves(self, self.model)
+
+    pretrainer = ConvBertPretrainer(
+        ConvBertBackbone.from_preset("convbert_small", load_weights=False),
+        mask_token_id=103,
+        special_token_ids=[0, 100, 101, 102, 103],
+    )
+    rng = np.random.default_rng(0)
+    rows = STEPS * ROWS
+    inputs = {
+        "token_ids": rng.integers(1000, 30000, (rows, LENGTH)),
+        "segment_ids": np.zeros((rows, LENGTH), "int32"),
+        "padding_mask": np.ones((rows, LENGTH), "int32"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        timed = Timed(os.path.join(folder, "backup"))
+        pretrainer.fit(inputs, batch_size=ROWS, callbacks=[timed], verbose=0)
+    # The first step compiles.
+    step, own = map(statistics.median, zip(*timed.times[1:], strict=True))
+    return {
+        "keras": keras.__version__,
+        "step_s": round(step, 4),
+        "callback_s": round(own, 5),
+        "callback_share_of_step": round(own / step, 4),
+        **timed.saves,
+    }
+
+
+def saves(callback, model) -> dict:
+    """Seconds of a checkpoint and of `save_weights`, in turns."""
+    folder = pathlib.Path(callback.directory)
+    weights = folder / "bare.weights.h5"
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints, bare = [], []
+    for _ in range(SAVES):
+        callback._step += 1
+        began = time.perf_counter()
+        callback._save(0, 0)
+        middle = time.perf_counter()
+        model.save_weights(weights, overwrite=True)
+        ended = time.perf_counter()
+        checkpoints.append(middle - began)
+        bare.append(ended - middle)
+        size = weights.stat().st_size
+        weights.unlink()
+    return {
+        "megabytes": round(size / 1e6, 1),
+        "checkpoint_s": round(statistics.median(checkpoints), 3),
+        "save_weights_s": round(statistics.median(bare), 3),
+        "checkpoint_over_save_weights": round(
+            statistics.median(checkpoints) / statistics.median(bare), 2
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -112,8 +112,10 @@ class BackupAndResume(keras.callbacks.Callback):
         self._state = ModelState(self.model)
         # Steps in all, in the epoch, and since the last checkpoint.
         self._step = self._step_in_epoch = self._unsaved = 0
-        self._epoch = 0
+        self._epoch = self._next_epoch = 0
         self._ended = False
+        self._restored = None
+        self._validations = 0
         self._folder.clean()
         self._restore(iterator)
         self._finite = FiniteWeights(self.model)
@@ -163,6 +165,7 @@ class BackupAndResume(keras.callbacks.Callback):
             self._exit()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._next_epoch = epoch + 1
         stopped = self._signals.received is not None
         if (
             stopped
@@ -170,15 +173,22 @@ class BackupAndResume(keras.callbacks.Callback):
             or not self._position.is_known
             or self._unsaved >= int(self.save_freq)
         ):
-            self._save(epoch + 1, 0)
+            self._save(self._next_epoch, 0)
         if stopped:
             self._exit()
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        data = self._validation_data()
+        if self._validations and hasattr(data, "epoch"):
+            # What is drawn for it depends on how often it was gone through.
+            data.epoch += self._validations
+            self._validations = 0
 
     def on_train_end(self, logs: Logs = None) -> None:
         self.model._initial_epoch = None
         self._signals.stop_listening()
         if not self._ended:
-            self._save(self._epoch + 1, 0, finished=True)
+            self._save(self._next_epoch, 0, finished=True)
 
     def _count(self, steps_in_epoch: int) -> None:
         # Of steps executed together, the last may lack some.
@@ -209,6 +219,8 @@ class BackupAndResume(keras.callbacks.Callback):
                 "step": self._step,
                 "step_in_epoch": step_in_epoch,
                 "data": self._position.get_state(),
+                "validations": self._validations
+                or getattr(self._validation_data(), "epoch", 0),
                 "stopped": bool(self.model.stop_training),
                 "finished": finished,
                 "callbacks": others,
@@ -225,6 +237,10 @@ class BackupAndResume(keras.callbacks.Callback):
             raise
         self._unsaved = 0
 
+    def _validation_data(self) -> Any:
+        iterator = getattr(self.model, "_eval_epoch_iterator", None)
+        return getattr(iterator, "data_adapter", None)
+
     def _restore(self, iterator: Any) -> None:
         found = self._choose()
         if found is None:
@@ -233,7 +249,8 @@ class BackupAndResume(keras.callbacks.Callback):
         self._state.build(iterator)
         self._state.set_state(arrays, state["generators"])
         self._others.set_state(state["callbacks"], arrays)
-        self._step, self._epoch = state["step"], state["epoch"]
+        self._step, self._next_epoch = state["step"], state["epoch"]
+        self._validations = state["validations"]
         self.model.stop_training = state["stopped"]
         epochs = self.params["epochs"]
         self._ended = state["finished"] and (

@@ -70,7 +70,7 @@ def make_total(model: keras.Model) -> Callable[[], float]:
     @tf.function(autograph=False)
     def tf_total() -> Any:
         sums = [tf.reduce_sum(tf.cast(v, "float32")) for v in values]
-        return tf.add_n(sums)
+        return tf.add_n([tf.zeros(()), *sums])
 
     # Traced once here: TensorFlow warns of functions traced again and again.
     concrete = tf_total.get_concrete_function()

@@ -76,6 +76,36 @@ def test_epochs_that_are_parts_of_the_data(tmp_path):
     assert_same(outcome(net), wanted)
 
 
+def test_validation_goes_on_too(tmp_path):
+    """On data that is not the same each time."""
+    options = {"epochs": 3}
+    wanted = outcome(
+        small_runs.train(validation_data=small_runs.Batches(), **options)
+    )
+    losses = wanted[0]["val_loss"]
+    assert len({*losses}) == 3
+    with pytest.raises(Stopped):
+        small_runs.train(
+            tmp_path,
+            extra=[Before(10, crash)],
+            validation_data=small_runs.Batches(),
+            **options,
+        )
+    net = small_runs.train(
+        tmp_path, validation_data=small_runs.Batches(), **options
+    )
+    assert_same(outcome(net), wanted)
+
+
+def test_killed_between_the_last_epoch_and_the_end(whole, tmp_path):
+    small_runs.train(tmp_path, save_freq="epoch")
+    shutil.rmtree(tmp_path / "step-0000000016-finished")
+    for _ in range(2):
+        net = small_runs.train(tmp_path, extra=[Before(0, crash)])
+        assert_same(outcome(net), whole)
+    assert names(tmp_path) == ["step-0000000016", "step-0000000016-finished"]
+
+
 @pytest.mark.parametrize("save_freq", ["epoch", 1])
 def test_arrays_of_the_users_own_go_on_from_the_start_of_an_epoch(
     save_freq, tmp_path

@@ -16,6 +16,7 @@ from keras_convbert.models.convbert import lora_weights
 from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert import tf1_loading
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.packed_sequences import PackedSequences
 from keras_convbert.models.convbert.preset_checks import check_preset
 from keras_convbert.models.convbert.preset_checks import preset_errors
 from keras_convbert.models.convbert.safe_weights import load_weights
@@ -71,6 +72,12 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         gradient_checkpointing: bool. Whether each layer is computed again in
             the backward pass instead of keeping its activations. Defaults to
             `False`.
+        packed: bool. Whether several sequences may share a row, each with
+            what it would get alone: `padding_mask` then has 1 in the first of
+            them, 2 in the second and so on, and 0 in the padding, of which
+            at least `kernel_size // 2` positions lie between two. Attention
+            masks pairs of positions for it, which costs memory; weights are
+            the same. Defaults to `False`.
         dtype: dtype policy, or its name; `None` is the global one. Defaults
             to `None`.
         **kwargs: `name` and `trainable`; and `shared_embeddings`, another
@@ -79,14 +86,15 @@ class ConvBertBackbone(keras_hub.models.Backbone):
     Call arguments:
         inputs: dict of integer tensors of shape `(batch, length)`:
             `token_ids`, `segment_ids`, and `padding_mask`, which is 0 at
-            padding.
+            padding and 1 elsewhere, or as `packed` says.
 
     Output shape:
         dict of `sequence_output`, `(batch, length, hidden_dim)`, and
         `pooled_output`, `(batch, hidden_dim)`, the vector of the first token.
 
     Raises:
-        ValueError: if the sizes do not fit each other, or an input is longer
+        ValueError: if the sizes do not fit each other, if `packed` is wanted
+            of a convolution with `mask_conv=False`, or an input is longer
             than `max_sequence_length`.
 
     Example:
@@ -146,6 +154,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         num_segments: int = 2,
         layer_norm_epsilon: float = 1e-12,
         gradient_checkpointing: bool = False,
+        packed: bool = False,
         dtype: DType = None,
         **kwargs: Any,
     ) -> None:
@@ -165,6 +174,12 @@ class ConvBertBackbone(keras_hub.models.Backbone):
                 "Invalid value for argument `layer_norm_epsilon`. Expected a "
                 "number between 0 and 1. Received: "
                 f"layer_norm_epsilon={layer_norm_epsilon}"
+            )
+        if packed and conv and not mask_conv:
+            raise ValueError(
+                "Expected `mask_conv=True` where sequences are packed: else "
+                "the padding between them leaks from one into the other. "
+                f"Received: packed={packed}, mask_conv={mask_conv}"
             )
 
         # === Layers ===
@@ -199,6 +214,11 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             self.segment_embedding = shared.segment_embedding
             self.position_embedding = shared.position_embedding
             self.embeddings_layer_norm = shared.embeddings_layer_norm
+        self.packed_sequences = None
+        if packed:
+            self.packed_sequences = PackedSequences(
+                dtype=dtype, name="packed_sequences"
+            )
         self.embeddings_add = keras.layers.Add(
             dtype=dtype, name="embeddings_add"
         )
@@ -241,14 +261,20 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         }
         tokens = self.token_embedding(inputs["token_ids"])
         segments = self.segment_embedding(inputs["segment_ids"])
-        positions = self.position_embedding(tokens)
+        masks = {"padding_mask": inputs["padding_mask"]}
+        places = {}
+        if self.packed_sequences is not None:
+            found = self.packed_sequences(inputs["padding_mask"])
+            masks["attention_mask"] = found["attention_mask"]
+            places["positions"] = found["positions"]
+        positions = self.position_embedding(tokens, **places)
         x = self.embeddings_add([tokens, segments, positions])
         x = self.embeddings_layer_norm(x)
         x = self.embeddings_dropout(x)
         if self.embeddings_projection is not None:
             x = self.embeddings_projection(x)
         for layer in self.transformer_layers:
-            x = layer(x, padding_mask=inputs["padding_mask"])
+            x = layer(x, **masks)
         super().__init__(
             inputs=inputs,
             outputs={"sequence_output": x, "pooled_output": x[:, 0, :]},
@@ -276,6 +302,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         self.num_segments = num_segments
         self.layer_norm_epsilon = layer_norm_epsilon
         self.gradient_checkpointing = gradient_checkpointing
+        self.packed = packed
 
     # By name: Keras tells `training` to those alone whose `call` names it.
     def call(
@@ -386,6 +413,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
             "num_segments": self.num_segments,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "gradient_checkpointing": self.gradient_checkpointing,
+            "packed": self.packed,
         }
 
 

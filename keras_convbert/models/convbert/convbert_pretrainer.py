@@ -18,10 +18,8 @@ from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.mask_tokens import MaskTokens
 from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.preprocessor_checks import check_dataset
 from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.models.convbert.preprocessor_checks import (
-    check_vocabulary_size,
-)
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
 from keras_convbert.models.convbert.sample_noise import SampleNoise
@@ -299,7 +297,9 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        real = ops.cast(x["padding_mask"], "float32")  # (B, T)
+        # Where sequences are packed it has their numbers.
+        real = ops.cast(x["padding_mask"], "bool")
+        real = ops.cast(real, "float32")  # (B, T)
         chosen = y_pred["mask_weights"]  # (B, N)
         if sample_weight is not None:
             rows = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
@@ -366,8 +366,8 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         Returns:
             A `keras.callbacks.History`.
         """
-        if hasattr(x, "vocabulary_size"):
-            check_vocabulary_size(self.backbone, x.vocabulary_size)
+        for dataset in (x, kwargs.get("validation_data")):
+            check_dataset(self.backbone, dataset)
         if self._schedules_itself:
             self._schedule(x, kwargs)
         return feeding.fit(self, x, *args, **kwargs)

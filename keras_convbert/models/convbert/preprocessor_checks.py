@@ -67,6 +67,30 @@ def check_vocabulary_size(backbone: Any, size: int) -> None:
         )
 
 
+def check_dataset(backbone: Any, dataset: Any) -> None:
+    """Raises `ValueError` if a backbone would take rows for what they are not.
+
+    Of datasets that do not tell of their rows nothing is known.
+    """
+    if hasattr(dataset, "vocabulary_size"):
+        check_vocabulary_size(backbone, dataset.vocabulary_size)
+    gap = getattr(dataset, "gap", None)
+    if gap is None:
+        return
+    if not backbone.packed:
+        raise ValueError(
+            "Expected a backbone of `packed=True` for rows that several "
+            f"sequences share. Received: packed={backbone.packed}"
+        )
+    if backbone.conv and gap < backbone.kernel_size // 2:
+        raise ValueError(
+            "Expected rows with padding of at least "
+            f"{backbone.kernel_size // 2} between their sequences, as from "
+            f"`prepare(..., pack=True, kernel_size={backbone.kernel_size})`. "
+            f"Received: padding of {gap}"
+        )
+
+
 def check_texts(x: Any) -> None:
     """Raises `ValueError` unless `x` is texts, or a tuple of two such."""
     parts = x if isinstance(x, tuple) else (x,)

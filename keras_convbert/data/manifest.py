@@ -17,6 +17,21 @@ FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
+class Packing:
+    """How to tell apart the sequences that share a row.
+
+    Args:
+        gap: int. Positions of padding between two.
+        start_token_id: int. Id of `[CLS]`.
+        end_token_id: int. Id of `[SEP]`.
+    """
+
+    gap: int
+    start_token_id: int
+    end_token_id: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """What a folder of shards holds; written last, it says they are whole.
 
@@ -36,6 +51,8 @@ class Manifest:
         documents: int. Documents read.
         lines: int. Lines read that were not blank.
         bad_lines: int. Lines that were not all UTF-8.
+        packing: `Packing` of rows that several sequences share; `None` where
+            each sequence has a row to itself. Defaults to `None`.
     """
 
     sequence_length: int
@@ -52,6 +69,7 @@ class Manifest:
     documents: int
     lines: int
     bad_lines: int
+    packing: Packing | None = None
 
     def write(self, directory: AnyPath) -> dict[str, Any]:
         """Writes the manifest of a folder, and returns what it wrote."""
@@ -78,8 +96,12 @@ class Manifest:
         try:
             content = json.loads(path.read_text("utf-8"))
             version = content.pop("format")
+            # Manifests from before there was packing have no such field.
+            packing = content.pop("packing", None)
             if version == FORMAT:
-                return cls(**content)
+                if packing is not None:
+                    packing = Packing(**packing)
+                return cls(**content, packing=packing)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         raise ValueError(

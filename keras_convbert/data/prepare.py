@@ -6,10 +6,12 @@ import numpy as np
 from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.data.manifest import Manifest
+from keras_convbert.data.manifest import Packing
 from keras_convbert.data.manifest import hash_tokenizer
 from keras_convbert.data.progress import progress_bar
 from keras_convbert.data.row_maker import LENGTH_COLUMNS
 from keras_convbert.data.row_maker import RowMaker
+from keras_convbert.data.row_packer import RowPacker
 from keras_convbert.data.shards import ShardWriter
 from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
@@ -32,17 +34,24 @@ def prepare(
     workers: int | None = None,
     shard_rows: int = 1 << 20,
     progress: bool = True,
+    pack: bool = False,
+    kernel_size: int = 9,
 ) -> dict[str, Any]:
     """Turns documents into training sequences, in a folder of shards.
 
     A document is made into rows `[CLS] A [SEP] B [SEP]`, some of them without
     `B`, by ELECTRA's rule but without losing a token: what does not fit into
-    a row begins the next one. No row has text of two documents. Special
+    a row begins the next one. No such row has text of two documents. Special
     tokens that are written in the text are ordinary text.
 
     The corpus is read once, in memory that does not grow with it. The result
     is the same for any number of workers. The folder appears when it is
     whole. Train on it by `PretrainingDataset`.
+
+    The last row of a document is short, and the rest of it padding. With
+    `pack` short rows are put together into one, as many as it has room for,
+    with padding between them. That is for a backbone of `packed=True`, which
+    treats each as if it were alone.
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
@@ -58,6 +67,10 @@ def prepare(
         shard_rows: int. Rows of each shard but the last. Defaults to
             `1048576`.
         progress: bool. Whether to show a progress bar. Defaults to `True`.
+        pack: bool. Whether to put short rows together. Defaults to `False`.
+        kernel_size: int. Of the model that packed rows are for: between two
+            sequences lie `kernel_size // 2` positions of padding, across
+            which its convolution does not reach. Defaults to `9`.
 
     Returns:
         The manifest of the folder, as in its `manifest.json`. It has the
@@ -94,21 +107,30 @@ def prepare(
     Reference:
         - [ELECTRA](https://arxiv.org/abs/2003.10555), section 3
     """
-    _check_arguments(tokenizer, sequence_length, seed, shard_rows)
+    _check_arguments(tokenizer, sequence_length, seed, shard_rows, kernel_size)
     workers = available_cores() if workers is None else check_workers(workers)
     corpus = Corpus(files)
     maker = _row_maker(tokenizer, sequence_length, seed)
+    packer = packing = None
+    width = LENGTH_COLUMNS + sequence_length
+    if pack:
+        gap = kernel_size // 2
+        packing = Packing(gap, maker.start_token_id, maker.end_token_id)
+        packer = RowPacker(
+            sequence_length, gap, maker.pad_token_id, maker.dtype
+        )
+        width = sequence_length
     tokens = lines = bad_lines = 0
     with whole_folder(directory) as temporary:
-        writer = ShardWriter(
-            temporary, LENGTH_COLUMNS + sequence_length, maker.dtype, shard_rows
-        )
+        writer = ShardWriter(temporary, width, maker.dtype, shard_rows)
         chunks = corpus.chunks(progress_bar(corpus.size, progress))
         for made in map_in_order(maker, chunks, workers):
-            writer.write(made.rows)
+            writer.write(packer.add(made.rows) if packer else made.rows)
             tokens += made.tokens
             lines += made.lines
             bad_lines += made.bad_lines
+        if packer:
+            writer.write(packer.rest())
         writer.close()
         if not writer.shards:
             raise ValueError(
@@ -130,6 +152,7 @@ def prepare(
             documents=corpus.documents,
             lines=lines,
             bad_lines=bad_lines,
+            packing=packing,
         )
         content = manifest.write(temporary)
     if bad_lines:
@@ -168,6 +191,7 @@ def _check_arguments(
     sequence_length: int,
     seed: int,
     shard_rows: int,
+    kernel_size: int,
 ) -> None:
     if (
         not isinstance(tokenizer, ConvBertTokenizer)
@@ -186,4 +210,9 @@ def _check_arguments(
         raise ValueError(
             "Expected `seed` of at least 0 and `shard_rows` of at least 1. "
             f"Received: seed={seed}, shard_rows={shard_rows}"
+        )
+    if kernel_size < 1:
+        raise ValueError(
+            "Expected `kernel_size` of at least 1. "
+            f"Received: kernel_size={kernel_size}"
         )

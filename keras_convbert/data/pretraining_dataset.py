@@ -7,6 +7,8 @@ import numpy as np
 from keras_convbert.compat import DataAdapter
 from keras_convbert.data.manifest import Manifest
 from keras_convbert.data.manifest import hash_tokenizer
+from keras_convbert.data.row_inputs import inputs_of_packed_rows
+from keras_convbert.data.row_inputs import inputs_of_rows
 from keras_convbert.data.row_maker import LENGTH_COLUMNS
 from keras_convbert.data.shards import open_shard
 from keras_convbert.data.shuffle import shuffled
@@ -42,8 +44,8 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         seed: int. Seed of the order. Defaults to `0`.
         part: tuple of two floats. Which rows to use, from and to which share
             of them. Rows are in the order of the documents, so that two parts
-            which do not overlap have at most one document in common. Defaults
-            to `(0.0, 1.0)`.
+            which do not overlap have at most one document in common (of packed
+            rows, at most as many as 64 rows hold). Defaults to `(0.0, 1.0)`.
         shuffle: bool. Whether to give out the rows in an order that is new in
             each epoch, instead of their own. Defaults to `True`.
         drop_remainder: bool. Whether to leave out the last batch of an epoch
@@ -60,10 +62,13 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         vocabulary_size: int. Number of tokens of the tokenizer.
         mask_token_id: int. Id of `[MASK]`.
         special_token_ids: list of ints. Ids that are never hidden.
+        gap: int. Positions of padding between the sequences of a packed row;
+            `None` if rows are not packed.
 
     Output shape:
         dict of int32 arrays `token_ids`, `segment_ids` and `padding_mask`,
-        each `(batch_size, sequence_length)`.
+        each `(batch_size, sequence_length)`. In packed rows the mask numbers
+        the sequences, from 1, as a backbone of `packed=True` wants it.
 
     Raises:
         FileNotFoundError: if the folder has no manifest.
@@ -115,7 +120,11 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         self.vocabulary_size = manifest.vocabulary_size
         self.mask_token_id = manifest.mask_token_id
         self.special_token_ids = manifest.special_token_ids
+        self.gap = manifest.packing and manifest.packing.gap
         self._manifest = manifest
+        self._row_width = manifest.sequence_length
+        if not manifest.packing:
+            self._row_width += LENGTH_COLUMNS
         self._batch_size = batch_size
         self._first_row, stop = (round(share * manifest.rows) for share in part)
         self.num_rows = stop - self._first_row
@@ -220,18 +229,18 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         )
 
     def _inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        first, total = rows[:, :1], rows[:, 1:LENGTH_COLUMNS]  # (B, 1)
-        places = np.arange(self.sequence_length)  # (T,)
-        real = places < total  # (B, T)
-        return {
-            "token_ids": rows[:, LENGTH_COLUMNS:].astype("int32"),
-            "segment_ids": (real & (places >= first)).astype("int32"),
-            "padding_mask": real.astype("int32"),
-        }
+        packing = self._manifest.packing
+        if packing is None:
+            return inputs_of_rows(rows)
+        return inputs_of_packed_rows(
+            rows,
+            self._manifest.pad_token_id,
+            packing.start_token_id,
+            packing.end_token_id,
+        )
 
     def _rows(self, numbers: np.ndarray) -> np.ndarray:
-        width = LENGTH_COLUMNS + self.sequence_length
-        rows = np.empty((len(numbers), width), self._manifest.dtype)
+        rows = np.empty((len(numbers), self._row_width), self._manifest.dtype)
         shards = np.searchsorted(self._shard_starts, numbers, "right") - 1
         for shard in np.unique(shards):
             here = shards == shard
@@ -241,10 +250,7 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
 
     def _open_shard(self, number: int) -> np.ndarray:
         if number not in self._shards:
-            shape = (
-                self._manifest.shards[number],
-                LENGTH_COLUMNS + self.sequence_length,
-            )
+            shape = (self._manifest.shards[number], self._row_width)
             self._shards[number] = open_shard(
                 self.directory, number, shape, self._manifest.dtype
             )

@@ -73,6 +73,7 @@ def test_hand_worked_rows_and_manifest(tmp_path):
         "documents": 3,
         "lines": 3,
         "bad_lines": 0,
+        "packing": None,
     }
     written = json.loads((tmp_path / "shards" / "manifest.json").read_text())
     assert written == {**manifest, "tokenizer_hash": hashed}
@@ -230,11 +231,12 @@ def test_occupied_folder_is_refused_before_a_file_is_read(
         ({"seed": -1}, "`seed` of at least 0.*seed=-1"),
         ({"shard_rows": 0}, "`shard_rows` of at least 1.*shard_rows=0"),
         ({"workers": 0}, "`workers` of at least 1. Received: workers=0"),
+        ({"kernel_size": 0}, "`kernel_size` of at least 1.*kernel_size=0"),
         ({}, "Expected files with text in them. Received: files=.*corpus"),
     ],
     ids=[
         *["list-of-tokens", "no-vocabulary", "too-short", "too-long", "seed"],
-        *["shard_rows", "workers", "no-text"],
+        *["shard_rows", "workers", "kernel_size", "no-text"],
     ],
 )
 def test_bad_arguments_are_refused(tmp_path, options, message):

@@ -372,6 +372,20 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             self._schedule(x, kwargs)
         return feeding.fit(self, x, *args, **kwargs)
 
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Loss and metrics on samples that are given as to `fit`.
+
+        Args:
+            x: samples, or a dataset. Defaults to `None`.
+            *args: arguments of `keras.Model.evaluate`.
+            **kwargs: arguments of `keras.Model.evaluate`.
+
+        Returns:
+            As `keras.Model.evaluate` does.
+        """
+        check_dataset(self.backbone, x)
+        return feeding.evaluate(self, x, *args, **kwargs)
+
     def _schedule(self, x: Any, arguments: dict[str, Any]) -> None:
         """Gives the optimizer a rate made for the steps of this `fit`."""
         done = int(self.optimizer.iterations)

@@ -1,5 +1,6 @@
 """ConvBERT, lightweight and dynamic convolutions for Keras 3."""
 
+from keras_convbert import analysis
 from keras_convbert import config
 from keras_convbert import data
 from keras_convbert import export
@@ -12,6 +13,7 @@ from keras_convbert.version import __version__
 
 __all__ = [
     "__version__",
+    "analysis",
     "config",
     "data",
     "export",

@@ -7,6 +7,7 @@ import textwrap
 import keras_convbert
 
 NAMES = {
+    "analysis": {"Profile", "profile"},
     "config": {
         "dynamic_conv_implementation",
         "set_dynamic_conv_implementation",

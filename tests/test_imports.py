@@ -17,7 +17,11 @@ MAY_IMPORT = {
     "models": {"ops", "layers", "training", "checkpoints"},
     "data": {"ops", "layers", "training", "checkpoints", "models"},
     "export": {"ops", "layers", "training", "checkpoints", "models"},
-    "recipes": {"checkpoints", "models", "data", "export"},
+    "analysis": {"ops", "layers", "training", "checkpoints", "models"},
+    "recipes": {
+        *("training", "checkpoints", "models"),
+        *("data", "export", "analysis"),
+    },
     "cli": {"recipes"},
     **{name: set() for name in GROUND},
 }

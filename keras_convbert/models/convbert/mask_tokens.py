@@ -49,7 +49,7 @@ class MaskTokens(keras.layers.Layer):
             candidate = ops.logical_and(candidate, token_ids != special)
 
         batch, length = ops.shape(token_ids)
-        slots = self._slots(length)
+        slots = self.slots(length)
         noise = row_noise((batch, length), generator, token_ids, 1)
         noise = ops.where(candidate, noise, -1.0)
         positions = ops.top_k(noise, slots)[1]  # (B, N)
@@ -71,7 +71,7 @@ class MaskTokens(keras.layers.Layer):
             "mask_weights": ops.cast(chosen, "float32"),
         }
 
-    def _slots(self, length: Any) -> Any:
+    def slots(self, length: Any) -> Any:
         """N, also where the length is known at run time alone."""
         share = self.mask_rate + 0.005
         if isinstance(length, int):
@@ -95,7 +95,7 @@ class MaskTokens(keras.layers.Layer):
         training: bool | None = None,
     ) -> dict[str, Tensor]:
         batch, length = token_ids.shape
-        slots = None if length is None else self._slots(length)
+        slots = None if length is None else self.slots(length)
 
         def spec(width: int | None, dtype: str) -> keras.KerasTensor:
             return keras.KerasTensor((batch, width), dtype=dtype)

@@ -1,0 +1,107 @@
+import dataclasses
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+HEADINGS = ("layer", "number", "parameters", "MFLOPs", "activations, MB")
+
+
+class LayerCost(NamedTuple):
+    """What one layer costs."""
+
+    name: str
+    parameters: int
+    flops: int
+    """Of a forward pass over one sequence."""
+    activation_bytes: int
+    """Kept of one sequence for the backward pass."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What a model costs, a row a layer; `str()` is a table.
+
+    `analysis.profile` makes it, and says what is counted. In the table layers
+    that repeat share a line, which is their sum.
+
+    Args:
+        rows: tuple of rows, in the order of the computation, each with
+            `name`, `parameters`, `flops` and `activation_bytes`.
+        sequence_length: int. Tokens of the sequence.
+        dtype: string. The dtype that activations are kept in.
+
+    Attributes:
+        parameters: int. Of all layers.
+        flops: int. Of a forward pass over one sequence.
+        activation_bytes: int. Kept of one sequence for the backward pass.
+
+    Example:
+
+    ```python
+    from keras_convbert import analysis
+
+    found = analysis.profile("convbert_small", sequence_length=128)
+    found.parameters  # 13143768
+    found.rows[0].name  # "embeddings"
+    print(found)
+    ```
+    """
+
+    rows: tuple[LayerCost, ...]
+    sequence_length: int
+    dtype: str
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        return sum(row.flops for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        return sum(row.activation_bytes for row in self.rows)
+
+    def __str__(self) -> str:
+        lines = [HEADINGS, *map(_cells, _merged(self.rows))]
+        lines.append(("total", "", *_cells(self._total())[2:]))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        texts = [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(
+                    zip(line, widths, strict=True)
+                )
+            )
+            for line in lines
+        ]
+        rule = "-" * len(texts[0])
+        return "\n".join([texts[0], rule, *texts[1:-1], rule, texts[-1]])
+
+    def _total(self) -> tuple[int, LayerCost]:
+        return 1, _sum("total", self.rows)
+
+
+def _merged(rows: Iterable[LayerCost]) -> list[tuple[int, LayerCost]]:
+    """Layers whose names differ in their number alone, added up."""
+    groups: dict[str, list[LayerCost]] = {}
+    for row in rows:
+        groups.setdefault(re.sub(r"_\d+", "", row.name), []).append(row)
+    return [(len(group), _sum(name, group)) for name, group in groups.items()]
+
+
+def _sum(name: str, rows: Iterable[LayerCost]) -> LayerCost:
+    columns = zip(*(row[1:] for row in rows), strict=True)
+    return LayerCost(name, *map(sum, columns))
+
+
+def _cells(entry: tuple[int, LayerCost]) -> tuple[str, ...]:
+    number, row = entry
+    return (
+        row.name,
+        str(number),
+        f"{row.parameters:,}",
+        f"{row.flops / 1e6:,.1f}",
+        f"{row.activation_bytes / 1e6:,.2f}",
+    )

@@ -16,7 +16,7 @@ SOURCE_HELP = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="keras-convbert")
 def main() -> None:
-    """ConvBERT checkpoints: what they hold, other forms of them, and serving.
+    """ConvBERT: pretraining, checkpoints in other forms, and serving.
 
     An error ends the standard error with one line that begins with "Error:",
     and has the exit status 1; a wrong command has the exit status 2.
@@ -131,6 +131,42 @@ def inspect(source: str) -> None:
         f"arrays; {len(entries) - len(taken)} arrays that nothing takes."
     )
     console.print(f"Opens in keras_convbert.models.{class_name}.")
+
+
+@main.command()
+@click.argument("corpus", nargs=-1, required=True)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="File of JSON or TOML; docs/pretraining.md has its keys.  "
+    "[default: the paper's small model]",
+)
+@click.option("--output", required=True, help="The folder of the training.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what it would take, by some steps that are timed, and write "
+    "nothing.",
+)
+def pretrain(
+    corpus: tuple[str, ...], config: str | None, output: str, dry_run: bool
+) -> None:
+    """Pretrain a ConvBERT on the text files CORPUS, into a folder.
+
+    A line holds a sentence or a paragraph, a blank line ends a document;
+    files may be compressed by gzip or xz. Started again with the same options
+    it goes on where it stopped. In the end there are presets in
+    OUTPUT/backbone and OUTPUT/pretrainer.
+    """
+    from keras_convbert import recipes
+
+    if dry_run:
+        click.echo(_run(recipes.plan_pretraining, corpus, config))
+        return
+    results = _run(recipes.pretrain, corpus, output, config)
+    for name, value in results.get("held_out", {}).items():
+        click.echo(f"held out {name}: {value:.4f}")
+    click.echo(f"Wrote {output}.")
 
 
 def _run(recipe: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

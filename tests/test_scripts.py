@@ -27,6 +27,28 @@ def test_layer_in_your_model():
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+def test_pretrain(tmp_path):
+    line = "The quick brown fox jumps over the lazy dog, again and again.\n"
+    corpus, config = tmp_path / "corpus.txt", tmp_path / "config.json"
+    corpus.write_text((line * 3 + "\n") * 50)
+    sizes = {"num_layers": 1, "hidden_dim": 32, "intermediate_dim": 32}
+    model = {"preset": "convbert_small", **sizes}
+    settings = {
+        "vocabulary_size": 60,
+        "batch_size": 4,
+        "steps": 4,
+        "held_out": 0.1,
+    }
+    config.write_text(json.dumps({"model": model, **settings}))
+    arguments = (str(corpus), "--config", str(config))
+    process = run("pretrain.py", *arguments, "--dry-run")
+    assert "activations" in process.stdout, process.stderr
+    output = tmp_path / "output"
+    process = run("pretrain.py", *arguments, "--output", str(output))
+    assert "held out:" in process.stdout, process.stderr
+    assert (output / "backbone" / "model.weights.h5").exists()
+
+
 TAGGED = """-DOCSTART- -X- -X- O
 
 Ann NNP I-NP I-PER

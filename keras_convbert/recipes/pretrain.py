@@ -1,0 +1,205 @@
+import importlib.util
+import pathlib
+import warnings
+
+import keras
+
+from keras_convbert import data
+from keras_convbert import models
+from keras_convbert.data.documents import Corpus
+from keras_convbert.data.documents import Files
+from keras_convbert.files import AnyPath
+from keras_convbert.files import whole_folder
+from keras_convbert.files import write_text
+from keras_convbert.recipes.pretraining_config import PretrainingConfig
+from keras_convbert.recipes.pretraining_folder import PretrainingFolder
+from keras_convbert.recipes.pretraining_model import check_model
+from keras_convbert.recipes.pretraining_model import make_pretrainer
+from keras_convbert.recipes.stop_after import StopAfter
+from keras_convbert.types import Config
+
+BACKUPS = 2
+
+
+def pretrain(
+    files: Files,
+    output: AnyPath,
+    config: AnyPath | Config | PretrainingConfig | None = None,
+    verbose: int = 1,
+) -> Config:
+    """Pretrains a ConvBERT on text, from the files to presets.
+
+    Started again with the same arguments, it goes on where it stopped; when
+    it has ended, it does nothing more. In `output` are
+
+    - `pretraining.json`: the configuration, with hashes of the corpus;
+    - `vocabulary.txt` and `sequences/`, what `data.prepare` wrote;
+    - `backup/`, what the training goes on from;
+    - `log.csv`: losses and metrics of each epoch, those of the held-out
+      sequences as `val_…`; and `tensorboard/`;
+    - `backbone/` and `pretrainer/`: presets for `from_preset` of
+      `ConvBertBackbone` and the tasks, and of `ConvBertPretrainer`;
+    - `results.json`, which comes last.
+
+    Args:
+        files: a path, or several, of text as `data.prepare` takes it.
+        output: path of a folder that is not there yet, or is of an earlier
+            start.
+        config: path of a file of JSON or TOML, or a dict, with arguments of
+            `PretrainingConfig`; or one; `None` for the paper's small model.
+            Defaults to `None`.
+        verbose: int. How `fit` shows progress; 0 shows none. Defaults to `1`.
+
+    Returns:
+        What is in `results.json`: `steps`, `tokens` seen, `parameters` of the
+        backbone, and `held_out`, the metrics of the held-out sequences.
+
+    Raises:
+        ValueError: before anything is written, if a key or a value of the
+            configuration is wrong, a file is no text, or `output` is of
+            another configuration or corpus.
+        FileNotFoundError: if a file is missing.
+        FileExistsError: if `output` is something else.
+    """
+    config = PretrainingConfig.make(config)
+    corpus = Corpus(files)
+    check_model(config)
+    if config.vocabulary is not None:
+        _tokenizer(config, config.vocabulary)
+    folder = PretrainingFolder(output, config, corpus)
+    results = folder.results()
+    if results is not None:
+        return results
+
+    keras.utils.set_random_seed(config.seed)
+    tokenizer = _prepare(config, corpus, folder, bool(verbose))
+    train, held_out = _datasets(config, folder, tokenizer)
+    pretrainer = make_pretrainer(config, tokenizer, tokenizer.vocabulary_size())
+    pretrainer.fit(
+        train,
+        epochs=-(-config.steps // len(train)),
+        validation_data=held_out,
+        callbacks=_callbacks(config, folder),
+        verbose=verbose,
+    )
+    results = {
+        "steps": config.steps,
+        "tokens": config.steps * config.batch_size * config.sequence_length,
+        "parameters": pretrainer.backbone.count_params(),
+    }
+    if held_out is not None:
+        results["held_out"] = pretrainer.evaluate(
+            held_out, return_dict=True, verbose=0
+        )
+    _save(pretrainer, tokenizer, folder)
+    folder.finish(results)
+    return results
+
+
+def _tokenizer(
+    config: PretrainingConfig, vocabulary: AnyPath
+) -> models.ConvBertTokenizer:
+    return models.ConvBertTokenizer(
+        str(vocabulary),
+        lowercase=config.lowercase,
+        strip_accents=config.strip_accents,
+    )
+
+
+def _prepare(
+    config: PretrainingConfig,
+    corpus: Corpus,
+    folder: PretrainingFolder,
+    progress: bool,
+) -> models.ConvBertTokenizer:
+    """Makes the vocabulary and the sequences, unless they are there."""
+    options: Config = {"workers": config.workers, "progress": progress}
+    if not folder.vocabulary.is_file():
+        if config.vocabulary is not None:
+            tokens = _tokenizer(config, config.vocabulary).get_vocabulary()
+        else:
+            tokens = data.train_vocabulary(
+                corpus.paths,
+                config.vocabulary_size,
+                lowercase=config.lowercase,
+                strip_accents=config.strip_accents,
+                **options,
+            )
+        write_text(folder.vocabulary, "\n".join(tokens) + "\n")
+    tokenizer = _tokenizer(config, folder.vocabulary)
+    if not folder.sequences.is_dir():
+        data.prepare(
+            corpus.paths,
+            tokenizer,
+            folder.sequences,
+            sequence_length=config.sequence_length,
+            seed=config.seed,
+            **options,
+        )
+    return tokenizer
+
+
+def _datasets(
+    config: PretrainingConfig,
+    folder: PretrainingFolder,
+    tokenizer: models.ConvBertTokenizer,
+) -> tuple[data.PretrainingDataset, data.PretrainingDataset | None]:
+    border = 1 - config.held_out
+    train = data.PretrainingDataset(
+        folder.sequences, config.batch_size, config.seed, part=(0.0, border)
+    )
+    train.check_tokenizer(tokenizer)
+    if not config.held_out:
+        return train, None
+    return train, data.PretrainingDataset(
+        folder.sequences,
+        config.batch_size,
+        part=(border, 1.0),
+        shuffle=False,
+        drop_remainder=False,
+    )
+
+
+def _callbacks(
+    config: PretrainingConfig, folder: PretrainingFolder
+) -> list[keras.callbacks.Callback]:
+    callbacks = [
+        StopAfter(config.steps),
+        keras.callbacks.CSVLogger(folder.log, append=True),
+    ]
+    if config.tensorboard:
+        if all(map(_is_installed, ("tensorflow", "tensorboard"))):
+            callbacks.append(
+                keras.callbacks.TensorBoard(
+                    str(folder.tensorboard), write_graph=False
+                )
+            )
+        else:
+            warnings.warn(
+                "TensorBoard's logs want TensorFlow and TensorBoard, which "
+                "are not both installed: there are none.",
+                stacklevel=3,
+            )
+    return [*callbacks, _backup(folder.backup, config.save_every or "epoch")]
+
+
+def _backup(
+    directory: pathlib.Path, save_freq: int | str
+) -> keras.callbacks.Callback:
+    return keras.callbacks.BackupAndRestore(directory, save_freq=save_freq)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _save(
+    pretrainer: models.ConvBertPretrainer,
+    tokenizer: models.ConvBertTokenizer,
+    folder: PretrainingFolder,
+) -> None:
+    with whole_folder(folder.pretrainer, overwrite=True) as path:
+        pretrainer.save_to_preset(path)
+    with whole_folder(folder.backbone, overwrite=True) as path:
+        pretrainer.backbone.save_to_preset(path)
+        tokenizer.save_to_preset(path)

@@ -1,0 +1,222 @@
+import dataclasses
+import inspect
+import json
+import os
+import pathlib
+import tomllib
+import typing
+from typing import Any
+
+from keras_convbert.files import AnyPath
+from keras_convbert.models import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.recipes.known_keys import check_keys
+from keras_convbert.recipes.paper_settings import MOST_WARMUP_STEPS
+from keras_convbert.recipes.paper_settings import PAPER_SETTINGS
+from keras_convbert.types import Config
+
+DTYPES = ("float32", "mixed_bfloat16")
+INFINITY = float("inf")
+RANGES = {
+    "vocabulary_size": (20, INFINITY),
+    "sequence_length": (8, 65535),
+    "held_out": (0, 0.5),
+    "steps": (1, INFINITY),
+    "batch_size": (1, INFINITY),
+    "learning_rate": (0, INFINITY),
+    "warmup_steps": (0, INFINITY),
+    "weight_decay": (0, INFINITY),
+    "seed": (0, INFINITY),
+    "save_every": (1, INFINITY),
+    "workers": (1, INFINITY),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingConfig:
+    """How `pretrain` trains; the defaults are the paper's.
+
+    Args:
+        model: string or dict. A size of the paper, or arguments of a
+            `ConvBertBackbone` but for `vocabulary_size` and `dtype`, over
+            those of the size that its key `preset` names, if it has one.
+            Defaults to `"convbert_small"`.
+        vocabulary: path of a vocabulary, a token a line; `None` trains one
+            on the corpus. Defaults to `None`.
+        vocabulary_size: int. Tokens of a vocabulary that is trained.
+            Defaults to `30522`.
+        lowercase: bool. Whether to lower-case. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` is as
+            `lowercase`. Defaults to `None`.
+        sequence_length: int. Tokens of a training sequence. Defaults to
+            `128`.
+        held_out: float. Share of the sequences to evaluate on, the last of
+            the corpus; 0 for none. Defaults to `0.01`.
+        steps: int. Steps of the optimizer. Defaults to `1000000`.
+        batch_size: int. Sequences in a step. Defaults to `128`.
+        learning_rate: float. Highest learning rate. Defaults to `0.0003`.
+        warmup_steps: int. Steps in which the rate rises to that, before it
+            falls to zero. Defaults to `10000`.
+        weight_decay: float. As of `training.AdamW`. Defaults to `0.01`.
+        generator_scale: float. As of `ConvBertPretrainer`, and so the next
+            four. Defaults to `0.25`.
+        mask_rate: float. Defaults to `0.15`.
+        mask_token_rate: float. Defaults to `0.85`.
+        discriminator_weight: float. Defaults to `50.0`.
+        temperature: float. Defaults to `1.0`.
+        dtype: string. Policy of the model, `"float32"` or
+            `"mixed_bfloat16"`. Defaults to `"float32"`.
+        seed: int. Of all that is random. Defaults to `0`.
+        save_every: int. Steps from one backup to the next; `None` is an
+            epoch. Defaults to `None`.
+        tensorboard: bool. Whether to write TensorBoard's logs, where
+            TensorFlow and TensorBoard are installed. Defaults to `True`.
+        workers: int. Processes that read the corpus; `None` is one a core.
+            Defaults to `None`.
+
+    Raises:
+        ValueError: if a value is of the wrong type or out of its range.
+    """
+
+    model: str | dict[str, Any] = "convbert_small"
+    vocabulary: str | None = None
+    vocabulary_size: int = 30522
+    lowercase: bool = True
+    strip_accents: bool | None = None
+    sequence_length: int = 128
+    held_out: float = 0.01
+    steps: int = 1_000_000
+    batch_size: int = 128
+    learning_rate: float = 3e-4
+    warmup_steps: int = MOST_WARMUP_STEPS
+    weight_decay: float = 0.01
+    generator_scale: float = 0.25
+    mask_rate: float = 0.15
+    mask_token_rate: float = 0.85
+    discriminator_weight: float = 50.0
+    temperature: float = 1.0
+    dtype: str = "float32"
+    seed: int = 0
+    save_every: int | None = None
+    tensorboard: bool = True
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self)).items():
+            _check(name, hint, getattr(self, name))
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                "Expected `warmup_steps` less than `steps`. Received: "
+                f"warmup_steps={self.warmup_steps}, steps={self.steps}"
+            )
+        if self.dtype not in DTYPES:
+            raise ValueError(
+                f"Expected `dtype` to be one of {DTYPES}. "
+                f"Received: dtype={self.dtype!r}"
+            )
+        self.backbone_arguments()
+
+    @classmethod
+    def make(
+        cls, config: "AnyPath | Config | PretrainingConfig | None"
+    ) -> "PretrainingConfig":
+        """From a file or a dict of some keys; the others have defaults.
+
+        Args:
+            config: path of a file of JSON or TOML, a dict, `None` for the
+                defaults, or what was made already.
+        """
+        if isinstance(config, PretrainingConfig):
+            return config
+        if isinstance(config, str | os.PathLike):
+            config = _read(pathlib.Path(config))
+        given = dict(config or {})
+        known = [field.name for field in dataclasses.fields(cls)]
+        check_keys(given, known, "the configuration")
+        if {"vocabulary", "vocabulary_size"} <= given.keys():
+            raise ValueError(
+                "Expected `vocabulary` or `vocabulary_size`, of a vocabulary "
+                "that is given or of one to train. Received: both"
+            )
+        model = given.get("model", cls.model)
+        name = model.get("preset") if isinstance(model, dict) else model
+        values = {**PAPER_SETTINGS.get(str(name), {}), **given}
+        steps = values.get("steps", cls.steps)
+        if "warmup_steps" not in values and isinstance(steps, int):
+            values["warmup_steps"] = min(MOST_WARMUP_STEPS, steps // 10)
+        return cls(**values)
+
+    def backbone_arguments(self) -> Config:
+        """Arguments of a `ConvBertBackbone`, without `vocabulary_size`."""
+        given: Config = {"preset": self.model}
+        if isinstance(self.model, dict):
+            given = dict(self.model)
+        name = given.pop("preset", None)
+        if name is not None and name not in [*ARCHITECTURES]:
+            raise ValueError(
+                f"Expected a model of {(*ARCHITECTURES,)}, or a table of "
+                f"arguments of a ConvBertBackbone. Received: model={name!r}"
+            )
+        parameters = inspect.signature(ConvBertBackbone.__init__).parameters
+        left_out = ("self", "kwargs", "dtype", "vocabulary_size")
+        known = [name for name in parameters if name not in left_out]
+        check_keys(given, [*known, "preset"], "`model`")
+        arguments = ARCHITECTURES[name]["config"] if name else {}
+        arguments = {**arguments, **given}
+        arguments.pop("vocabulary_size", None)
+        missing = [
+            name
+            for name in known
+            if parameters[name].default is inspect.Parameter.empty
+            and name not in arguments
+        ]
+        if missing:
+            raise ValueError(
+                "Expected `model` to have a `preset`, or the sizes "
+                f"{missing} too. Received: model={self.model}"
+            )
+        return arguments
+
+
+def _read(path: pathlib.Path) -> Config:
+    """What is in the file; paths in it are from its folder."""
+    readers = {".json": json.loads, ".toml": tomllib.loads}
+    if path.suffix not in readers:
+        raise ValueError(
+            "Expected a configuration in a file that ends in .json or .toml. "
+            f"Received: config={str(path)!r}"
+        )
+    try:
+        config = readers[path.suffix](path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"Cannot read {str(path)!r}: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"Expected {str(path)!r} to hold a table of keys and values. "
+            f"Received: {config!r}"
+        )
+    if isinstance(config.get("vocabulary"), str):
+        config["vocabulary"] = str(path.parent / config["vocabulary"])
+    return config
+
+
+def _check(name: str, hint: Any, value: Any) -> None:
+    """Raises `ValueError` for a value of a wrong type or out of its range."""
+    kinds = typing.get_args(hint) or (hint,)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+    allowed = (*kinds, int) if float in kinds else kinds
+    if not isinstance(value, allowed) or (
+        isinstance(value, bool) and bool not in kinds
+    ):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(
+            f"Expected `{name}` to be {names}. Received: {name}={value!r}"
+        )
+    least, most = RANGES.get(name, (-INFINITY, INFINITY))
+    if isinstance(value, int | float) and not least <= value <= most:
+        bounds = f"at least {least}"
+        if most < INFINITY:
+            bounds += f" and at most {most}"
+        raise ValueError(
+            f"Expected `{name}` of {bounds}. Received: {name}={value!r}"
+        )

@@ -1,0 +1,119 @@
+import dataclasses
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+from keras_convbert.data.documents import Corpus
+from keras_convbert.files import AnyPath
+from keras_convbert.files import write_text
+from keras_convbert.recipes.pretraining_config import PretrainingConfig
+from keras_convbert.types import Config
+from keras_convbert.version import __version__
+
+# May differ from one start to the next.
+FREE = ("save_every", "tensorboard", "workers")
+
+
+class PretrainingFolder:
+    """The folder of a pretraining: where what is, and of what it is.
+
+    Args:
+        directory: path of the folder, which may be there from an earlier
+            start.
+        config: a `PretrainingConfig`.
+        corpus: a `Corpus`, which is read once.
+
+    Raises:
+        ValueError: if the folder is of another configuration or corpus.
+        FileExistsError: if it is something else.
+    """
+
+    def __init__(
+        self, directory: AnyPath, config: PretrainingConfig, corpus: Corpus
+    ) -> None:
+        self.path = pathlib.Path(directory)
+        self.vocabulary = self.path / "vocabulary.txt"
+        self.sequences = self.path / "sequences"
+        self.backup = self.path / "backup"
+        self.log = self.path / "log.csv"
+        self.tensorboard = self.path / "tensorboard"
+        self.pretrainer = self.path / "pretrainer"
+        self.backbone = self.path / "backbone"
+        self._results = self.path / "results.json"
+        self._begin(_record(config, corpus))
+
+    def _begin(self, record: Config) -> None:
+        """Writes what the training is of, or compares it."""
+        file = self.path / "pretraining.json"
+        if file.is_file():
+            there = json.loads(file.read_text(encoding="utf-8"))
+            _check_same(there, record, str(self.path))
+            return
+        if self.path.exists() and (
+            not self.path.is_dir() or any(self.path.iterdir())
+        ):
+            raise FileExistsError(
+                "Expected a path where nothing is yet, or the folder of an "
+                f"earlier pretraining. Received: output={str(self.path)!r}"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(record, indent=2) + "\n")
+
+    def results(self) -> Config | None:
+        """What `finish` wrote, `None` if it did not yet."""
+        if not self._results.is_file():
+            return None
+        return dict(json.loads(self._results.read_text(encoding="utf-8")))
+
+    def finish(self, results: Config) -> None:
+        """Writes the results, by which a training is known to be over."""
+        write_text(self._results, json.dumps(results, indent=2) + "\n")
+
+
+def _record(config: PretrainingConfig, corpus: Corpus) -> Config:
+    settings = dataclasses.asdict(config)
+    if config.vocabulary is not None:
+        settings["vocabulary"] = _hash(pathlib.Path(config.vocabulary))
+    files = [
+        {"name": path.name, "sha256": _hash(path)} for path in corpus.paths
+    ]
+    return {
+        "keras_convbert": __version__,
+        "config": settings,
+        "corpus": files,
+    }
+
+
+def _hash(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_same(there: Config, now: Config, directory: str) -> None:
+    differences = [
+        f"{name} was {_get(there, name)!r} and is {value!r}"
+        for name, value in now["config"].items()
+        if name not in FREE and _get(there, name) != value
+    ]
+    before, after = (
+        [file["sha256"] for file in record["corpus"]] for record in (there, now)
+    )
+    if before != after:
+        names = [
+            [file["name"] for file in record["corpus"]]
+            for record in (there, now)
+        ]
+        differences.append(
+            f"the corpus was {names[0]} and is {names[1]}, with other text"
+        )
+    if differences:
+        raise ValueError(
+            f"{directory!r} is of another pretraining: "
+            f"{'; '.join(differences)}. Expected another folder, or the "
+            "same configuration and corpus."
+        )
+
+
+def _get(record: Config, name: str) -> Any:
+    return record["config"].get(name)

@@ -1,0 +1,55 @@
+import keras_hub
+
+from keras_convbert import models
+from keras_convbert import training
+from keras_convbert.recipes.pretraining_config import PretrainingConfig
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def make_pretrainer(
+    config: PretrainingConfig,
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    vocabulary_size: int,
+    num_layers: int | None = None,
+) -> models.ConvBertPretrainer:
+    """The model of a configuration, compiled.
+
+    Args:
+        config: a `PretrainingConfig`.
+        tokenizer: a `ConvBertTokenizer`.
+        vocabulary_size: int. Tokens that the model takes.
+        num_layers: int. In the place of the model's own; `None` for that.
+            Defaults to `None`.
+    """
+    arguments = config.backbone_arguments()
+    if num_layers is not None:
+        arguments["num_layers"] = num_layers
+    pretrainer = models.ConvBertPretrainer(
+        models.ConvBertBackbone(
+            vocabulary_size=vocabulary_size, dtype=config.dtype, **arguments
+        ),
+        generator_scale=config.generator_scale,
+        mask_rate=config.mask_rate,
+        mask_token_rate=config.mask_token_rate,
+        discriminator_weight=config.discriminator_weight,
+        temperature=config.temperature,
+        preprocessor=models.ConvBertPretrainerPreprocessor(
+            tokenizer, config.sequence_length
+        ),
+        seed=config.seed,
+        compile=False,
+    )
+    rate = training.WarmupLinearDecay(
+        config.learning_rate, config.warmup_steps, config.steps
+    )
+    pretrainer.compile(training.AdamW(rate, weight_decay=config.weight_decay))
+    return pretrainer
+
+
+def check_model(config: PretrainingConfig) -> None:
+    """Raises `ValueError` if no model can be made; a small one is."""
+    number = config.backbone_arguments()["num_layers"]
+    layers = 1 if isinstance(number, int) and number > 0 else number
+    tokenizer = models.ConvBertTokenizer(SPECIAL_TOKENS)
+    make_pretrainer(config, tokenizer, len(SPECIAL_TOKENS), layers)

@@ -1,5 +1,4 @@
 import importlib.util
-import pathlib
 import warnings
 
 import keras
@@ -16,9 +15,8 @@ from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import check_model
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.stop_after import StopAfter
+from keras_convbert.training import BackupAndResume
 from keras_convbert.types import Config
-
-BACKUPS = 2
 
 
 def pretrain(
@@ -180,13 +178,8 @@ def _callbacks(
                 "are not both installed: there are none.",
                 stacklevel=3,
             )
-    return [*callbacks, _backup(folder.backup, config.save_every or "epoch")]
-
-
-def _backup(
-    directory: pathlib.Path, save_freq: int | str
-) -> keras.callbacks.Callback:
-    return keras.callbacks.BackupAndRestore(directory, save_freq=save_freq)
+    backup = BackupAndResume(folder.backup, config.save_every or "epoch")
+    return [*callbacks, backup]
 
 
 def _is_installed(package: str) -> bool:

@@ -2,8 +2,8 @@
 
     python benchmarks/backup.py [--backends tensorflow jax torch]
 
-`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 8
-sequences of 128 tokens. A step is compared with what the callback does at its
+`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 2
+sequences of 32 tokens. A step is compared with what the callback does at its
 end where nothing is saved; a checkpoint with `save_weights`, which writes the
 same arrays, and neither flushes nor hashes them, one after the other. Medians.
 """
@@ -19,8 +19,8 @@ import tempfile
 import time
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-STEPS, SAVES = 12, 7
-ROWS, LENGTH = 8, 128
+STEPS, SAVES = 4, 5
+ROWS, LENGTH = 2, 32
 
 
 def main() -> None:

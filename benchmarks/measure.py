@@ -1,6 +1,7 @@
 """Times of several arms in turn, and the memory that one takes."""
 
 import ctypes
+import functools
 import gc
 import pathlib
 import statistics
@@ -9,37 +10,67 @@ from collections.abc import Callable
 
 
 def in_turns(
-    arms: dict[str, Callable[[], object]],
-    rounds: int,
-    budget: float,
-    clock: Callable[[], float] = time.perf_counter,
+    arms: dict[str, Callable[[], object]], rounds: int, budget: float
 ) -> dict[str, dict]:
     """Milliseconds of each arm, called one after the other in each round.
 
     Ends after `rounds`, or after `budget` seconds, but not before the third.
     """
-    times: dict[str, list[float]] = {name: [] for name in arms}
     for arm in arms.values():
         arm()
-    begun = time.perf_counter()
-    for number in range(rounds):
-        if number >= 3 and time.perf_counter() - begun > budget:
-            break
-        for name, arm in arms.items():
-            start = clock()
-            arm()
-            times[name].append(1e3 * (clock() - start))
+    timed = {
+        name: functools.partial(milliseconds, arm) for name, arm in arms.items()
+    }
+    times = turns(timed, rounds, budget)
     return {name: summary(values) for name, values in times.items()}
 
 
+def turns(
+    arms: dict[str, Callable[[], float]], rounds: int, budget: float
+) -> dict[str, list[float]]:
+    """What each arm returns, its time, round by round.
+
+    Ends as `in_turns` does, or before the third round at three times the
+    budget. Every other round goes backwards.
+    """
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    begun = time.perf_counter()
+    for number in range(rounds):
+        spent = time.perf_counter() - begun
+        if number and spent > budget * (1 if number >= 3 else 3):
+            break
+        for name in [*arms][:: -1 if number % 2 else 1]:
+            times[name].append(arms[name]())
+    return times
+
+
+def milliseconds(arm: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    arm()
+    return 1e3 * (time.perf_counter() - start)
+
+
 def summary(values: list[float]) -> dict:
-    quartiles = statistics.quantiles(values, n=4)
     return {
-        "median": round(statistics.median(values), 3),
-        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+        **spread(values),
         "least": round(min(values), 3),
         "rounds": len(values),
     }
+
+
+def spread(values: list[float]) -> dict:
+    """Median and quartiles."""
+    several = values if len(values) > 1 else values * 2
+    quartiles = statistics.quantiles(several, n=4)
+    return {
+        "median": round(statistics.median(values), 3),
+        "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+    }
+
+
+def times_as_fast(peer: list[float], arm: list[float]) -> dict:
+    """The spread of the peer's time over the arm's, of the same rounds."""
+    return spread([p / a for p, a in zip(peer, arm, strict=True)])
 
 
 def peak_memory(arm: Callable[[], object]) -> float:

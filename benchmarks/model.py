@@ -1,0 +1,322 @@
+"""Whole encoders beside those of Hugging Face and KerasHub.
+
+    python benchmarks/model.py [--sizes base --lengths 128 512] \
+        [--dtypes float32] [--phases inference] [--arms ...] [--quick]
+
+Inference, and a training step (forward, backward, AdamW with clipped
+gradients), of ConvBERT on torch (eager and compiled), JAX and TensorFlow (graph
+and XLA), beside `transformers`' ConvBertModel and BertModel (SDPA), eager and
+compiled, and KerasHub's BertBackbone, all of equal size, batch 4. A process a
+framework stays warm, and arms take turns, so that what else the machine does
+meets all of them; ratios are medians over rounds of the peer's time by the
+arm's. In bfloat16 inference has such weights, training float32 ones (autocast,
+`mixed_bfloat16`). Memory is the rise of the resident set in one call; where XLA
+says what it needs for temporary values, that too. Writes `model.json` and
+`.png`, after each cell. Ends after `--minutes` (60), with a list of what it
+left out; base, float32, lengths 128 and 512 takes about 25 on two cores.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import shlex
+import sys
+import time
+from typing import Any
+from typing import NamedTuple
+
+import encoders
+import machine
+import measure
+import processes
+from encoders import ARMS
+from encoders import BERT
+from encoders import OURS
+from encoders import PEER
+from encoders import Case
+
+HERE = pathlib.Path(__file__).parent
+OURS_ON_TORCH = ("ours torch", "ours torch compiled")
+# In the order in which time is spent.
+SIZES = ("base", "small", "medium_small")
+LENGTHS = (512, 128, 32)
+DTYPES = ("float32", "bfloat16")
+PHASES = ("inference", "training")
+# Bytes a parameter that an arm holds between two steps: the weight, and two
+# moments of it.
+HELD = {"inference": 4, "training": 12}
+
+
+class Goal(NamedTuple):
+    name: str
+    case: Case
+    arms: tuple[str, ...]
+    peer: str
+    times: float
+
+
+BASE = Case("inference", "base", "float32", 512)
+GOALS = (
+    Goal("best of ours", BASE, tuple(OURS), PEER, 1.4),
+    Goal("best of ours", BASE._replace(length=128), tuple(OURS), PEER, 1.2),
+    Goal("best of ours", BASE, tuple(OURS), BERT, 1.0),
+    Goal("torch", BASE, OURS_ON_TORCH, PEER, 1.25),
+    Goal("torch", BASE._replace(length=128), OURS_ON_TORCH, PEER, 1.25),
+    Goal("torch", BASE._replace(dtype="bfloat16"), OURS_ON_TORCH, PEER, 2.0),
+    *(
+        Goal(
+            "torch compiled",
+            BASE._replace(phase="training", length=length),
+            OURS_ON_TORCH[1:],
+            PEER,
+            1.25,
+        )
+        for length in (128, 512)
+    ),
+)
+
+
+def measured(
+    workers: processes.Workers,
+    case: Case,
+    arms: list[str],
+    rounds: int,
+    budget: float,
+) -> dict[str, dict]:
+    """Times, memory and sizes of the arms, all ready at the same time."""
+    results = {name: made(workers, name, case) for name in arms}
+    ready = [name for name in arms if "error" not in results[name]]
+    timed = {
+        name: (lambda n=name: workers[ARMS[n].backend].ask("time", n))
+        for name in ready
+    }
+    times = measure.turns(timed, rounds, budget)
+    for name in ready:
+        worker = workers[ARMS[name].backend]
+        results[name].update(
+            measure.summary(times[name]),
+            times=[round(t, 2) for t in times[name]],
+            peak_mib=worker.ask("peak_memory", name),
+        )
+        for peer in (PEER, BERT):
+            if peer in times:
+                faster = measure.times_as_fast(times[peer], times[name])
+                results[name][f"times as fast as {peer}"] = faster
+    return results
+
+
+def made(workers: processes.Workers, name: str, case: Case) -> dict:
+    try:
+        told = workers[ARMS[name].backend].ask("make", name, case)
+    except processes.ArmError as error:
+        print(f"{name} failed:\n{error}", file=sys.stderr)
+        return {"error": str(error).strip().splitlines()[-1]}
+    print(f"  {name}: {told}", file=sys.stderr)
+    return told
+
+
+def in_groups(case: Case, arms: list[str], memory: float) -> list[list[str]]:
+    """Arms that fit into memory together, with Hugging Face's ConvBERT each."""
+    arm_bytes = HELD[case.phase] * parameters(case.size)
+    count = max(1, int(memory * 2**30 / arm_bytes) - 1)
+    others = [name for name in arms if name != PEER]
+    return [
+        [PEER, *others[i : i + count]] for i in range(0, len(others), count)
+    ] or [[PEER]]
+
+
+def parameters(size: str) -> int:
+    from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+
+    return ARCHITECTURES.get(f"convbert_{size}", {"params": 0})["params"] or 1
+
+
+def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
+    results: dict[str, dict] = {}
+    for group in in_groups(case, options.arms, options.memory):
+        found = measured(workers, case, group, options.rounds, options.budget)
+        # The peer of the first group stands for all: its ratios are within
+        # groups, and those of the others are in their rows.
+        results.update({n: r for n, r in found.items() if n not in results})
+        if options.profile or unmet(case, results):
+            profile(workers, group, results)
+        for worker in workers.started():
+            worker.ask("drop")
+    check_sizes(case, results)
+    return results
+
+
+def check_sizes(case: Case, results: dict[str, dict]) -> None:
+    """Arms that compute the same thing have as many parameters."""
+    for kind in (("ConvBertModel", "ours"), ("BertModel", "BertBackbone")):
+        counts = {
+            name: result["parameters"]
+            for name, result in results.items()
+            if ARMS[name].model in kind and "parameters" in result
+        }
+        if len({*counts.values()}) > 1:
+            raise SystemExit(f"{case}: sizes differ: {counts}")
+
+
+def profile(
+    workers: processes.Workers, group: list[str], results: dict
+) -> None:
+    for name in group:
+        if name in (PEER, *OURS_ON_TORCH) and "error" not in results[name]:
+            worker = workers[ARMS[name].backend]
+            results[name]["profile"] = worker.ask("profile", name)
+
+
+def reached(goal: Goal, results: dict[str, dict]) -> tuple[float, str] | None:
+    """The best arm's ratio, or `None` where nothing was measured."""
+    key = f"times as fast as {goal.peer}"
+    found = [
+        (results[name][key]["median"], name)
+        for name in goal.arms
+        if key in results.get(name, {})
+    ]
+    return max(found, default=None)
+
+
+def unmet(case: Case, results: dict[str, dict]) -> bool:
+    return any(
+        goal.case == case
+        and reached(goal, results) is not None
+        and reached(goal, results)[0] < goal.times
+        for goal in GOALS
+    )
+
+
+def goals(cells: dict[str, dict]) -> list[dict]:
+    told = []
+    for goal in GOALS:
+        found = reached(goal, cells.get(str(goal.case), {}))
+        told.append(
+            {
+                "goal": f"{goal.name}: {goal.times} times as fast as "
+                f"{goal.peer} ({goal.case})",
+                "reached": found and found[0],
+                "by": found and found[1],
+                "met": found and found[0] >= goal.times,
+            }
+        )
+    return told
+
+
+def table(cells: dict[str, dict]) -> str:
+    lines = [
+        f"| arm | ms | quartiles | of {PEER}'s speed | of {BERT}'s | MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case, results in cells.items():
+        lines.append(f"| **{case}** | | | | | |")
+        for name, got in results.items():
+            if "error" in got:
+                lines.append(f"| {name} | failed | | | | |")
+                continue
+            lines.append(
+                f"| {name} | {got['median']:.0f} | "
+                f"{got['quartiles'][0]:.0f} to {got['quartiles'][1]:.0f} | "
+                f"{ratio(got, PEER)} | {ratio(got, BERT)} | "
+                f"{got['peak_mib']:.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def ratio(got: dict, peer: str) -> str:
+    faster = got.get(f"times as fast as {peer}")
+    if faster is None:
+        return ""
+    low, high = faster["quartiles"]
+    return f"{faster['median']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(cells), figsize=(1 + 3.2 * len(cells), 4), squeeze=False
+    )
+    for axis, (case, results) in zip(axes[0], cells.items(), strict=True):
+        timed = {n: r for n, r in results.items() if "median" in r}
+        low, high = zip(*(r["quartiles"] for r in timed.values()))
+        middle = [r["median"] for r in timed.values()]
+        colours = ["C0" if name in OURS else "0.6" for name in timed]
+        axis.barh([*timed], middle, color=colours)
+        axis.hlines([*timed], low, high, color="black")
+        axis.set_title(case.replace(", length", ",\nlength"), fontsize=9)
+        axis.set_xlabel("ms")
+        axis.invert_yaxis()
+    for axis in axes[0][1:]:
+        axis.tick_params(labelleft=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def write(report: dict, folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    report["goals"] = goals(report["cells"])
+    text = json.dumps(report, indent=1)
+    (folder / "model.json").write_text(text + "\n")
+    plot(report["cells"], folder / "model.png")
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    some: dict[str, Any] = {"nargs": "+"}
+    parser.add_argument("--sizes", choices=SIZES, default=SIZES, **some)
+    parser.add_argument("--lengths", type=int, default=LENGTHS, **some)
+    parser.add_argument("--dtypes", choices=DTYPES, default=DTYPES, **some)
+    parser.add_argument("--phases", choices=PHASES, default=PHASES, **some)
+    parser.add_argument("--arms", choices=ARMS, default=[*ARMS], **some)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--budget", type=float, default=90, help="s a cell")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument(
+        "--memory", type=float, default=8, help="GiB of weights and moments"
+    )
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes")
+    parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
+    options = parser.parse_args()
+    if options.quick:
+        options.sizes, options.lengths = ["tiny"], [32]
+        options.rounds, options.budget = 3, 1
+    return options
+
+
+def main() -> None:
+    options = parsed()
+    cases = [
+        Case(phase, size, dtype, length, options.batch)
+        for dtype, size, phase, length in itertools.product(
+            options.dtypes, options.sizes, options.phases, options.lengths
+        )
+    ]
+    report: dict[str, Any] = {
+        "command": f"benchmarks/model.py {shlex.join(sys.argv[1:])}".strip(),
+        "machine": machine.describe(),
+        "cells": {},
+        "left out": [str(case) for case in cases],
+    }
+    begun = time.monotonic()
+    with processes.Workers(encoders.Encoders) as workers:
+        for case in cases:
+            if time.monotonic() - begun > 60 * options.minutes:
+                break
+            print(case, file=sys.stderr)
+            report["cells"][str(case)] = cell(workers, case, options)
+            report["left out"].remove(str(case))
+            write(report, options.output)
+    print(table(report["cells"]))
+    print(json.dumps(report["goals"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

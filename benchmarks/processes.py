@@ -1,0 +1,98 @@
+"""Processes that stay warm, and are asked for one thing at a time.
+
+Each backend of Keras needs a process of its own. Kept alive and asked in turns,
+their arms meet the same noise of the machine.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+class ArmError(Exception):
+    """What went wrong in a process."""
+
+
+class Worker:
+    """A process with one object, made there, whose methods are asked for."""
+
+    def __init__(
+        self, environment: dict[str, str], make: Callable, *arguments: Any
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, environment, make, arguments)
+        )
+        self._process.start()
+        theirs.close()
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        try:
+            self._pipe.send((method, arguments))
+            failed, answer = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise ArmError("The process died, perhaps for memory.") from error
+        if failed:
+            raise ArmError(answer)
+        return answer
+
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def close(self) -> None:
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+
+class Workers(contextlib.AbstractContextManager):
+    """One worker a backend, started when it is first wanted."""
+
+    def __init__(self, make: Callable, *arguments: Any) -> None:
+        self._make = make
+        self._arguments = arguments
+        self._started: dict[str, Worker] = {}
+
+    def __getitem__(self, backend: str) -> Worker:
+        worker = self._started.get(backend)
+        if worker is None or not worker.alive():
+            worker = Worker(
+                environment(backend), self._make, backend, *self._arguments
+            )
+            self._started[backend] = worker
+        return worker
+
+    def started(self) -> list[Worker]:
+        return [*self._started.values()]
+
+    def __exit__(self, *raised: Any) -> None:
+        for worker in self.started():
+            worker.close()
+
+
+def environment(backend: str) -> dict[str, str]:
+    return {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # On a GPU the processes share its memory.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def _serve(
+    pipe: Any, environment: dict[str, str], make: Callable, arguments: tuple
+) -> None:
+    os.environ.update(environment)
+    made = make(*arguments)
+    with contextlib.suppress(EOFError):
+        while True:
+            method, given = pipe.recv()
+            try:
+                answer = False, getattr(made, method)(*given)
+            except Exception:
+                answer = True, traceback.format_exc(limit=-3)
+            pipe.send(answer)

@@ -107,9 +107,9 @@ class OnJax:
 
 def _jax(model: keras.Model) -> Any:
     def forward(state: Any, inputs: dict) -> Any:
-        return model.stateless_call(
-            state[0], state[1], inputs, training=False
-        )[0]
+        return model.stateless_call(state[0], state[1], inputs, training=False)[
+            0
+        ]
 
     return forward
 

@@ -6,7 +6,15 @@ import pathlib
 import platform
 import subprocess
 
-PACKAGES = ("keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
+PACKAGES = (
+    "keras",
+    "keras-hub",
+    "tensorflow",
+    "jax",
+    "torch",
+    "transformers",
+    "numpy",
+)
 
 
 def describe() -> dict:

@@ -13,7 +13,7 @@ arm's. In bfloat16 inference has such weights, training float32 ones (autocast,
 `mixed_bfloat16`). Memory is the rise of the resident set in one call; where XLA
 says what it needs for temporary values, that too. Writes `model.json` and
 `.png`, after each cell. Ends after `--minutes` (60), with a list of what it
-left out; base, float32, lengths 128 and 512 takes about 25 on two cores.
+left out. `--add` keeps what earlier runs measured, arm by arm.
 """
 
 import argparse
@@ -258,6 +258,17 @@ def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
     plt.close(figure)
 
 
+def begun_report(options: argparse.Namespace) -> dict[str, Any]:
+    path = options.output / "model.json"
+    report: dict[str, Any] = {"commands": [], "cells": {}}
+    if options.add and path.exists():
+        report = json.loads(path.read_text())
+    command = shlex.join(["benchmarks/model.py", *sys.argv[1:]])
+    report["commands"].append(command)
+    report["machine"] = machine.describe()
+    return report
+
+
 def write(report: dict, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     report["goals"] = goals(report["cells"])
@@ -283,6 +294,9 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the output has already"
+    )
     parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
     options = parser.parse_args()
     if options.quick:
@@ -299,19 +313,16 @@ def main() -> None:
             options.dtypes, options.sizes, options.phases, options.lengths
         )
     ]
-    report: dict[str, Any] = {
-        "command": f"benchmarks/model.py {shlex.join(sys.argv[1:])}".strip(),
-        "machine": machine.describe(),
-        "cells": {},
-        "left out": [str(case) for case in cases],
-    }
+    report = begun_report(options)
+    report["left out"] = [str(case) for case in cases]
     begun = time.monotonic()
     with processes.Workers(encoders.Encoders) as workers:
         for case in cases:
             if time.monotonic() - begun > 60 * options.minutes:
                 break
             print(case, file=sys.stderr)
-            report["cells"][str(case)] = cell(workers, case, options)
+            found = cell(workers, case, options)
+            report["cells"].setdefault(str(case), {}).update(found)
             report["left out"].remove(str(case))
             write(report, options.output)
     print(table(report["cells"]))

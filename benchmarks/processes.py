@@ -66,6 +66,10 @@ class Workers(contextlib.AbstractContextManager):
             self._started[backend] = worker
         return worker
 
+    def close(self, backend: str) -> None:
+        if backend in self._started:
+            self._started.pop(backend).close()
+
     def started(self) -> list[Worker]:
         return [*self._started.values()]
 

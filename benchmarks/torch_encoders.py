@@ -41,8 +41,10 @@ class TorchArm:
         with torch.profiler.profile(activities=kinds) as recorded:
             self.run()
             self.wait()
-        own = "self_device_time_total" if DEVICE == "cuda" else (
-            "self_cpu_time_total"
+        own = (
+            "self_device_time_total"
+            if DEVICE == "cuda"
+            else ("self_cpu_time_total")
         )
         rows = sorted(
             recorded.key_averages(), key=lambda row: -getattr(row, own)

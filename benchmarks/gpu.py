@@ -259,7 +259,8 @@ def beside_peers(got: dict, arms: dict[str, dict]) -> None:
 
 def fitting(options: argparse.Namespace) -> dict:
     chosen = argparse.Namespace(
-        arms=["jax", "torch", "torch compiled"],
+        # Compiling a whole step of torch takes a CPU minutes.
+        arms=["jax", "torch", *["torch compiled"] * (not options.quick)],
         size=options.size,
         batch=options.batch,
         steps=3 if options.quick else 40,

@@ -13,7 +13,9 @@ arm's. In bfloat16 inference has such weights, training float32 ones (autocast,
 `mixed_bfloat16`). Memory is the rise of the resident set in one call; where XLA
 says what it needs for temporary values, that too. Writes `model.json` and
 `.png`, after each cell. Ends after `--minutes` (60), with a list of what it
-left out. `--add` keeps what earlier runs measured, arm by arm.
+left out. On a machine that does much else, `--one-core` measures CPU time, on
+one core, which hangs less on it, into `model_one_core.json`. `--add` keeps what
+earlier runs measured, arm by arm.
 """
 
 import argparse
@@ -259,7 +261,7 @@ def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
 
 
 def begun_report(options: argparse.Namespace) -> dict[str, Any]:
-    path = options.output / "model.json"
+    path = options.output / f"{stem(options)}.json"
     report: dict[str, Any] = {"commands": [], "cells": {}}
     if options.add and path.exists():
         report = json.loads(path.read_text())
@@ -269,12 +271,16 @@ def begun_report(options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def write(report: dict, folder: pathlib.Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def stem(options: argparse.Namespace) -> str:
+    return "model_one_core" if options.one_core else "model"
+
+
+def write(report: dict, options: argparse.Namespace) -> None:
+    options.output.mkdir(parents=True, exist_ok=True)
     report["goals"] = goals(report["cells"])
-    text = json.dumps(report, indent=1)
-    (folder / "model.json").write_text(text + "\n")
-    plot(report["cells"], folder / "model.png")
+    path = options.output / f"{stem(options)}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    plot(report["cells"], path.with_suffix(".png"))
 
 
 def parsed() -> argparse.Namespace:
@@ -291,6 +297,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument(
         "--memory", type=float, default=8, help="GiB of weights and moments"
+    )
+    parser.add_argument(
+        "--one-core",
+        action="store_true",
+        help="CPU time on one core, for a machine that does much else",
     )
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
@@ -316,7 +327,9 @@ def main() -> None:
     report = begun_report(options)
     report["left out"] = [str(case) for case in cases]
     begun = time.monotonic()
-    with processes.Workers(encoders.Encoders) as workers:
+    if options.one_core:
+        processes.use_one_core()
+    with processes.Workers(encoders.Encoders, options.one_core) as workers:
         for case in cases:
             if time.monotonic() - begun > 60 * options.minutes:
                 break
@@ -324,7 +337,7 @@ def main() -> None:
             found = cell(workers, case, options)
             report["cells"].setdefault(str(case), {}).update(found)
             report["left out"].remove(str(case))
-            write(report, options.output)
+            write(report, options)
     print(table(report["cells"]))
     print(json.dumps(report["goals"], indent=1))
 

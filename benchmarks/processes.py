@@ -78,6 +78,11 @@ class Workers(contextlib.AbstractContextManager):
             worker.close()
 
 
+def use_one_core() -> None:
+    """Of this process and those it starts, before any of them counts cores."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def environment(backend: str) -> dict[str, str]:
     return {
         "KERAS_BACKEND": backend,

@@ -107,6 +107,15 @@ class Encoders:
             return on_device
         return measure.peak_memory(lambda: (made.run(), made.wait()))
 
+    def flops(self, case: Case) -> float:
+        return flops(case)
+
+    def parameters(self, size: str) -> int:
+        from keras_convbert.models.convbert import convbert_presets
+
+        known = convbert_presets.ARCHITECTURES.get(f"convbert_{size}")
+        return known["params"] if known else 1
+
     def profile(self, name: str) -> list[dict]:
         return self._ready[name].profile()
 

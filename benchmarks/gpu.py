@@ -245,7 +245,8 @@ def one_encoder(
     if "median" in got:
         seconds = got["median"] / 1e3
         got["tokens a second"] = round(case.batch * case.length / seconds)
-        got["of peak"] = round(encoders.flops(case) / seconds / PEAK_FLOPS, 4)
+        count = workers["torch"].ask("flops", case)
+        got["of peak"] = round(count / seconds / PEAK_FLOPS, 4)
     return got
 
 
@@ -351,8 +352,10 @@ def parsed() -> argparse.Namespace:
 
 
 def check_device(options: argparse.Namespace) -> None:
+    if options.quick:
+        return
     with processes.Workers(Device) as workers:
-        if not options.quick and workers["torch"].ask("name") is None:
+        if workers["torch"].ask("name") is None:
             raise SystemExit("There is no GPU; --quick rehearses on a CPU.")
 
 

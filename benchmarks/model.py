@@ -21,6 +21,7 @@ earlier runs measured, arm by arm.
 import argparse
 import itertools
 import json
+import os
 import pathlib
 import shlex
 import sys
@@ -118,25 +119,20 @@ def made(workers: processes.Workers, name: str, case: Case) -> dict:
     return told
 
 
-def in_groups(case: Case, arms: list[str], memory: float) -> list[list[str]]:
-    """Arms that fit into memory together, with Hugging Face's ConvBERT each."""
-    arm_bytes = HELD[case.phase] * parameters(case.size)
-    count = max(1, int(memory * 2**30 / arm_bytes) - 1)
+def in_groups(arms: list[str], together: int) -> list[list[str]]:
+    """So many arms at a time, Hugging Face's ConvBERT with each of them."""
     others = [name for name in arms if name != PEER]
+    count = max(1, together - 1)
     return [
         [PEER, *others[i : i + count]] for i in range(0, len(others), count)
     ] or [[PEER]]
 
 
-def parameters(size: str) -> int:
-    from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-
-    return ARCHITECTURES.get(f"convbert_{size}", {"params": 0})["params"] or 1
-
-
 def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
     results: dict[str, dict] = {}
-    for group in in_groups(case, options.arms, options.memory):
+    held = HELD[case.phase] * workers["torch"].ask("parameters", case.size)
+    together = int(options.memory * 2**30 / held)
+    for group in in_groups(options.arms, together):
         found = measured(workers, case, group, options.rounds, options.budget)
         # The peer of the first group stands for all: its ratios are within
         # groups, and those of the others are in their rows.
@@ -334,6 +330,7 @@ def main() -> None:
             if time.monotonic() - begun > 60 * options.minutes:
                 break
             print(case, file=sys.stderr)
+            report.setdefault("load", {})[str(case)] = os.getloadavg()
             found = cell(workers, case, options)
             report["cells"].setdefault(str(case), {}).update(found)
             report["left out"].remove(str(case))

@@ -10,7 +10,10 @@ from collections.abc import Callable
 
 
 def in_turns(
-    arms: dict[str, Callable[[], object]], rounds: int, budget: float
+    arms: dict[str, Callable[[], object]],
+    rounds: int,
+    budget: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, dict]:
     """Milliseconds of each arm, called one after the other in each round.
 
@@ -19,7 +22,8 @@ def in_turns(
     for arm in arms.values():
         arm()
     timed = {
-        name: functools.partial(milliseconds, arm) for name, arm in arms.items()
+        name: functools.partial(milliseconds, arm, clock)
+        for name, arm in arms.items()
     }
     times = turns(timed, rounds, budget)
     return {name: summary(values) for name, values in times.items()}
@@ -44,10 +48,12 @@ def turns(
     return times
 
 
-def milliseconds(arm: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def milliseconds(
+    arm: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    start = clock()
     arm()
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (clock() - start)
 
 
 def summary(values: list[float]) -> dict:

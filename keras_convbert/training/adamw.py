@@ -85,6 +85,7 @@ class AdamW(keras.optimizers.AdamW):
         self.weight_decay: float = weight_decay
         self.no_weight_decay = tuple(no_weight_decay)
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
+        self._scales: tuple[Tensor, ...] = ()
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
         grads = [
@@ -94,12 +95,25 @@ class AdamW(keras.optimizers.AdamW):
         if not self.global_clipnorm or self.clipnorm:
             return super()._clip_gradients(grads)
         present = [grad for grad in grads if grad is not None]
-        if per_backend.on_torch():
+        if self._is_fused(present):
             squares = fused_adam.squared_norms(present)
-        else:
-            squares = [ops.sum(ops.square(grad)) for grad in present]
+            # Scaled together they would take the memory of all weights.
+            self._scales = (*self._scales_to_clip(ops.stack(squares)),)
+            return grads
+        squares = [ops.sum(ops.square(grad)) for grad in present]
         scales = iter(self._scales_to_clip(ops.stack(squares)))
         return [grad if grad is None else grad * next(scales) for grad in grads]
+
+    def _is_fused(self, tensors: Sequence[Any]) -> bool:
+        """Whether PyTorch's kernel does the step."""
+        return (
+            per_backend.on_torch()
+            and not self.amsgrad
+            and all(
+                keras.backend.standardize_dtype(tensor.dtype) == "float32"
+                for tensor in tensors
+            )
+        )
 
     def _scales_to_clip(self, squares: Tensor) -> list[Tensor]:
         """What makes the norm of all gradients `global_clipnorm` at most.
@@ -123,8 +137,7 @@ class AdamW(keras.optimizers.AdamW):
         trainable_variables: list[keras.Variable],
         learning_rate: Tensor,
     ) -> None:
-        halves = {v.dtype for v in trainable_variables} - {"float32"}
-        if halves or self.amsgrad or not per_backend.on_torch():
+        if not self._is_fused(grads):
             super()._backend_update_step(
                 grads, trainable_variables, learning_rate
             )
@@ -132,27 +145,25 @@ class AdamW(keras.optimizers.AdamW):
         rate = learning_rate
         if self.bias_correction:
             rate = rate / self._uncorrected()
-        by_scale: dict[float, list[tuple[Tensor, ...]]] = {}
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
+        scales = self._scales or (None,) * len(grads)
+        self._scales = ()
+        by_share: dict[float, list[fused_adam.Weight]] = {}
+        for gradient, variable, scale in zip(
+            grads, trainable_variables, scales, strict=True
+        ):
             number = self._get_variable_index(variable)
-            by_scale.setdefault(self._scale(variable), []).append(
-                (
-                    variable.value,
-                    gradient,
-                    self._momentums[number].value,
-                    self._velocities[number].value,
-                )
+            weight = fused_adam.Weight(
+                variable.value,
+                gradient,
+                scale,
+                self._momentums[number].value,
+                self._velocities[number].value,
             )
-        for scale, group in by_scale.items():
-            values, gradients, momentums, velocities = (
-                list(tensors) for tensors in zip(*group, strict=True)
-            )
+            by_share.setdefault(self._scale(variable), []).append(weight)
+        for share, weights in by_share.items():
             fused_adam.step(
-                values,
-                gradients,
-                momentums,
-                velocities,
-                rate=rate * scale,
+                weights,
+                rate=rate * share,
                 beta_1=self.beta_1,
                 beta_2=self.beta_2,
                 epsilon=self.epsilon,

@@ -4,13 +4,28 @@ Keras steps one weight after another there, in seven passes over each:
 `benchmarks/optimizer.py` compares.
 """
 
+from collections.abc import Iterator
 from typing import Any
+from typing import NamedTuple
 
 from keras_convbert.types import Tensor
 
 # Steps after which Adam's correction of the bias is 1 to the last digit. What
 # is corrected comes in the rate, as in Keras.
 MANY_STEPS = 1e9
+# Numbers of scaled gradients that are held at a time: 16 MiB.
+PART = 2**22
+
+
+class Weight(NamedTuple):
+    """What a step takes of one weight."""
+
+    value: Tensor
+    gradient: Tensor
+    scale: Tensor | None
+    """What the gradient is multiplied by."""
+    momentum: Tensor
+    velocity: Tensor
 
 
 def squared_norms(gradients: list[Tensor]) -> list[Tensor]:
@@ -22,44 +37,57 @@ def squared_norms(gradients: list[Tensor]) -> list[Tensor]:
 
 
 def step(
-    values: list[Tensor],
-    gradients: list[Tensor],
-    momentums: list[Tensor],
-    velocities: list[Tensor],
+    weights: list[Weight],
     rate: Tensor,
     beta_1: float,
     beta_2: float,
     epsilon: float,
 ) -> None:
-    """Moves `values` in place.
+    """Moves weights, their momentums and velocities in place.
 
     Args:
-        values: float32 tensors, the weights.
-        gradients: their gradients.
-        momentums: the means of those, updated in place.
-        velocities: the means of their squares, updated in place.
+        weights: list of `Weight`, of float32.
         rate: float32 scalar tensor, the learning rate with the correction of
             the bias.
-        beta_1: decay of `momentums`.
-        beta_2: decay of `velocities`.
-        epsilon: added to the root of `velocities`.
+        beta_1: decay of the momentums.
+        beta_2: decay of the velocities.
+        epsilon: added to the root of the velocities.
     """
     import torch
 
-    many = torch.full((), MANY_STEPS, device=values[0].device)
+    many = torch.full((), MANY_STEPS, device=weights[0].value.device)
     with torch.no_grad():
-        torch._fused_adamw_(
-            values,
-            gradients,
-            momentums,
-            velocities,
-            [],
-            [many] * len(values),
-            lr=rate,
-            beta1=beta_1,
-            beta2=beta_2,
-            weight_decay=0.0,
-            eps=epsilon,
-            amsgrad=False,
-            maximize=False,
-        )
+        for some in _in_parts(weights):
+            torch._fused_adamw_(
+                [weight.value for weight in some],
+                [_scaled(weight) for weight in some],
+                [weight.momentum for weight in some],
+                [weight.velocity for weight in some],
+                [],
+                [many] * len(some),
+                lr=rate,
+                beta1=beta_1,
+                beta2=beta_2,
+                weight_decay=0.0,
+                eps=epsilon,
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+def _scaled(weight: Weight) -> Tensor:
+    if weight.scale is None:
+        return weight.gradient
+    return weight.gradient * weight.scale
+
+
+def _in_parts(weights: list[Weight]) -> Iterator[list[Weight]]:
+    part: list[Weight] = []
+    size = 0
+    for weight in weights:
+        if part and size + weight.value.numel() > PART:
+            yield part
+            part, size = [], 0
+        part.append(weight)
+        size += weight.value.numel()
+    yield part

@@ -5,6 +5,7 @@ import pytest
 from keras_convbert.training import AdamW
 from keras_convbert.training import LayerwiseDecay
 from keras_convbert.training import WarmupLinearDecay
+from keras_convbert.training import fused_adam
 from keras_convbert.training import per_backend
 from tests.layers.lifecycle import to_numpy
 
@@ -137,7 +138,10 @@ def test_training_goes_on_from_a_file(tmp_path):
 def test_the_fused_step_is_that_of_keras(options, monkeypatch):
     rng = np.random.default_rng(0)
     shapes = {"layer_0/kernel": (3, 4), "layer_1/bias": (4,), "kernel": (4,)}
-    start = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    start = {
+        name: np.float32(rng.normal(size=shape))
+        for name, shape in shapes.items()
+    }
     gradients = [
         [np.float32(rng.normal(size=shape)) for shape in shapes.values()]
         for _ in range(6)
@@ -159,6 +163,10 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
         return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
     fused = trained()
+    monkeypatch.setattr(fused_adam, "PART", 5)
+    parts = trained()
+    for found, wanted in zip(parts, fused, strict=True):
+        np.testing.assert_array_equal(found, wanted)
     monkeypatch.setattr(per_backend, "on_torch", lambda: False)
     for found, wanted in zip(fused, trained(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-7)

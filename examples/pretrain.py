@@ -7,7 +7,11 @@ It is `keras-convbert pretrain`, with a configuration that suits a few minutes
 of a laptop where none is given: 2 layers of 128, 300 steps of 16 sequences of
 64 tokens. Killed and started again it goes on.
 
-FIGURES
+On the 8.3 MB of compressed Wikipedia (6.5 M word pieces),
+with two cores of an AMD EPYC that had other work too, on TensorFlow, it took 4
+and a half minutes, 3 of them training, to a held-out `mlm_loss` of 6.62 and an
+`rtd_auc` of 0.55, which is hardly more than the frequency of words: more takes
+hours. `--dry-run` had said 100 seconds, of steps alone.
 """
 
 import argparse

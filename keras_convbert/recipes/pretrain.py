@@ -76,6 +76,8 @@ def pretrain(
     pretrainer.fit(
         train,
         epochs=-(-config.steps // len(train)),
+        # So that progress is shown of what will be done.
+        steps_per_epoch=config.steps if config.steps < len(train) else None,
         validation_data=held_out,
         callbacks=_callbacks(config, folder),
         verbose=verbose,

@@ -273,6 +273,7 @@ def test_toml_mixed_precision_and_a_vocabulary(corpus, tmp_path):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.once
 def test_a_dry_run_writes_nothing(run, tmp_path):
     before = sorted(tmp_path.iterdir())
     result = run("--dry-run")

@@ -42,6 +42,7 @@ def test_a_file_becomes_a_servable(tmp_path):
     assert asked == [[b"good"], [b"film"], [b"good", b"film"]]
 
 
+@pytest.mark.long
 def test_a_preset_becomes_onnx(tmp_path):
     import onnxruntime
 

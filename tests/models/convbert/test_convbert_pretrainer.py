@@ -276,6 +276,7 @@ def test_any_length_and_one_row(pretrainer):
         assert np.isfinite(outputs["mlm_losses"]).all()
 
 
+@pytest.mark.long
 def test_compiles_where_the_backend_does():
     if keras.backend.backend() == "torch":
         pytest.skip("torch compiles for minutes: `make test-long` territory")

@@ -347,6 +347,7 @@ def run_without_tensorflow(backend, script, *arguments):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_files_open_on_another_backend(tmp_path):
     kept = {
         "classifier": classifier(),

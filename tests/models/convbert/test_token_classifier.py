@@ -220,6 +220,7 @@ def test_other_labels_make_a_new_head(tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_datasets_train_it(tmp_path):
     import tensorflow as tf
 

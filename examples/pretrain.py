@@ -47,7 +47,10 @@ def main() -> None:
     from keras_convbert import recipes
 
     if options.dry_run:
-        print(recipes.plan_pretraining(options.corpus, options.config))
+        plan = recipes.plan_pretraining(
+            options.corpus, options.config, options.output
+        )
+        print(plan)
         return
     results = recipes.pretrain(options.corpus, options.output, options.config)
     print(f"{results['tokens']:,} tokens seen; held out:")

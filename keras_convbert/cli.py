@@ -161,7 +161,7 @@ def pretrain(
     from keras_convbert import recipes
 
     if dry_run:
-        click.echo(_run(recipes.plan_pretraining, corpus, config))
+        click.echo(_run(recipes.plan_pretraining, corpus, config, output))
         return
     results = _run(recipes.pretrain, corpus, output, config)
     for name, value in results.get("held_out", {}).items():

@@ -7,8 +7,10 @@ from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
+from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import SPECIAL_TOKENS
 from keras_convbert.recipes.pretraining_model import check_model
+from keras_convbert.recipes.pretraining_model import check_text
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.step_time import StepTime
 from keras_convbert.recipes.step_time import time_step
@@ -79,7 +81,8 @@ class PretrainingPlan:
             f"{time.rows} sequences were timed here, of the real model",
             "            on random tokens, and taken in proportion. Expect "
             "up to a third more or less, and",
-            "            preparation, evaluation and backups besides.",
+            "            compilation, preparation, evaluation and backups "
+            "besides.",
         ]
         return "\n".join([*lines, "", str(self.cost)])
 
@@ -87,6 +90,7 @@ class PretrainingPlan:
 def plan_pretraining(
     files: Files,
     config: AnyPath | Config | PretrainingConfig | None = None,
+    output: AnyPath | None = None,
 ) -> PretrainingPlan:
     """What `pretrain` would take with these arguments; writes nothing.
 
@@ -97,6 +101,8 @@ def plan_pretraining(
     Args:
         files: a path, or several, of text.
         config: as of `pretrain`. Defaults to `None`.
+        output: path of the folder, to see that it is none of another
+            pretraining; `None` does not. Defaults to `None`.
 
     Returns:
         A `PretrainingPlan`.
@@ -104,10 +110,14 @@ def plan_pretraining(
     Raises:
         ValueError: as `pretrain`.
         FileNotFoundError: if a file is missing.
+        FileExistsError: if `output` is something else.
     """
     config = PretrainingConfig.make(config)
     corpus = Corpus(files)
+    check_text(corpus)
     check_model(config)
+    if output is not None:
+        PretrainingFolder(output, config, corpus)
     tokenizer = models.ConvBertTokenizer(config.vocabulary or SPECIAL_TOKENS)
     size = config.vocabulary_size
     if config.vocabulary is not None:

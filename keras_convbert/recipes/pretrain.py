@@ -13,6 +13,7 @@ from keras_convbert.files import write_text
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import check_model
+from keras_convbert.recipes.pretraining_model import check_text
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.stop_after import StopAfter
 from keras_convbert.training import BackupAndResume
@@ -61,6 +62,7 @@ def pretrain(
     """
     config = PretrainingConfig.make(config)
     corpus = Corpus(files)
+    check_text(corpus)
     check_model(config)
     if config.vocabulary is not None:
         _tokenizer(config, config.vocabulary)
@@ -69,6 +71,7 @@ def pretrain(
     if results is not None:
         return results
 
+    folder.begin()
     keras.utils.set_random_seed(config.seed)
     tokenizer = _prepare(config, corpus, folder, bool(verbose))
     train, held_out = _datasets(config, folder, tokenizer)
@@ -168,7 +171,12 @@ def _callbacks(
         keras.callbacks.CSVLogger(folder.log, append=True),
     ]
     if config.tensorboard:
-        if all(map(_is_installed, ("tensorflow", "tensorboard"))):
+        missing = [
+            package
+            for package in ("tensorflow", "tensorboard")
+            if not _is_installed(package)
+        ]
+        if not missing:
             callbacks.append(
                 keras.callbacks.TensorBoard(
                     str(folder.tensorboard), write_graph=False
@@ -176,8 +184,9 @@ def _callbacks(
             )
         else:
             warnings.warn(
-                "TensorBoard's logs want TensorFlow and TensorBoard, which "
-                "are not both installed: there are none.",
+                f"TensorBoard's logs want {' and '.join(missing)}, not "
+                "installed here: there are none. `tensorboard = false` in the "
+                "configuration asks for none.",
                 stacklevel=3,
             )
     backup = BackupAndResume(folder.backup, config.save_every or "epoch")

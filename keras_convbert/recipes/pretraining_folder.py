@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import shutil
 from typing import Any
 
 from keras_convbert.data.documents import Corpus
@@ -17,6 +18,9 @@ FREE = ("save_every", "tensorboard", "workers")
 
 class PretrainingFolder:
     """The folder of a pretraining: where what is, and of what it is.
+
+    What was prepared for another configuration or corpus, with no step saved
+    yet, does not count: `begin` takes it away.
 
     Args:
         directory: path of the folder, which may be there from an earlier
@@ -41,15 +45,33 @@ class PretrainingFolder:
         self.pretrainer = self.path / "pretrainer"
         self.backbone = self.path / "backbone"
         self._results = self.path / "results.json"
-        self._begin(_record(config, corpus))
+        self._file = self.path / "pretraining.json"
+        self._record = _record(config, corpus)
+        self._is_begun = self._check()
 
-    def _begin(self, record: Config) -> None:
-        """Writes what the training is of, or compares it."""
-        file = self.path / "pretraining.json"
-        if file.is_file():
-            there = json.loads(file.read_text(encoding="utf-8"))
-            _check_same(there, record, str(self.path))
+    def begin(self) -> None:
+        """Writes what the training is of, unless it is there."""
+        if self._is_begun:
             return
+        self.vocabulary.unlink(missing_ok=True)
+        shutil.rmtree(self.sequences, ignore_errors=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self._file, json.dumps(self._record, indent=2) + "\n")
+
+    def _check(self) -> bool:
+        """Whether the folder is of this training; an error if of another."""
+        if self._file.is_file():
+            there = json.loads(self._file.read_text(encoding="utf-8"))
+            differences = _differences(there, self._record)
+            if not differences:
+                return True
+            if any(self.backup.glob("step-*")) or self._results.is_file():
+                raise ValueError(
+                    f"{str(self.path)!r} is of another pretraining: "
+                    f"{'; '.join(differences)}. Expected another folder, or "
+                    "the same configuration and corpus."
+                )
+            return False
         if self.path.exists() and (
             not self.path.is_dir() or any(self.path.iterdir())
         ):
@@ -57,8 +79,7 @@ class PretrainingFolder:
                 "Expected a path where nothing is yet, or the folder of an "
                 f"earlier pretraining. Received: output={str(self.path)!r}"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(record, indent=2) + "\n")
+        return False
 
     def results(self) -> Config | None:
         """What `finish` wrote, `None` if it did not yet."""
@@ -90,7 +111,7 @@ def _hash(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_same(there: Config, now: Config, directory: str) -> None:
+def _differences(there: Config, now: Config) -> list[str]:
     differences = [
         f"{name} was {_get(there, name)!r} and is {value!r}"
         for name, value in now["config"].items()
@@ -107,12 +128,7 @@ def _check_same(there: Config, now: Config, directory: str) -> None:
         differences.append(
             f"the corpus was {names[0]} and is {names[1]}, with other text"
         )
-    if differences:
-        raise ValueError(
-            f"{directory!r} is of another pretraining: "
-            f"{'; '.join(differences)}. Expected another folder, or the "
-            "same configuration and corpus."
-        )
+    return differences
 
 
 def _get(record: Config, name: str) -> Any:

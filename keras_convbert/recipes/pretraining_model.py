@@ -2,6 +2,7 @@ import keras_hub
 
 from keras_convbert import models
 from keras_convbert import training
+from keras_convbert.data.documents import Corpus
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -45,6 +46,13 @@ def make_pretrainer(
     )
     pretrainer.compile(training.AdamW(rate, weight_decay=config.weight_decay))
     return pretrainer
+
+
+def check_text(corpus: Corpus) -> None:
+    """Raises `ValueError` if there is nothing to read."""
+    if not corpus.size:
+        names = [str(path) for path in corpus.paths]
+        raise ValueError(f"Expected files of text. Received: {names}, empty")
 
 
 def check_model(config: PretrainingConfig) -> None:

@@ -175,6 +175,7 @@ class BackupAndResume(keras.callbacks.Callback):
         ):
             self._save(self._next_epoch, 0)
         if stopped:
+            self._step_in_epoch = 0
             self._exit()
 
     def on_test_begin(self, logs: Logs = None) -> None:
@@ -250,6 +251,7 @@ class BackupAndResume(keras.callbacks.Callback):
         self._state.set_state(arrays, state["generators"])
         self._others.set_state(state["callbacks"], arrays)
         self._step, self._next_epoch = state["step"], state["epoch"]
+        self._say(f"Going on after step {self._step}, which was saved.")
         self._validations = state["validations"]
         self.model.stop_training = state["stopped"]
         epochs = self.params["epochs"]
@@ -263,7 +265,7 @@ class BackupAndResume(keras.callbacks.Callback):
             self._position.set_state(state["data"], state["step_in_epoch"])
             if state["step_in_epoch"]:
                 self._restored = state, arrays
-        elif not self._ended:
+        elif not self._ended and state["epoch"] < epochs:
             warnings.warn(
                 "The place in this data cannot be known: training goes on "
                 f"from the start of epoch {state['epoch'] + 1}, with the data "
@@ -293,7 +295,13 @@ class BackupAndResume(keras.callbacks.Callback):
                 "epoch is saved, and training will go on from its start.",
                 stacklevel=2,
             )
+        done = self._step - self._unsaved
+        self._say(f"Stopped by a signal. Step {done} is saved.")
         raise SystemExit(128 + int(number or 0))
+
+    def _say(self, text: str) -> None:
+        if self.params.get("verbose"):
+            print(f"\n{text}", flush=True)
 
 
 def _check_arguments(

@@ -15,6 +15,9 @@ from keras_convbert.types import Config
 
 # What `fit` gives to each.
 GIVEN = {"params", "model", "_model"}
+# Keras turns its sign when a callback is first asked, and again when one that
+# was resumed is.
+TURNED = {"min_delta"}
 
 
 class OtherCallbacks:
@@ -73,7 +76,7 @@ def _attributes(
     encoded: dict[str, Encoded] = {}
     for key, value in vars(callback).items():
         arrays: Arrays = {}
-        if key in GIVEN:
+        if key in GIVEN | TURNED:
             continue
         try:
             content = encode(value, f"{prefix}/{key}", arrays)

@@ -181,9 +181,13 @@ def test_a_second_start_goes_on(corpus, tmp_path, monkeypatch):
 
 @pytest.mark.once
 def test_another_pretraining_is_refused(run, corpus, tmp_path):
-    PretrainingFolder(
+    folder = PretrainingFolder(
         tmp_path / "output", PretrainingConfig.make(CONFIG), Corpus(corpus)
     )
+    folder.begin()
+    (folder.backup / "step-0000000001").mkdir(parents=True)
+    dry = run("--dry-run", batch_size=8)
+    assert "batch_size was 24 and is 8" in dry.output.splitlines()[-1]
     result = run(batch_size=8, learning_rate=1e-3, save_every=5)
     assert result.exit_code == 1
     message = result.output.splitlines()[-1]
@@ -196,6 +200,20 @@ def test_another_pretraining_is_refused(run, corpus, tmp_path):
     (other / "file").write_text("kept")
     with pytest.raises(FileExistsError, match="Received: output="):
         pretrain(corpus, other, CONFIG)
+
+
+@pytest.mark.once
+def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
+    """A batch larger than the corpus is found when that is prepared."""
+    output = tmp_path / "output"
+    with pytest.raises(ValueError, match="at least one batch"):
+        pretrain(corpus, output, {**CONFIG, "batch_size": 10**5}, verbose=0)
+    assert (output / "sequences").is_dir()
+    assert pretrain(corpus, output, CONFIG, verbose=0)["steps"] == 3
+    corpus.write_text("")
+    for recipe in (plan_pretraining, lambda *a: pretrain(*a[:1], output, a[1])):
+        with pytest.raises(ValueError, match="Expected files of text"):
+            recipe(corpus, CONFIG)
 
 
 @pytest.mark.once

@@ -68,6 +68,24 @@ def test_resumed_run_has_the_bits_of_a_whole_one(
     assert not [*tmp_path.glob(".*")]
 
 
+def test_least_change_of_early_stopping_goes_on(tmp_path):
+    """Keras turns its sign when it is first used."""
+
+    def trained(folder, stop=None):
+        extra = [
+            keras.callbacks.EarlyStopping("loss", min_delta=0.3, patience=2)
+        ]
+        if stop:
+            extra.append(Before(stop, crash))
+        return small_runs.train(folder, epochs=9, extra=extra)
+
+    wanted = outcome(trained(None))
+    assert len(wanted[0]["loss"]) < 9
+    with pytest.raises(Stopped):
+        trained(tmp_path, 2 * STEPS - 1)
+    assert_same(outcome(trained(tmp_path)), wanted)
+
+
 def test_epochs_that_are_parts_of_the_data(tmp_path):
     """Keras then begins a pass over the data when the last one is done."""
     options = {"steps_per_epoch": 3, "epochs": 5}

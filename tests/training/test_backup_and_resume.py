@@ -373,6 +373,15 @@ def test_gradient_that_is_not_finite_is_found_before_clipping(tmp_path):
     assert not names(tmp_path)
 
 
+@pytest.fixture
+def _interruptible():
+    """Tests that a shell runs in the background are told to ignore SIGINT."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("stop", [0, 6, 7])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_step_saves_and_exits(number, stop, whole, tmp_path):
@@ -394,6 +403,7 @@ def test_signal_ends_the_step_saves_and_exits(number, stop, whole, tmp_path):
 
 
 @ONCE
+@pytest.mark.usefixtures("_interruptible")
 def test_signal_after_a_crash_is_not_swallowed(tmp_path):
     with pytest.raises(Stopped):
         small_runs.train(tmp_path, extra=[Before(2, crash)])

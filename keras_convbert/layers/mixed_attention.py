@@ -191,7 +191,7 @@ class MixedAttention(ProjectionLayer):
         scores, kernels = None, None
         dropout = self.dropout if training else 0.0
         if return_attention_scores or (
-            dropout and not drops_without_scores(self.seed is not None)
+            dropout and not drops_without_scores(query, self.seed is not None)
         ):
             scores = self._scores(query, self.key(inputs), mask)
             dropped = self.attention_dropout(

@@ -7,10 +7,17 @@ from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 
-def drops_without_scores(seeded: bool) -> bool:
-    """Whether `fused_attention` can drop probabilities: PyTorch's can, with
-    noise of its global generator."""
-    return keras.backend.backend() == "torch" and not seeded
+def drops_without_scores(query: Tensor, seeded: bool) -> bool:
+    """Whether `fused_attention` is to drop probabilities.
+
+    PyTorch's can, with noise of its global generator. On a CPU it keeps copies
+    in float32 of what is half as wide.
+    """
+    if keras.backend.backend() != "torch" or seeded:
+        return False
+    import torch
+
+    return query.device.type != "cpu" or query.dtype == torch.float32
 
 
 def fused_attention(

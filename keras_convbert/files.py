@@ -5,6 +5,7 @@ there, so that a crash leaves what was there before.
 """
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -19,6 +20,12 @@ def write_text(path: AnyPath, text: str) -> None:
     """Writes a text file in UTF-8."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def hash_file(path: AnyPath) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

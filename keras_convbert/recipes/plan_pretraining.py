@@ -3,14 +3,12 @@ import dataclasses
 from keras_convbert import models
 from keras_convbert.analysis import Profile
 from keras_convbert.analysis import profile
-from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import SPECIAL_TOKENS
-from keras_convbert.recipes.pretraining_model import check_model
-from keras_convbert.recipes.pretraining_model import check_text
+from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.step_time import StepTime
 from keras_convbert.recipes.step_time import time_step
@@ -112,10 +110,7 @@ def plan_pretraining(
         FileNotFoundError: if a file is missing.
         FileExistsError: if `output` is something else.
     """
-    config = PretrainingConfig.make(config)
-    corpus = Corpus(files)
-    check_text(corpus)
-    check_model(config)
+    config, corpus = checked(files, config)
     if output is not None:
         PretrainingFolder(output, config, corpus)
     tokenizer = models.ConvBertTokenizer(config.vocabulary or SPECIAL_TOKENS)

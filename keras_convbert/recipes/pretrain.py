@@ -12,8 +12,7 @@ from keras_convbert.files import whole_folder
 from keras_convbert.files import write_text
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
-from keras_convbert.recipes.pretraining_model import check_model
-from keras_convbert.recipes.pretraining_model import check_text
+from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.stop_after import StopAfter
 from keras_convbert.training import BackupAndResume
@@ -60,10 +59,7 @@ def pretrain(
         FileNotFoundError: if a file is missing.
         FileExistsError: if `output` is something else.
     """
-    config = PretrainingConfig.make(config)
-    corpus = Corpus(files)
-    check_text(corpus)
-    check_model(config)
+    config, corpus = checked(files, config)
     if config.vocabulary is not None:
         _tokenizer(config, config.vocabulary)
     folder = PretrainingFolder(output, config, corpus)

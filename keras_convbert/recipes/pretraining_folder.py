@@ -1,5 +1,4 @@
 import dataclasses
-import hashlib
 import json
 import pathlib
 import shutil
@@ -7,6 +6,7 @@ from typing import Any
 
 from keras_convbert.data.documents import Corpus
 from keras_convbert.files import AnyPath
+from keras_convbert.files import hash_file
 from keras_convbert.files import write_text
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.types import Config
@@ -95,20 +95,15 @@ class PretrainingFolder:
 def _record(config: PretrainingConfig, corpus: Corpus) -> Config:
     settings = dataclasses.asdict(config)
     if config.vocabulary is not None:
-        settings["vocabulary"] = _hash(pathlib.Path(config.vocabulary))
+        settings["vocabulary"] = hash_file(config.vocabulary)
     files = [
-        {"name": path.name, "sha256": _hash(path)} for path in corpus.paths
+        {"name": path.name, "sha256": hash_file(path)} for path in corpus.paths
     ]
     return {
         "keras_convbert": __version__,
         "config": settings,
         "corpus": files,
     }
-
-
-def _hash(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _differences(there: Config, now: Config) -> list[str]:

@@ -3,7 +3,10 @@ import keras_hub
 from keras_convbert import models
 from keras_convbert import training
 from keras_convbert.data.documents import Corpus
+from keras_convbert.data.documents import Files
+from keras_convbert.files import AnyPath
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
+from keras_convbert.types import Config
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -48,14 +51,25 @@ def make_pretrainer(
     return pretrainer
 
 
-def check_text(corpus: Corpus) -> None:
-    """Raises `ValueError` if there is nothing to read."""
+def checked(
+    files: Files, config: AnyPath | Config | PretrainingConfig | None
+) -> tuple[PretrainingConfig, Corpus]:
+    """The configuration and the corpus, after what can be seen of them.
+
+    Raises:
+        ValueError: if there is nothing to read, or no model can be made.
+        FileNotFoundError: if a file is missing.
+    """
+    config = PretrainingConfig.make(config)
+    corpus = Corpus(files)
     if not corpus.size:
         names = [str(path) for path in corpus.paths]
         raise ValueError(f"Expected files of text. Received: {names}, empty")
+    _check_model(config)
+    return config, corpus
 
 
-def check_model(config: PretrainingConfig) -> None:
+def _check_model(config: PretrainingConfig) -> None:
     """Raises `ValueError` if no model can be made; a small one is."""
     number = config.backbone_arguments()["num_layers"]
     layers = 1 if isinstance(number, int) and number > 0 else number

@@ -11,6 +11,8 @@ from keras_convbert.files import AnyPath
 from keras_convbert.training.backup_folder import BackupFolder
 from keras_convbert.training.data_position import DataPosition
 from keras_convbert.training.finite_weights import FiniteWeights
+from keras_convbert.training.global_generators import get_generators
+from keras_convbert.training.global_generators import set_generators
 from keras_convbert.training.model_state import ModelState
 from keras_convbert.training.other_callbacks import OtherCallbacks
 from keras_convbert.training.plain_state import Arrays
@@ -214,7 +216,7 @@ class BackupAndResume(keras.callbacks.Callback):
         try:
             self._finite.check(self._state.weights())
             others, arrays = self._others.get_state()
-            state, more = self._state.get_generators()
+            state, more = get_generators()
             content = {
                 "epoch": epoch,
                 "step": self._step,
@@ -248,7 +250,8 @@ class BackupAndResume(keras.callbacks.Callback):
             return
         state, arrays = found
         self._state.build(iterator)
-        self._state.set_state(arrays, state["generators"])
+        self._state.set_variables(arrays)
+        set_generators(state["generators"], arrays)
         self._others.set_state(state["callbacks"], arrays)
         self._step, self._next_epoch = state["step"], state["epoch"]
         self._say(f"Going on after step {self._step}, which was saved.")

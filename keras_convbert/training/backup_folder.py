@@ -1,7 +1,6 @@
 """Checkpoints in a folder, of which one at least is whole."""
 
 import errno
-import hashlib
 import json
 import math
 import os
@@ -18,6 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from keras_convbert.files import AnyPath
+from keras_convbert.files import hash_file
 from keras_convbert.files import whole_folder
 from keras_convbert.training.plain_state import Arrays
 from keras_convbert.types import Config
@@ -80,7 +80,9 @@ class BackupFolder:
             dtypes = _write_arrays(folder / ARRAYS, arrays)
             text = json.dumps({"state": state, "arrays": dtypes})
             (folder / STATE).write_text(text, encoding="utf-8")
-            hashes = {file: _hash(folder / file) for file in (ARRAYS, STATE)}
+            hashes = {
+                file: hash_file(folder / file) for file in (ARRAYS, STATE)
+            }
             (folder / MANIFEST).write_text(json.dumps(hashes), "utf-8")
         self._damaged.discard(name)
         self._drop_old()
@@ -159,7 +161,7 @@ def _write_arrays(
 def _read(folder: pathlib.Path) -> tuple[Config, Arrays]:
     hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for file in (ARRAYS, STATE):
-        if _hash(folder / file) != hashes[file]:
+        if hash_file(folder / file) != hashes[file]:
             raise ValueError(f"{file!r} has changed since it was written.")
     content = json.loads((folder / STATE).read_text(encoding="utf-8"))
     arrays = {}
@@ -168,8 +170,3 @@ def _read(folder: pathlib.Path) -> tuple[Config, Arrays]:
             array = np.load(opened, allow_pickle=False)
             arrays[name] = array.view(getattr(ml_dtypes, dtype, array.dtype))
     return content["state"], arrays
-
-
-def _hash(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,21 +1,18 @@
-"""The variables of a model in training, and the random generators."""
+"""The variables of a model in training."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 
-from keras_convbert.training.global_generators import get_generators
-from keras_convbert.training.global_generators import set_generators
 from keras_convbert.training.per_backend import synchronize
 from keras_convbert.training.plain_state import Arrays
-from keras_convbert.types import Config
 
 Variables = dict[str, keras.Variable]
 
 
 class ModelState:
-    """All that a step of training reads and changes, but the data."""
+    """What a step of training changes in a model: weights, seeds, metrics."""
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
@@ -37,12 +34,8 @@ class ModelState:
         """Each variable under a name of its own."""
         return {**self._weights(), **self._metrics()}
 
-    def get_generators(self) -> tuple[Config, Arrays]:
-        """The states of the global generators, as JSON and as arrays."""
-        return get_generators()
-
-    def set_state(self, arrays: Arrays, generators: Config) -> None:
-        """Puts back the variables and the global generators.
+    def set_variables(self, arrays: Arrays) -> None:
+        """Puts back the variables.
 
         Raises:
             ValueError: if the model has other variables. It is as it was.
@@ -64,7 +57,6 @@ class ModelState:
             )
         for name, variable in variables.items():
             variable.assign(arrays[name])
-        set_generators(generators, arrays)
 
     def set_metrics(self, arrays: Arrays) -> None:
         """Puts back the metrics alone."""

@@ -62,7 +62,9 @@ def make_total(model: keras.Model) -> Callable[[], float]:
         total = jax.jit(_jax_total)
         return lambda: float(total([*trained_values(model)]))
     if BACKEND == "torch":
-        return lambda: _torch_total(trained_values(model))
+        # Keras walks through the model when it is asked for them.
+        variables = model.trainable_variables
+        return lambda: _torch_total([v.value for v in variables])
     import tensorflow as tf
 
     values = trained_values(model)

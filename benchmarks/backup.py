@@ -2,8 +2,8 @@
 
     python benchmarks/backup.py [--backends tensorflow jax torch]
 
-`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 2
-sequences of 32 tokens. A step is compared with what the callback does at its
+`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 8
+sequences of 128 tokens. A step is compared with what the callback does at its
 end where nothing is saved; a checkpoint with `save_weights`, which writes the
 same arrays, and neither flushes nor hashes them, one after the other. Medians.
 """
@@ -20,7 +20,7 @@ import time
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 STEPS, SAVES = 4, 5
-ROWS, LENGTH = 2, 32
+ROWS, LENGTH = 8, 128
 
 
 def main() -> None:

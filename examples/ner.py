@@ -9,9 +9,9 @@ the training text. The best epoch, by F1 on the development set, is kept; for
 the table of kinds, predictions, learning curve and model see `--output`.
 
 With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
-pretraining, `--limit 5000 --sequence-length 64` takes 5 minutes of one CPU
-core (AMD EPYC, TensorFlow) to an F1 of 0.51 on `eng.testa` and 0.48 on
-`eng.testb` (measured without dropout).
+pretraining, `--limit 5000 --sequence-length 64` takes 9 minutes of one CPU
+core (AMD EPYC, TensorFlow, other work beside it) to an F1 of 0.43 on
+`eng.testa` and 0.40 on `eng.testb`.
 """
 
 import argparse

@@ -9,8 +9,8 @@ epoch is kept; `--output` has predictions, learning curve and model.
 
 With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
 pretraining, `--task sst2 --limit 4000 --epochs 2 --sequence-length 32` takes 3
-minutes of two CPU cores (AMD EPYC, TensorFlow) to an accuracy of 0.59 (measured
-without dropout).
+minutes of one CPU core (AMD EPYC, TensorFlow, other work beside it) to an
+accuracy of 0.57.
 """
 
 import csv

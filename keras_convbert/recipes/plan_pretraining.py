@@ -62,9 +62,11 @@ class PretrainingPlan:
         sequences = config.steps * config.batch_size
         activations = config.batch_size * self.cost.activation_bytes
         model = config.model if isinstance(config.model, str) else "of sizes"
+        most = "at most " if config.vocabulary is None else ""
         lines = [
-            f"model       {model}: {self.backbone_parameters:,} parameters, "
-            f"{self.cost.parameters:,} with the generator and heads",
+            f"model       {model}: {most}{self.backbone_parameters:,} "
+            f"parameters, {self.cost.parameters:,} with the generator and "
+            "heads",
             f"corpus      {self.corpus_bytes / 1e6:,.1f} MB in files",
             f"training    {config.steps:,} steps of {config.batch_size} x "
             f"{config.sequence_length} tokens, {self.tokens:.3g} tokens",

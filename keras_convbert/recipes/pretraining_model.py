@@ -1,3 +1,5 @@
+import pathlib
+
 import keras_hub
 
 from keras_convbert import models
@@ -29,10 +31,17 @@ def make_pretrainer(
     arguments = config.backbone_arguments()
     if num_layers is not None:
         arguments["num_layers"] = num_layers
+    backbone = models.ConvBertBackbone(
+        vocabulary_size=vocabulary_size, dtype=config.dtype, **arguments
+    )
+    if config.sequence_length > backbone.max_sequence_length:
+        raise ValueError(
+            "Expected `sequence_length` of at most the `max_sequence_length` "
+            f"of `model`, {backbone.max_sequence_length}. "
+            f"Received: sequence_length={config.sequence_length}"
+        )
     pretrainer = models.ConvBertPretrainer(
-        models.ConvBertBackbone(
-            vocabulary_size=vocabulary_size, dtype=config.dtype, **arguments
-        ),
+        backbone,
         generator_scale=config.generator_scale,
         mask_rate=config.mask_rate,
         mask_token_rate=config.mask_token_rate,
@@ -65,6 +74,11 @@ def checked(
     if not corpus.size:
         names = [str(path) for path in corpus.paths]
         raise ValueError(f"Expected files of text. Received: {names}, empty")
+    if config.vocabulary and not pathlib.Path(config.vocabulary).is_file():
+        raise FileNotFoundError(
+            "Expected `vocabulary` to be the path of a file, a token a line. "
+            f"Received: vocabulary={config.vocabulary!r}"
+        )
     _check_model(config)
     return config, corpus
 

@@ -234,7 +234,10 @@ def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
         ({"held_out": 0.9}, "at most 0.5. Received: held_out=0.9"),
         ({"warmup_steps": 3}, "warmup_steps=3, steps=3"),
         ({"dtype": "float8"}, "Received: dtype='float8'"),
-        ({"sequence_length": 17}, "sequence"),
+        (
+            {"sequence_length": 17},
+            "of `model`, 16. Received: sequence_length=17",
+        ),
         ({"mask_rate": 1.5}, "mask_rate=1.5"),
         ({"vocabulary": "no.txt"}, "`vocabulary` or `vocabulary_size`"),
     ],
@@ -264,6 +267,8 @@ def test_files_that_cannot_be_read(corpus, tmp_path):
             pretrain(corpus, tmp_path / "output", tmp_path / name)
     with pytest.raises(FileNotFoundError, match="missing.txt"):
         pretrain(tmp_path / "missing.txt", tmp_path / "output", CONFIG)
+    with pytest.raises(FileNotFoundError, match="a token a line. Received"):
+        pretrain(corpus, tmp_path / "output", {"vocabulary": "no.txt"})
     assert not (tmp_path / "output").exists()
 
 
@@ -298,7 +303,8 @@ def test_a_dry_run_writes_nothing(run, tmp_path):
     assert result.exit_code == 0, result.output
     written = {path.name for path in set(tmp_path.iterdir()) - {*before}}
     assert written == {"config.json"}
-    for word in ("parameters", "FLOPs", "memory", "time", "generator/"):
+    words = ("at most", "parameters", "FLOPs", "memory", "time", "generator/")
+    for word in words:
         assert word in result.output
 
 

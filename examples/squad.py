@@ -10,8 +10,8 @@ see `--output`.
 
 With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
 pretraining, `--limit 4000 --dev-limit 1000 --sequence-length 192` takes 20
-minutes of one CPU core (AMD EPYC, TensorFlow) to an F1 of 7.7 per cent: so
-small a model finds hardly an answer (measured without dropout).
+minutes of one CPU core (AMD EPYC, TensorFlow) to an F1 of 7.1 per cent: so
+small a model finds hardly an answer.
 """
 
 import gzip

@@ -24,7 +24,7 @@ def sample_categorical(logits: Tensor, uniform: Tensor) -> Tensor:
     classes = logits.shape[-1]
     shape = ops.shape(uniform)
     logits = ops.cast(ops.reshape(logits, (-1, classes)), "float32")  # (M, V)
-    weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+    weights = ops.exp(logits - ops.amax(logits, axis=-1, keepdims=True))
     blocks = -(-classes // BLOCK)
     filler = ops.zeros_like(weights[:, :1])
     filler = ops.repeat(filler, blocks * BLOCK - classes, axis=1)

@@ -4,6 +4,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.ops.compilation import not_compiled
 from keras_convbert.training import fused_adam
 from keras_convbert.training import per_backend
 from keras_convbert.training.layerwise_decay import LayerwiseDecay
@@ -86,6 +87,10 @@ class AdamW(keras.optimizers.AdamW):
         self.no_weight_decay = tuple(no_weight_decay)
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
         self._scales: tuple[Tensor, ...] = ()
+
+    @not_compiled
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        return super().apply(*args, **kwargs)
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
         grads = [

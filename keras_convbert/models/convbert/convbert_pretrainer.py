@@ -23,6 +23,7 @@ from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
 from keras_convbert.models.convbert.sample_noise import SampleNoise
+from keras_convbert.ops.compilation import not_compiled
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
 from keras_convbert.types import Config
@@ -305,9 +306,9 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             rows = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
             real, chosen = real * rows, chosen * rows
         labels = ops.cast(y_pred["rtd_labels"], "float32")
-        rtd_losses = ops.binary_crossentropy(
-            labels, y_pred["rtd_logits"], from_logits=True
-        )  # (B, T)
+        logits = y_pred["rtd_logits"]
+        # Keras's cross-entropy asks torch what devices there are.
+        rtd_losses = ops.softplus(logits) - labels * logits  # (B, T)
         self._update_metrics(y_pred, chosen, real, labels, rtd_losses)
         loss = _weighted_mean(y_pred["mlm_losses"], chosen)
         loss += self.discriminator_weight * _weighted_mean(rtd_losses, real)
@@ -315,6 +316,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             loss += ops.sum(ops.cast(extra, "float32"))
         return loss
 
+    @not_compiled
     def _update_metrics(
         self,
         y_pred: dict[str, Tensor],

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.ops.random import uniform
 from keras_convbert.types import Tensor
 
 
@@ -22,8 +23,8 @@ def row_noise(
     around the unit circle by an angle of its own.
     """
     if generator is not None:
-        return keras.random.uniform(shape, seed=generator)
-    numbers = keras.random.uniform((1, shape[1]), seed=fixed_seed)
+        return uniform(shape, generator)
+    numbers = uniform((1, shape[1]), fixed_seed)
     key = ops.sum(ops.cast(token_ids, "int32"), axis=1, keepdims=True)
     angle = ops.cast(key % 65521, "float32") * 0.6180339887
     turned = numbers + angle

@@ -1,9 +1,12 @@
 """Each shape is compiled once, and PyTorch's compiler sees one graph."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+from keras_convbert.training import AdamW
 from tests.models.convbert import tiny
 
 TORCH = keras.backend.backend() == "torch"
@@ -69,3 +72,42 @@ def test_a_backbone_is_one_graph_and_stays_it():
         values.add(float(value))
     assert counters["stats"]["unique_graphs"] == graphs
     assert len(values) == 3, "dropout draws anew at each step"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not TORCH, reason="of PyTorch's compiler")
+def test_a_pretrainer_is_one_graph_up_to_its_metrics(monkeypatch):
+    import torch
+    from torch._dynamo.utils import counters
+
+    compiled = functools.partial(torch.compile, backend="eager")
+    sequences = tiny.sequences(rows=6)
+
+    def losses(jit_compile):
+        keras.utils.set_random_seed(0)
+        pretrainer = tiny.pretrainer(dropout=0.0, seed=0)
+        pretrainer.compile(AdamW(1e-3), jit_compile=jit_compile)
+        options = {"batch_size": 2, "verbose": 0, "shuffle": False}
+        found = [
+            pretrainer.fit(sequences, **options).history["loss"]
+            for _ in range(2)
+        ]
+        graphs = counters["stats"]["unique_graphs"]
+        pretrainer.fit(sequences, **options)
+        assert counters["stats"]["unique_graphs"] == graphs
+        return found
+
+    expected = losses(False)
+    torch._dynamo.reset()
+    counters.clear()
+    monkeypatch.setattr(torch, "compile", compiled)
+    np.testing.assert_allclose(losses(True), expected, rtol=1e-5)
+
+    # Whatever breaks the graph is an error.
+    pretrainer = tiny.pretrainer()
+    inputs = {
+        name: keras.ops.convert_to_tensor(ids)
+        for name, ids in sequences.items()
+    }
+    run = compiled(lambda: pretrainer(inputs, training=True), fullgraph=True)
+    assert run()["mlm_losses"].requires_grad

@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+from scipy import stats
+
+from keras_convbert.ops.random import uniform
+
+to_numpy = keras.ops.convert_to_numpy
+
+
+def test_numbers_are_uniform_and_independent():
+    generator = keras.random.SeedGenerator(7)
+    draws = [to_numpy(uniform((100, 200), generator)) for _ in range(5)]
+    numbers = np.stack(draws)
+    assert numbers.dtype == "float32"
+    assert numbers.min() >= 0 and numbers.max() < 1
+    assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
+    # Of one draw to the next, and of one place to the next in all directions.
+    for axis in range(3):
+        first = np.delete(numbers, -1, axis).ravel()
+        second = np.delete(numbers, 0, axis).ravel()
+        assert stats.pearsonr(first, second).pvalue > 1e-3
+
+
+def test_a_seed_gives_its_numbers_again():
+    first, second, other = (
+        to_numpy(uniform((3, 5), keras.random.SeedGenerator(seed)))
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.isclose(first, other).any()
+    fixed = [to_numpy(uniform((1, 4), 3)) for _ in range(2)]
+    np.testing.assert_array_equal(*fixed)
+
+
+def test_a_generator_moves_as_keras_moves_it():
+    ours, keras_own = (keras.random.SeedGenerator(5) for _ in range(2))
+    uniform((2, 2), ours)
+    keras_own.next()
+    np.testing.assert_array_equal(
+        to_numpy(ours.state.value), to_numpy(keras_own.state.value)
+    )

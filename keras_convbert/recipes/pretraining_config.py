@@ -66,6 +66,10 @@ class PretrainingConfig:
         temperature: float. Defaults to `1.0`.
         dtype: string. Policy of the model, `"float32"` or
             `"mixed_bfloat16"`. Defaults to `"float32"`.
+        jit_compile: bool. Whether the steps are compiled; `None` leaves it to
+            Keras, which compiles for JAX, for TensorFlow on a GPU, and not
+            for PyTorch: there it pays on a GPU, after minutes of compiling.
+            Defaults to `None`.
         seed: int. Of all that is random. Defaults to `0`.
         save_every: int. Steps from one backup to the next; `None` is an
             epoch. Defaults to `None`.
@@ -96,6 +100,7 @@ class PretrainingConfig:
     discriminator_weight: float = 50.0
     temperature: float = 1.0
     dtype: str = "float32"
+    jit_compile: bool | None = None
     seed: int = 0
     save_every: int | None = None
     tensorboard: bool = True

@@ -56,7 +56,11 @@ def make_pretrainer(
     rate = training.WarmupLinearDecay(
         config.learning_rate, config.warmup_steps, config.steps
     )
-    pretrainer.compile(training.AdamW(rate, weight_decay=config.weight_decay))
+    compiled = "auto" if config.jit_compile is None else config.jit_compile
+    pretrainer.compile(
+        training.AdamW(rate, weight_decay=config.weight_decay),
+        jit_compile=compiled,
+    )
     return pretrainer
 
 

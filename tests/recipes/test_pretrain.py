@@ -337,6 +337,15 @@ def test_defaults_are_the_papers():
     assert PretrainingConfig.make(other) is other
 
 
+def test_steps_are_compiled_where_asked(monkeypatch):
+    monkeypatch.undo()
+    by_itself = keras.backend.backend() == "jax"
+    for asked, wanted in ((None, by_itself), (True, True), (False, False)):
+        config = PretrainingConfig.make({**CONFIG, "jit_compile": asked})
+        pretrainer = make_pretrainer(config, corpora.tokenizer(), 30)
+        assert pretrainer.jit_compile == wanted
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("installed", [True, False])
 def test_tensorboard_is_used_or_said_to_be_missing(

@@ -4,7 +4,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.ops.compilation import not_compiled
 from keras_convbert.training import fused_adam
 from keras_convbert.training import per_backend
 from keras_convbert.training.layerwise_decay import LayerwiseDecay
@@ -88,7 +87,7 @@ class AdamW(keras.optimizers.AdamW):
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
         self._scales: tuple[Tensor, ...] = ()
 
-    @not_compiled
+    @per_backend.not_compiled
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         return super().apply(*args, **kwargs)
 

@@ -3,13 +3,29 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeVar
 
 import keras
 import numpy as np
 
 from keras_convbert.types import Tensor
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 BACKEND = keras.backend.backend()
+
+
+def not_compiled(function: Function) -> Function:
+    """A function that torch runs as it is in the middle of a compiled step.
+
+    For what compilers cannot follow, where its kernels are few or good. On
+    other backends it stays part of the graph.
+    """
+    if BACKEND != "torch":
+        return function
+    import torch
+
+    return torch.compiler.disable(function)
 
 
 def on_torch() -> bool:

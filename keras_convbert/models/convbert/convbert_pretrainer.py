@@ -23,9 +23,9 @@ from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.sample_batches import leaves_of
 from keras_convbert.models.convbert.sample_noise import SampleNoise
-from keras_convbert.ops.compilation import not_compiled
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
+from keras_convbert.training.per_backend import not_compiled
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 

@@ -11,6 +11,8 @@ from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
+from keras_convbert.ops.feed_forward import feed_forward
+from keras_convbert.ops.feed_forward import parts_of_feed_forward
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
@@ -190,11 +192,11 @@ class ConvBertEncoderBlock(ProjectionLayer):
         self.mixed_attention.build(inputs_shape)
         self.attention_layer_norm = self._layer_norm("attention_layer_norm")
         self.attention_layer_norm.build(inputs_shape)
-        self.intermediate = self._feed_forward(
+        self.intermediate = self._grouped_dense(
             self.intermediate_dim, "intermediate", self.activation
         )
         self.intermediate.build(inputs_shape)
-        self.output_dense = self._feed_forward(self.hidden_dim, "output_dense")
+        self.output_dense = self._grouped_dense(self.hidden_dim, "output_dense")
         self.output_dense.build((*inputs_shape[:-1], self.intermediate_dim))
         self.output_layer_norm = self._layer_norm("output_layer_norm")
         self.output_layer_norm.build(inputs_shape)
@@ -210,7 +212,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
             name=name,
         )
 
-    def _feed_forward(
+    def _grouped_dense(
         self, units: int, name: str, activation: Activation = None
     ) -> keras.layers.Layer:
         if self.num_groups == 1:
@@ -262,9 +264,34 @@ class ConvBertEncoderBlock(ProjectionLayer):
             mixed, training=training, dropout_seed=seeds[0]
         )
         x = self.attention_layer_norm(ops.add(inputs, mixed))
-        y = self.output_dense(self.intermediate(x))
+        y = self._feed_forward(x)
         y = self.output_dropout(y, training=training, dropout_seed=seeds[1])
         return self.output_layer_norm(ops.add(x, y))
+
+    def _feed_forward(self, inputs: Tensor) -> Tensor:
+        first, second = self.intermediate, self.output_dense
+        parts = 1
+        if all(self._is_plain_dense(layer) for layer in (first, second)):
+            parts = parts_of_feed_forward(
+                self.intermediate_dim, self.compute_dtype, self.activation
+            )
+        if parts == 1:
+            return second(first(inputs))
+        return feed_forward(
+            inputs,
+            (first.kernel, first.bias),
+            self.activation,
+            (second.kernel, second.bias),
+            parts,
+        )
+
+    def _is_plain_dense(self, layer: keras.layers.Layer) -> bool:
+        """Whether it computes what its weights say, as this layer computes."""
+        return (
+            isinstance(layer, keras.layers.Dense)
+            and layer.quantization_mode is None
+            and layer.compute_dtype == self.compute_dtype
+        )
 
     def _checkpointed(
         self,

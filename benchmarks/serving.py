@@ -1,14 +1,17 @@
 """A served classifier on raw strings, beside Hugging Face's ConvBERT.
 
     python benchmarks/serving.py --vocabulary vocab.txt --corpus TEXTS \
-        [--model PRESET --data SST-2]
+        [--model PRESET --data SST-2] [--one-thread-an-operation]
 
 Both have the same weights (the paper's small size, new) and each its own
 tokenizer: ours is the SavedModel in TensorFlow, theirs torch. They take turns.
 Texts have 128 tokens. For a batch of 1 and of 32: the time of a request, median
 and 99th percentile, and strings a second; then eight threads that ask at once.
 With `--model`, a fine-tuned classifier, what its weights in fewer bytes cost in
-accuracy on a development set. Writes `results/serving.json`. Takes 10 minutes.
+accuracy on a development set. With `--one-thread-an-operation` TensorFlow runs
+operations side by side, each on one thread, as its server does with
+`--tensorflow_intra_op_parallelism=1`. Writes `results/serving.json`, or
+`serving_one_thread.json`. Takes 10 minutes.
 """
 
 import argparse
@@ -200,7 +203,10 @@ def main() -> None:
     parser.add_argument("--model", help="a fine-tuned classifier")
     parser.add_argument("--data", help="the folder of SST-2")
     parser.add_argument("--output", default=str(HERE / "results"))
+    parser.add_argument("--one-thread-an-operation", action="store_true")
     options = parser.parse_args()
+    if options.one_thread_an_operation:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     model = small_classifier(options.vocabulary)
     texts = texts_of(options.corpus)
     with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +232,8 @@ def main() -> None:
     if options.model:
         results["weights stored as"] = stored(options.model, options.data)
         print(json.dumps(results["weights stored as"]), flush=True)
-    target = pathlib.Path(options.output) / "serving.json"
+    ending = "_one_thread" if options.one_thread_an_operation else ""
+    target = pathlib.Path(options.output) / f"serving{ending}.json"
     target.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_convbert.types import Tensor
 
+PARTS = 4
 ELEMENTWISE = (
     keras.activations.gelu,
     keras.activations.relu,
@@ -21,20 +22,20 @@ def parts_of_feed_forward(
     """How many parts of the hidden features are the fastest.
 
     TensorFlow's product on a CPU loses up to half of its speed where the
-    kernel is wide, and does two products at once better than one with two
-    threads: `benchmarks/results/feed_forward.json`, by
-    `benchmarks/feed_forward.py`. Elsewhere one product is as good.
+    kernel is wide, and parts can run side by side:
+    `benchmarks/results/feed_forward.json` and `serving_one_thread.json`.
+    Elsewhere one product is as good.
     """
     if (
         keras.backend.backend() != "tensorflow"
         or dtype != "float32"
-        or hidden % 2
+        or hidden % PARTS
         or activation not in ELEMENTWISE
     ):
         return 1
     import tensorflow as tf
 
-    return 1 if tf.config.list_logical_devices("GPU") else 2
+    return 1 if tf.config.list_logical_devices("GPU") else PARTS
 
 
 def feed_forward(

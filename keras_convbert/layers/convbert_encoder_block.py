@@ -260,37 +260,31 @@ class ConvBertEncoderBlock(ProjectionLayer):
         training: bool | None,
         seeds: tuple[Tensor | None, ...] = (None, None),
     ) -> Tensor:
-        mixed = self.attention_output_dropout(
-            mixed, training=training, dropout_seed=seeds[0]
-        )
+        if training:
+            mixed = self.attention_output_dropout(
+                mixed, training=True, dropout_seed=seeds[0]
+            )
         x = self.attention_layer_norm(ops.add(inputs, mixed))
         y = self._feed_forward(x)
-        y = self.output_dropout(y, training=training, dropout_seed=seeds[1])
+        if training:
+            y = self.output_dropout(y, training=True, dropout_seed=seeds[1])
         return self.output_layer_norm(ops.add(x, y))
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense
         parts = 1
-        if all(self._is_plain_dense(layer) for layer in (first, second)):
+        if self._is_plain(first, inputs) and self._is_plain(second, inputs):
             parts = parts_of_feed_forward(
                 self.intermediate_dim, self.compute_dtype, self.activation
             )
         if parts == 1:
-            return second(first(inputs))
+            return self._project(second, self._project(first, inputs))
         return feed_forward(
             inputs,
             (first.kernel, first.bias),
             self.activation,
             (second.kernel, second.bias),
             parts,
-        )
-
-    def _is_plain_dense(self, layer: keras.layers.Layer) -> bool:
-        """Whether it computes what its weights say, as this layer computes."""
-        return (
-            isinstance(layer, keras.layers.Dense)
-            and layer.quantization_mode is None
-            and layer.compute_dtype == self.compute_dtype
         )
 
     def _checkpointed(

@@ -187,21 +187,21 @@ class MixedAttention(ProjectionLayer):
     ) -> Any:
         padding_mask = given_or_carried(inputs, padding_mask)
         mask = attendable(padding_mask, attention_mask)
-        query = self.query(inputs)  # (B, T, n, d)
+        query = self._project(self.query, inputs)  # (B, T, n, d)
+        key = self._project(self.key, inputs)
+        value = self._project(self.value, inputs)
         scores, kernels = None, None
         dropout = self.dropout if training else 0.0
         if return_attention_scores or (
             dropout and not drops_without_scores(query, self.seed is not None)
         ):
-            scores = self._scores(query, self.key(inputs), mask)
+            scores = self._scores(query, key, mask)
             dropped = self.attention_dropout(
                 scores, training=training, dropout_seed=dropout_seed
             )
-            heads = ops.einsum("bnts,bsnd->btnd", dropped, self.value(inputs))
+            heads = ops.einsum("bnts,bsnd->btnd", dropped, value)
         else:
-            heads = fused_attention(
-                query, self.key(inputs), self.value(inputs), mask, dropout
-            )
+            heads = fused_attention(query, key, value, mask, dropout)
         if self.conv:
             near, kernels = self.span_conv(
                 inputs,
@@ -210,7 +210,9 @@ class MixedAttention(ProjectionLayer):
                 return_kernels=True,
             )
             heads = ops.concatenate([heads, near], axis=2)  # (B, T, 2n, d)
-        outputs = self.output_projection(heads)  # (B, T, O)
+        outputs = self._project(
+            self.output_projection, heads, axes=2
+        )  # (B, T, O)
         if return_attention_scores:
             return outputs, scores, kernels
         return outputs

@@ -9,7 +9,7 @@ from keras_convbert.layers.projection_layer import ProjectionLayer
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.ops.depthwise_conv import depthwise_conv1d
-from keras_convbert.ops.dynamic_conv import dynamic_conv1d
+from keras_convbert.ops.dynamic_conv import dynamic_conv_of_heads
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -158,26 +158,19 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
     ) -> Any:
         padding_mask = given_or_carried(inputs, padding_mask)
         kernels = self._kernels(zero_padding(inputs, padding_mask), query)
-        values = zero_padding(self.value(inputs), padding_mask)
-        outputs = self._convolve(values, kernels)
+        values = zero_padding(self._project(self.value, inputs), padding_mask)
+        outputs = dynamic_conv_of_heads(values, kernels)
         return (outputs, kernels) if return_kernels else outputs
 
     def _kernels(self, inputs: Tensor, query: Tensor) -> Tensor:
         span = depthwise_conv1d(inputs, self.depthwise_kernel)  # (B, T, C)
-        key = self.span_key(span)  # (B, T, n, d)
-        logits = self.kernel_generator(ops.multiply(key, query))  # (B, T, n, K)
-        kernels = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+        key = self._project(self.span_key, span)  # (B, T, n, d)
+        product = ops.multiply(key, query)  # (B, T, n, d)
+        logits = self._project(self.kernel_generator, product, axes=2)
+        kernels = ops.softmax(
+            ops.cast(logits, "float32"), axis=-1
+        )  # (B, T, n, K)
         return ops.cast(kernels, self.compute_dtype)
-
-    def _convolve(self, values: Tensor, kernels: Tensor) -> Tensor:
-        length = ops.shape(values)[1]
-        values = ops.reshape(
-            values, (-1, length, self.num_heads * self.head_dim)
-        )
-        outputs = dynamic_conv1d(values, kernels)  # (B, T, n * d)
-        return ops.reshape(
-            outputs, (-1, length, self.num_heads, self.head_dim)
-        )  # (B, T, n, d)
 
     def compute_output_spec(
         self,

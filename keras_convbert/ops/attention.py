@@ -41,27 +41,42 @@ def fused_attention(
     Returns:
         Tensor of the shape of `query`.
     """
-    if dropout:
-        import torch
-
-        outputs = torch.nn.functional.scaled_dot_product_attention(
-            *(t.transpose(1, 2) for t in (query, key, value)),
-            attn_mask=mask,
-            dropout_p=dropout,
-        )
-        return outputs.transpose(1, 2)
+    if keras.backend.backend() == "torch":
+        return _fused_by_torch(query, key, value, mask, dropout)
     dtype = query.dtype
     if _lacks_kernel(dtype):
         query, key, value = (
             ops.cast(t, "float32") for t in (query, key, value)
         )
-    # Asked to choose, Keras's torch backend probes for flash attention in
-    # Python and breaks the compiled graph; torch itself chooses all the same.
-    probe = False if keras.backend.backend() == "torch" else None
-    outputs = ops.dot_product_attention(
-        query, key, value, mask=mask, flash_attention=probe
-    )
+    outputs = ops.dot_product_attention(query, key, value, mask=mask)
     return ops.cast(outputs, dtype)
+
+
+def _fused_by_torch(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+) -> Tensor:
+    """As Keras's, which cannot drop, and breaks the compiled graph if asked to
+    choose a kernel: PyTorch itself chooses."""
+    import torch
+
+    dtype = torch.promote_types(query.dtype, key.dtype)
+    dtype = torch.promote_types(dtype, value.dtype)
+    bias = None
+    if mask is not None:
+        # Finite: a query that sees nothing takes the mean, as elsewhere.
+        hidden = torch.finfo(dtype).min / 2
+        bias = torch.zeros_like(mask, dtype=dtype)
+        bias = bias.masked_fill(~mask, hidden)
+    outputs = torch.nn.functional.scaled_dot_product_attention(
+        *(t.to(dtype).transpose(1, 2) for t in (query, key, value)),
+        attn_mask=bias,
+        dropout_p=dropout,
+    )
+    return outputs.transpose(1, 2)
 
 
 def _lacks_kernel(dtype: DType) -> bool:

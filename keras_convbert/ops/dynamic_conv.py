@@ -72,15 +72,35 @@ def dynamic_conv1d(
         )
     channels, num_heads = values.shape[-1], kernels.shape[-2]
     _check_heads(channels, num_heads)
-    left, right = padding_widths(kernels.shape[-1], padding)
 
     length = ops.shape(values)[1]
     by_head = ops.reshape(
         values, (-1, length, num_heads, channels // num_heads)
     )  # (B, T, H, R)
-    convolve = _formulation(by_head, kernels.shape[-1])
-    outputs = convolve(by_head, kernels, left, right)  # (B, T, H, R)
+    outputs = dynamic_conv_of_heads(by_head, kernels, padding)  # (B, T, H, R)
     return ops.reshape(outputs, (-1, length, channels))  # (B, T, C)
+
+
+def dynamic_conv_of_heads(
+    values: Tensor, kernels: Tensor, padding: str = "same"
+) -> Tensor:
+    """`dynamic_conv1d` of `values` of shape `(batch, length, heads, features)`.
+
+    Args:
+        values: Tensor of that shape.
+        kernels: Tensor of shape `(batch, length, heads, taps)`.
+        padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
+
+    Returns:
+        Tensor of the shape of `values`.
+
+    Raises:
+        ValueError: if `padding` is unknown.
+    """
+    taps = kernels.shape[-1]
+    left, right = padding_widths(taps, padding)
+    kernels = ops.cast(kernels, values.dtype)
+    return _formulation(values, taps)(values, kernels, left, right)
 
 
 def lightweight_conv1d(

@@ -140,7 +140,14 @@ def test_mixed_precision(dtype):
 
 
 @pytest.mark.parametrize(
-    "places", [".*layer_norm", "transformer_layer_0(/.*)?"]
+    "places",
+    [
+        ".*layer_norm",
+        ".*/query",
+        ".*/span_conv/value",
+        ".*/mixed_attention",
+        "transformer_layer_0(/.*)?",
+    ],
 )
 def test_parts_may_have_a_precision_of_their_own(places):
     policies = keras.dtype_policies.DTypePolicyMap("mixed_bfloat16")

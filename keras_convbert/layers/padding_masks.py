@@ -29,7 +29,8 @@ def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
     if padding_mask is None:
         return inputs
     mask = ops.cast(padding_mask, "bool")
-    mask = mask[(..., *(None for _ in inputs.shape[2:]))]
+    # By `expand_dims`: LiteRT has no slice that adds an axis.
+    mask = ops.expand_dims(mask, tuple(range(2, len(inputs.shape))))
     return ops.where(mask, inputs, 0)
 
 
@@ -43,7 +44,8 @@ def attendable(
     """
     mask = None
     if padding_mask is not None:
-        mask = ops.cast(padding_mask, "bool")[:, None, None]  # (B, 1, 1, S)
+        mask = ops.cast(padding_mask, "bool")
+        mask = ops.expand_dims(mask, (1, 2))  # (B, 1, 1, S)
     if attention_mask is not None:
         if len(attention_mask.shape) != 3:
             raise ValueError(
@@ -51,6 +53,7 @@ def attendable(
                 "Received: attention_mask.shape="
                 f"{tuple(attention_mask.shape)}"
             )
-        pairs = ops.cast(attention_mask, "bool")[:, None]  # (B, 1, T, S)
+        pairs = ops.cast(attention_mask, "bool")
+        pairs = ops.expand_dims(pairs, 1)  # (B, 1, T, S)
         mask = pairs if mask is None else ops.logical_and(mask, pairs)
     return mask

@@ -5,6 +5,8 @@ from functools import partial
 from keras import ops
 
 from keras_convbert.ops.custom_gradient import with_gradient
+from keras_convbert.ops.in_turn import list_in_turn
+from keras_convbert.ops.in_turn import sum_in_turn
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import window
 from keras_convbert.types import Tensor
@@ -37,8 +39,8 @@ def shifts_forward(
 ) -> Tensor:
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
-    return sum(
-        kernels[..., k : k + 1] * window(padded, k, taps) for k in range(taps)
+    return sum_in_turn(
+        lambda k: kernels[..., k : k + 1] * window(padded, k, taps), taps
     )  # (B, T, H, R)
 
 
@@ -48,10 +50,10 @@ def _backward(
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
     kernels_gradient = ops.stack(
-        [
-            ops.sum(upstream * window(padded, k, taps), axis=-1)
-            for k in range(taps)
-        ],
+        list_in_turn(
+            lambda k: ops.sum(upstream * window(padded, k, taps), axis=-1),
+            taps,
+        ),
         axis=-1,
     )  # (B, T, H, K)
     return values_gradient(upstream, kernels, left, right), kernels_gradient
@@ -65,8 +67,10 @@ def values_gradient(
     # Seen from an input the taps come in reverse, and so do the sides.
     padded_kernels = pad_time(kernels, right, left)
     padded_upstream = pad_time(upstream, right, left)
-    return sum(
-        window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
-        * window(padded_upstream, taps - 1 - k, taps)
-        for k in range(taps)
+    return sum_in_turn(
+        lambda k: (
+            window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
+            * window(padded_upstream, taps - 1 - k, taps)
+        ),
+        taps,
     )

@@ -15,7 +15,6 @@ Takes about 15 minutes on two cores.
 import argparse
 import json
 import pathlib
-import shlex
 import sys
 import tempfile
 from typing import Any
@@ -147,7 +146,7 @@ def main() -> None:
     print(table(results))
     options.output.mkdir(parents=True, exist_ok=True)
     report = {
-        "command": shlex.join(["benchmarks/fit.py", *sys.argv[1:]]),
+        "command": machine.command(),
         "machine": machine.describe(),
         "results": results,
     }

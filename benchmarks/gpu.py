@@ -379,7 +379,7 @@ def main() -> None:
     check_device(options)
     options.shards = options.shards or shards_for(options)
     report: dict[str, Any] = {
-        "command": " ".join(["benchmarks/gpu.py", *sys.argv[1:]]),
+        "command": machine.command(),
         "machine": machine.describe(),
     }
     options.report = report

@@ -4,7 +4,9 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
+import sys
 
 PACKAGES = (
     "keras",
@@ -15,6 +17,16 @@ PACKAGES = (
     "transformers",
     "numpy",
 )
+
+
+def command() -> str:
+    """What was run; paths, which are those of one machine, as `…`."""
+    script = f"benchmarks/{pathlib.Path(sys.argv[0]).name}"
+    arguments = [
+        "…" if os.sep in argument else shlex.quote(argument)
+        for argument in sys.argv[1:]
+    ]
+    return " ".join([script, *arguments])
 
 
 def describe() -> dict:

@@ -23,7 +23,6 @@ import itertools
 import json
 import os
 import pathlib
-import shlex
 import sys
 import time
 from typing import Any
@@ -261,8 +260,7 @@ def begun_report(options: argparse.Namespace) -> dict[str, Any]:
     report: dict[str, Any] = {"commands": [], "cells": {}}
     if options.add and path.exists():
         report = json.loads(path.read_text())
-    command = shlex.join(["benchmarks/model.py", *sys.argv[1:]])
-    report["commands"].append(command)
+    report["commands"].append(machine.command())
     report["machine"] = machine.describe()
     return report
 

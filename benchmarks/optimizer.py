@@ -11,7 +11,6 @@ Writes `results/optimizer.json`. Takes a minute.
 import json
 import os
 import pathlib
-import sys
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -64,9 +63,7 @@ def main() -> None:
         print(f"{name}: {times['median']} ms")
     report = {
         "machine": machine.describe(),
-        "command": " ".join(
-            ["python", "benchmarks/optimizer.py", *sys.argv[1:]]
-        ),
+        "command": machine.command(),
         "kept memory": os.environ.get("MALLOC_TOP_PAD_"),
         "results": results,
     }

@@ -272,20 +272,20 @@ class ConvBertEncoderBlock(ProjectionLayer):
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense
-        parts = 1
-        if self._is_plain(first, inputs) and self._is_plain(second, inputs):
-            parts = parts_of_feed_forward(
-                self.intermediate_dim, self.compute_dtype, self.activation
-            )
-        if parts == 1:
-            return self._project(second, self._project(first, inputs))
-        return feed_forward(
-            inputs,
-            (first.kernel, first.bias),
-            self.activation,
-            (second.kernel, second.bias),
-            parts,
+        parts = parts_of_feed_forward(
+            self.intermediate_dim, self.compute_dtype, self.activation
         )
+        if parts > 1 and all(
+            self._is_plain(layer, inputs) for layer in (first, second)
+        ):
+            return feed_forward(
+                inputs,
+                (first.kernel, first.bias),
+                self.activation,
+                (second.kernel, second.bias),
+                parts,
+            )
+        return self._project(second, self._project(first, inputs))
 
     def _checkpointed(
         self,

@@ -12,6 +12,8 @@ from keras_convbert.types import Initializer
 from keras_convbert.types import Regularizer
 from keras_convbert.types import Tensor
 
+MATRIX_PRODUCTS = (keras.layers.Dense, keras.layers.EinsumDense)
+
 
 class ProjectionLayer(keras.layers.Layer):
     """Base of the layers that are made of dense projections.
@@ -99,9 +101,8 @@ class ProjectionLayer(keras.layers.Layer):
 
         Nobody then sees whether it was called: it has no hooks either.
         """
-        kinds = (keras.layers.Dense, keras.layers.EinsumDense)
         return (
-            isinstance(layer, kinds)
+            isinstance(layer, MATRIX_PRODUCTS)
             and layer.quantization_mode is None
             and layer.compute_dtype == self.compute_dtype
             and keras.backend.standardize_dtype(inputs.dtype)
@@ -112,9 +113,8 @@ class ProjectionLayer(keras.layers.Layer):
         )
 
     def _matrix_products(self) -> list[keras.layers.Layer]:
-        kinds = (keras.layers.Dense, keras.layers.EinsumDense)
         parts = self._flatten_layers(include_self=False)
-        return [part for part in parts if isinstance(part, kinds)]
+        return [part for part in parts if isinstance(part, MATRIX_PRODUCTS)]
 
     def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
         """Freezes the matrix products and adds a low-rank update to each.

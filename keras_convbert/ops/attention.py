@@ -59,8 +59,11 @@ def _fused_by_torch(
     mask: Tensor | None,
     dropout: float,
 ) -> Tensor:
-    """As Keras's, which cannot drop, and breaks the compiled graph if asked to
-    choose a kernel: PyTorch itself chooses."""
+    """`fused_attention` by the kernel that PyTorch chooses.
+
+    Keras's function cannot drop, and breaks a compiled graph where it is to
+    choose the kernel.
+    """
     import torch
 
     dtype = torch.promote_types(query.dtype, key.dtype)
@@ -76,7 +79,7 @@ def _fused_by_torch(
         attn_mask=bias,
         dropout_p=dropout,
     )
-    return outputs.transpose(1, 2)
+    return outputs.transpose(1, 2).to(query.dtype)
 
 
 def _lacks_kernel(dtype: DType) -> bool:

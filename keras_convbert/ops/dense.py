@@ -1,4 +1,4 @@
-"""A dense projection as one product of matrices that adds the bias."""
+"""A dense projection on torch: one product of matrices that adds the bias."""
 
 import math
 
@@ -9,10 +9,10 @@ from keras_convbert.types import Tensor
 
 
 def adds_bias_in_product() -> bool:
-    """Whether `dense` is faster than a layer of Keras that does the same.
+    """Whether `dense` replaces the layers of Keras that do the same.
 
-    On torch it is: `benchmarks/results/model.json`. Elsewhere the compiler
-    joins the two.
+    On torch it is faster: `benchmarks/results/model.json`. Elsewhere it was
+    not measured.
     """
     return keras.backend.backend() == "torch"
 
@@ -31,21 +31,15 @@ def dense(
     Returns:
         Tensor of shape `(..., *units)`.
     """
+    import torch
+
     kernel = ops.convert_to_tensor(kernel)
     bias = ops.convert_to_tensor(bias)
     width, units = math.prod(kernel.shape[:axes]), kernel.shape[axes:]
-    if keras.backend.backend() == "torch":
-        import torch
-
-        # A call of `keras.ops` costs torch's compiler a tenth of a second.
-        outputs = torch.addmm(
-            bias.reshape(-1),
-            inputs.reshape(-1, width),
-            kernel.reshape(width, -1),
-        )
-        return outputs.reshape(*inputs.shape[:-axes], *units)
-    outer = ops.shape(inputs)[:-axes]
-    rows = ops.reshape(inputs, (-1, width))
-    matrix = ops.reshape(kernel, (width, -1))
-    outputs = ops.matmul(rows, matrix) + ops.reshape(bias, (-1,))
-    return ops.reshape(outputs, (*outer, *units))
+    # A call of `keras.ops` costs torch's compiler a tenth of a second.
+    outputs = torch.addmm(
+        bias.reshape(-1),
+        inputs.reshape(-1, width),
+        kernel.reshape(width, -1),
+    )
+    return outputs.reshape(*inputs.shape[:-axes], *units)

@@ -62,7 +62,8 @@ def dynamic_conv1d(
           https://arxiv.org/abs/1901.10430), section 3.2
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.2
     """
-    values, kernels = _as_tensors(values, kernels)
+    values = ops.convert_to_tensor(values)
+    kernels = ops.convert_to_tensor(kernels)
     if len(values.shape) != 3 or len(kernels.shape) != 4:
         raise ValueError(
             "Expected `values` of rank 3 (batch, length, channels) and "
@@ -138,7 +139,8 @@ def lightweight_conv1d(
         - [Pay Less Attention with Lightweight and Dynamic Convolutions](
           https://arxiv.org/abs/1901.10430), section 3.1
     """
-    values, kernel = _as_tensors(values, kernel)
+    values = ops.convert_to_tensor(values)
+    kernel = ops.convert_to_tensor(kernel)
     if len(values.shape) != 3 or len(kernel.shape) != 2:
         raise ValueError(
             "Expected `values` of rank 3 (batch, length, channels) and "
@@ -191,11 +193,6 @@ _FORMULATIONS = {
     "blocks": blocks,
     "slices": slices,
 }
-
-
-def _as_tensors(values: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
-    values = ops.convert_to_tensor(values)
-    return values, ops.cast(kernel, values.dtype)
 
 
 def _check_heads(channels: int, num_heads: int) -> None:

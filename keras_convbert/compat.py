@@ -57,6 +57,7 @@ __all__ = [
     "preprocessing_function",
     "restore_outer_shape",
     "save_state",
+    "untuned",
 ]
 
 
@@ -112,3 +113,16 @@ def load_state(
             weights_store.close()
     if failed:
         saving_lib._raise_loading_failure(errors)
+
+
+def untuned(dataset: Any) -> Any:
+    """A `tf.data` dataset of batches that Python makes, as it is.
+
+    TensorFlow's tuner has nothing to gain there, and the end of an iterator
+    waits for it, as long again as the iterator was used, a minute at most.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

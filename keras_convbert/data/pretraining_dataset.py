@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import DataAdapter
+from keras_convbert.compat import untuned
 from keras_convbert.data.manifest import Manifest
 from keras_convbert.data.manifest import hash_tokenizer
 from keras_convbert.data.row_inputs import inputs_of_packed_rows
@@ -223,10 +224,11 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         spec = tf.TensorSpec((rows, self.sequence_length), "int32")
         # Without prefetching: Keras makes iterators that it does not use, and
         # those must not count as epochs.
-        return tf.data.Dataset.from_generator(
+        dataset = tf.data.Dataset.from_generator(
             self.get_numpy_iterator,
             output_signature={name: spec for name in INPUTS},
         )
+        return untuned(dataset)
 
     def _inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         packing = self._manifest.packing

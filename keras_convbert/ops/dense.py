@@ -1,4 +1,4 @@
-"""A dense projection on torch: one product of matrices that adds the bias."""
+"""A dense projection as one product of two matrices."""
 
 import math
 
@@ -8,13 +8,15 @@ from keras import ops
 from keras_convbert.types import Tensor
 
 
-def adds_bias_in_product() -> bool:
+def dense_beats_layers() -> bool:
     """Whether `dense` replaces the layers of Keras that do the same.
 
-    On torch it is faster: `benchmarks/results/model.json`. Elsewhere it was
+    On torch and on TensorFlow it is faster: `benchmarks/results/model.json`
+    and `fit.json`. TensorFlow multiplies Keras's products sample by sample
+    in their backward pass, and holds the gradients of all. Elsewhere it was
     not measured.
     """
-    return keras.backend.backend() == "torch"
+    return keras.backend.backend() in ("tensorflow", "torch")
 
 
 def dense(
@@ -31,15 +33,21 @@ def dense(
     Returns:
         Tensor of shape `(..., *units)`.
     """
-    import torch
-
     kernel = ops.convert_to_tensor(kernel)
     bias = ops.convert_to_tensor(bias)
     width, units = math.prod(kernel.shape[:axes]), kernel.shape[axes:]
-    # A call of `keras.ops` costs torch's compiler a tenth of a second.
-    outputs = torch.addmm(
-        bias.reshape(-1),
-        inputs.reshape(-1, width),
-        kernel.reshape(width, -1),
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # A call of `keras.ops` costs torch's compiler a tenth of a second.
+        outputs = torch.addmm(
+            bias.reshape(-1),
+            inputs.reshape(-1, width),
+            kernel.reshape(width, -1),
+        )
+        return outputs.reshape(*inputs.shape[:-axes], *units)
+    outputs = ops.matmul(
+        ops.reshape(inputs, (-1, width)), ops.reshape(kernel, (width, -1))
     )
-    return outputs.reshape(*inputs.shape[:-axes], *units)
+    outputs = outputs + ops.reshape(bias, (-1,))
+    return ops.reshape(outputs, (*ops.shape(inputs)[:-axes], *units))

@@ -86,6 +86,14 @@ class AdamW(keras.optimizers.AdamW):
         self.no_weight_decay = tuple(no_weight_decay)
         self.exclude_from_weight_decay(var_names=self.no_weight_decay)
         self._scales: tuple[Tensor, ...] = ()
+        self._has_kernel = False
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        super().build(variables)
+        self._has_kernel = not self.amsgrad and all(
+            keras.backend.standardize_dtype(variable.dtype) == "float32"
+            for variable in variables
+        )
 
     @per_backend.not_compiled
     def apply(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,7 +107,7 @@ class AdamW(keras.optimizers.AdamW):
         if not self.global_clipnorm or self.clipnorm:
             return super()._clip_gradients(grads)
         present = [grad for grad in grads if grad is not None]
-        if self._is_fused(present):
+        if self._has_kernel and per_backend.on_torch():
             squares = fused_adam.squared_norms(present)
             # Scaled together they would take the memory of all weights.
             self._scales = (*self._scales_to_clip(ops.stack(squares)),)
@@ -107,17 +115,6 @@ class AdamW(keras.optimizers.AdamW):
         squares = [ops.sum(ops.square(grad)) for grad in present]
         scales = iter(self._scales_to_clip(ops.stack(squares)))
         return [grad if grad is None else grad * next(scales) for grad in grads]
-
-    def _is_fused(self, tensors: Sequence[Any]) -> bool:
-        """Whether PyTorch's kernel does the step."""
-        return (
-            per_backend.on_torch()
-            and not self.amsgrad
-            and all(
-                keras.backend.standardize_dtype(tensor.dtype) == "float32"
-                for tensor in tensors
-            )
-        )
 
     def _scales_to_clip(self, squares: Tensor) -> list[Tensor]:
         """What makes the norm of all gradients `global_clipnorm` at most.
@@ -141,14 +138,14 @@ class AdamW(keras.optimizers.AdamW):
         trainable_variables: list[keras.Variable],
         learning_rate: Tensor,
     ) -> None:
-        if not self._is_fused(grads):
-            super()._backend_update_step(
-                grads, trainable_variables, learning_rate
-            )
-            return
         rate = learning_rate
-        if self.bias_correction:
+        fused = per_backend.on_torch() or per_backend.on_tensorflow()
+        if self._has_kernel and fused and self.bias_correction:
+            # Corrected once for all.
             rate = rate / self._uncorrected()
+        if not (self._has_kernel and per_backend.on_torch()):
+            super()._backend_update_step(grads, trainable_variables, rate)
+            return
         scales = self._scales or (None,) * len(grads)
         self._scales = ()
         by_share: dict[float, list[fused_adam.Weight]] = {}
@@ -177,6 +174,19 @@ class AdamW(keras.optimizers.AdamW):
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
         learning_rate = learning_rate * self._scale(variable)
+        if self._has_kernel and per_backend.on_tensorflow():
+            number = self._get_variable_index(variable)
+            fused_adam.step_on_tensorflow(
+                variable,
+                self._momentums[number].value,
+                self._velocities[number].value,
+                gradient,
+                learning_rate,
+                self.beta_1,
+                self.beta_2,
+                self.epsilon,
+            )
+            return
         if not self.bias_correction:
             learning_rate = learning_rate * self._uncorrected()
         super().update_step(gradient, variable, learning_rate)

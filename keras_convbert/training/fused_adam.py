@@ -1,7 +1,8 @@
-"""Adam on PyTorch by kernels that take all weights at once.
+"""Adam by the kernels of PyTorch and TensorFlow.
 
-Keras steps one weight after another there, in seven passes over each:
-`benchmarks/optimizer.py` compares.
+Keras steps one weight after another, in seven passes over each, and in thirty
+nodes of TensorFlow's graph. PyTorch's kernel takes all weights at once,
+TensorFlow's each in one node: `benchmarks/optimizer.py` and `fit.py`.
 """
 
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def step(
     beta_2: float,
     epsilon: float,
 ) -> None:
-    """Moves weights, their momentums and velocities in place.
+    """Moves weights, their momentums and velocities in place, on PyTorch.
 
     Args:
         weights: list of `Weight`, of float32.
@@ -91,3 +92,43 @@ def _in_parts(weights: list[Weight]) -> Iterator[list[Weight]]:
         part.append(weight)
         size += weight.value.numel()
     yield part
+
+
+def step_on_tensorflow(
+    variable: Any,
+    momentum: Any,
+    velocity: Any,
+    gradient: Tensor,
+    rate: Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> None:
+    """Moves a variable of TensorFlow, its momentum and its velocity.
+
+    Args:
+        variable: `tf.Variable` of float32.
+        momentum: `tf.Variable` of its shape.
+        velocity: `tf.Variable` of its shape.
+        gradient: dense tensor of its shape.
+        rate: float32 scalar tensor, the learning rate with the correction of
+            the bias.
+        beta_1: decay of the momentum.
+        beta_2: decay of the velocity.
+        epsilon: added to the root of the velocity.
+    """
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=momentum.handle,
+        v=velocity.handle,
+        # What corrects the bias is in the rate.
+        beta1_power=0.0,
+        beta2_power=0.0,
+        lr=rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=epsilon,
+        grad=gradient,
+    )

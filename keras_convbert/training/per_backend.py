@@ -40,6 +40,11 @@ def on_torch() -> bool:
     return not torch.compiler.is_compiling()
 
 
+def on_tensorflow() -> bool:
+    """Whether weights are TensorFlow's."""
+    return BACKEND == "tensorflow"
+
+
 def dense_gradient(gradient: Tensor) -> Tensor:
     """A gradient in which what was said of one row is added up."""
     if BACKEND != "tensorflow":

@@ -281,6 +281,14 @@ def dataset(folder):
     return PretrainingDataset(folder, 30, seed=1)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="`tf.data` alone tunes"
+)
+def test_nobody_waits_for_the_tuner_at_the_end_of_an_epoch(dataset):
+    options = dataset.get_tf_dataset().options()
+    assert options.autotune.enabled is False
+
+
 def test_fit_gets_the_batches_of_one_epoch_after_the_other(dataset):
     model = Recorder()
     model.fit(dataset, epochs=2, verbose=0)

@@ -1,13 +1,7 @@
-import keras
 import numpy as np
-import pytest
 from keras import ops
 
 from keras_convbert.ops.dense import dense
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="a product of PyTorch"
-)
 
 
 def test_one_axis_of_features():

@@ -124,7 +124,7 @@ def test_training_goes_on_from_a_file(tmp_path):
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="PyTorch alone has the kernel"
+    keras.backend.backend() == "jax", reason="JAX has no kernel of Adam"
 )
 @pytest.mark.parametrize(
     "options",
@@ -159,7 +159,9 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
             kept = [keras.ops.copy(g) for g in step]
             optimizer.apply(step, variables)
             for gradient, before in zip(step, kept, strict=True):
-                assert (gradient == before).all()
+                np.testing.assert_array_equal(
+                    *map(keras.ops.convert_to_numpy, (gradient, before))
+                )
         return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
     fused = trained()
@@ -168,5 +170,9 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
     for found, wanted in zip(parts, fused, strict=True):
         np.testing.assert_array_equal(found, wanted)
     monkeypatch.setattr(per_backend, "on_torch", lambda: False)
+    monkeypatch.setattr(per_backend, "on_tensorflow", lambda: False)
+    # TensorFlow's takes `1 - beta_2` in float32, 1.3e-5 of it too little.
+    on_torch = keras.backend.backend() == "torch"
+    near = {"atol": 1e-7} if on_torch else {"atol": 2e-5}
     for found, wanted in zip(fused, trained(), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(found, wanted, rtol=2e-6, **near)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import PyDatasetAdapter
+from keras_convbert.compat import untuned
 
 
 class SampleBatches(keras.utils.PyDataset):
@@ -171,6 +172,9 @@ class SampleBatchesAdapter(PyDatasetAdapter):
     def _finite_generator(self) -> Iterator[Any]:
         for index in range(self.start_batch, len(self.py_dataset)):
             yield self._standardize_batch(self.py_dataset[index])
+
+    def get_tf_dataset(self) -> Any:
+        return untuned(super().get_tf_dataset())
 
     def get_torch_dataloader(self) -> Iterator[Any]:
         for batch in self._get_iterator():

@@ -7,8 +7,9 @@
 `data.prepare` has made, of synthetic text or a corpus, batch 16, length 128. In
 each round, of each backend: so many steps of `fit`, from its call to its
 return; then as many calls of the same compiled step on one batch that stays
-where it is. The goal is that `fit` takes no more than 5 per cent longer. A
-process a backend stays warm, and they take turns. Writes `fit.json` and `.png`.
+where it is; each after a step that is not timed. The goal is that `fit` takes
+no more than 5 per cent longer. A process a backend stays warm, and they take
+turns. Writes `fit.json` and `.png`.
 Takes about 12 minutes on two cores.
 """
 

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.types import Tensor
 
 
@@ -54,11 +55,30 @@ def dense(
 def _product_by_torch(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     import torch
 
-    dtype = inputs.dtype
-    if _HALF_IS_SLOW and dtype.itemsize == 2 and inputs.device.type == "cpu":
-        outputs = torch.addmm(bias.float(), inputs.float(), kernel.float())
-        return outputs.to(dtype)
+    half = inputs.dtype.itemsize == 2
+    if _HALF_IS_SLOW and half and inputs.device.type == "cpu":
+        product = with_gradient(_product_in_float32, _gradients_in_float32)
+        return product(inputs, kernel, bias)
     return torch.addmm(bias, inputs, kernel)
+
+
+def _product_in_float32(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    import torch
+
+    product = torch.addmm(bias.float(), inputs.float(), kernel.float())
+    return product.to(inputs.dtype)
+
+
+def _gradients_in_float32(
+    upstream: Tensor, inputs: Tensor, kernel: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """They begin with what is half as wide, which alone is held till then."""
+    upstream = upstream.float()
+    return (
+        (upstream @ kernel.float().T).to(inputs.dtype),
+        (inputs.float().T @ upstream).to(kernel.dtype),
+        upstream.sum(0).to(bias.dtype),
+    )
 
 
 def _half_is_slow() -> bool:

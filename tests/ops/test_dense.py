@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_convbert.ops import dense as module
 from keras_convbert.ops.dense import dense
+from tests.gradients import outputs_and_gradients
 
 
 def test_one_axis_of_features():
@@ -39,18 +40,30 @@ def test_two_axes_of_features():
 def test_half_precision(slow, monkeypatch):
     monkeypatch.setattr(module, "_HALF_IS_SLOW", slow)
     rng = np.random.default_rng(2)
-    x, kernel, bias = (
-        ops.cast(rng.standard_normal(shape), "bfloat16")
-        for shape in ((2, 5, 6), (6, 4), (4,))
+    x, kernel, bias, upstream = (
+        _rounded(rng.standard_normal(shape))
+        for shape in ((2, 5, 6), (6, 4), (4,), (2, 5, 4))
     )
-    outputs = dense(x, kernel, bias)
-    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
-    x, kernel, bias = (
-        ops.convert_to_numpy(ops.cast(t, "float32")) for t in (x, kernel, bias)
+
+    def in_half(*tensors):
+        outputs = dense(*(ops.cast(t, "bfloat16") for t in tensors))
+        assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+        return ops.cast(outputs, "float32")
+
+    outputs, gradients = outputs_and_gradients(
+        in_half, (x, kernel, bias), upstream
     )
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(ops.cast(outputs, "float32")),
+    wanted = (
         x @ kernel + bias,
-        rtol=2e-2,
-        atol=2e-2,
+        upstream @ kernel.T,
+        np.einsum("btc,btd->cd", x, upstream),
+        upstream.sum((0, 1)),
     )
+    for found, value in zip((outputs, *gradients), wanted, strict=True):
+        np.testing.assert_allclose(found, value, rtol=2e-2, atol=4e-2)
+
+
+def _rounded(array):
+    """To numbers of bfloat16, as float32."""
+    half = ops.cast(ops.convert_to_tensor(array), "bfloat16")
+    return ops.convert_to_numpy(ops.cast(half, "float32"))

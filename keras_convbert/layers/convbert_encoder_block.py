@@ -11,6 +11,7 @@ from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
+from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
 from keras_convbert.ops.feed_forward import parts_of_feed_forward
 from keras_convbert.types import Activation
@@ -193,7 +194,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
         self.attention_layer_norm = self._layer_norm("attention_layer_norm")
         self.attention_layer_norm.build(inputs_shape)
         self.intermediate = self._grouped_dense(
-            self.intermediate_dim, "intermediate", self.activation
+            self.intermediate_dim, "intermediate"
         )
         self.intermediate.build(inputs_shape)
         self.output_dense = self._grouped_dense(self.hidden_dim, "output_dense")
@@ -212,15 +213,12 @@ class ConvBertEncoderBlock(ProjectionLayer):
             name=name,
         )
 
-    def _grouped_dense(
-        self, units: int, name: str, activation: Activation = None
-    ) -> keras.layers.Layer:
+    def _grouped_dense(self, units: int, name: str) -> keras.layers.Layer:
         if self.num_groups == 1:
-            return self._dense(units, name, activation=activation)
+            return self._dense(units, name)
         return GroupedDense(
             units,
             groups=self.num_groups,
-            activation=activation,
             dtype=self.dtype_policy,
             name=name,
             **self._weight_options(),
@@ -285,7 +283,8 @@ class ConvBertEncoderBlock(ProjectionLayer):
                 (second.kernel, second.bias),
                 parts,
             )
-        return self._project(second, self._project(first, inputs))
+        hidden = activate(self.activation, self._project(first, inputs))
+        return self._project(second, hidden)
 
     def _checkpointed(
         self,

@@ -1,10 +1,14 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
 from keras_convbert.ops.feed_forward import parts_of_feed_forward
+from tests.gradients import outputs_and_gradients
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
@@ -44,3 +48,42 @@ def test_what_cannot_be_cut_is_computed_whole(hidden, dtype, activation):
 def test_tensorflow_alone_takes_parts_on_a_cpu():
     parts = parts_of_feed_forward(8, "float32", keras.activations.gelu)
     assert parts == (4 if keras.backend.backend() == "tensorflow" else 1)
+
+
+def test_activate_gives_the_function_and_its_gradient():
+    x = np.linspace(-3, 3, 13, dtype="float32")
+    upstream = np.linspace(1, 2, 13, dtype="float32")
+    outputs, [gradient] = outputs_and_gradients(
+        lambda inputs: activate(keras.activations.gelu, inputs), [x], upstream
+    )
+    below = np.array([(1 + math.erf(v / math.sqrt(2))) / 2 for v in x])
+    density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(outputs, x * below, rtol=1e-5, atol=1e-6)
+    expected = upstream * (below + x * density)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_on_jax_the_backward_pass_keeps_the_inputs_of_the_activation_alone():
+    if keras.backend.backend() != "jax":
+        pytest.skip("elsewhere the activation is called as it is")
+    import jax
+
+    def temporaries(apply):
+        def loss(inputs):
+            # A product keeps XLA from joining both passes into one loop.
+            return ops.sum(ops.square(apply(inputs @ inputs) @ inputs))
+
+        compiled = jax.jit(jax.grad(loss)).lower(np.ones((512, 512), "float32"))
+        return compiled.compile().memory_analysis().temp_size_in_bytes
+
+    gelu = keras.activations.gelu
+    kept = temporaries(lambda inputs: activate(gelu, inputs))
+    assert kept <= temporaries(gelu) - 512 * 512 * 4
+
+
+def test_an_activation_with_state_is_called_as_it_is():
+    layer = keras.layers.PReLU(alpha_initializer="ones")
+    x = np.float32([[-1.0, 2.0]])
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(activate(layer, ops.convert_to_tensor(x))), x
+    )

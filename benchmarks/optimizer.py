@@ -1,6 +1,6 @@
 """A step of the optimizer, beside Keras's and PyTorch's own.
 
-    python benchmarks/optimizer.py
+    python benchmarks/optimizer.py [--output benchmarks/results]
 
 `training.AdamW` on the torch backend, with gradients clipped by their global
 norm, 5.3 million parameters in 89 weights; arms take turns. The same with
@@ -8,6 +8,7 @@ memory kept by the allocator, as `make` does it: `MALLOC_TOP_PAD_=268435456`.
 Writes `results/optimizer.json`. Takes a minute.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -51,6 +52,9 @@ def torch_step(**options: bool) -> object:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
+    folder = parser.parse_args().output
     options = {"epsilon": 1e-6, "global_clipnorm": 1.0}
     arms = {
         "keras_convbert": keras_step(AdamW(1e-3)),
@@ -67,8 +71,8 @@ def main() -> None:
         "kept memory": os.environ.get("MALLOC_TOP_PAD_"),
         "results": results,
     }
-    path = HERE / "results" / "optimizer.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "optimizer.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

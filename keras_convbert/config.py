@@ -2,11 +2,18 @@
 
 import keras
 
-__all__ = ["dynamic_conv_implementation", "set_dynamic_conv_implementation"]
+__all__ = [
+    "depthwise_conv_implementation",
+    "dynamic_conv_implementation",
+    "set_depthwise_conv_implementation",
+    "set_dynamic_conv_implementation",
+]
 
 IMPLEMENTATIONS = ("simple", "shifts", "blocks", "slices")
+DEPTHWISE_IMPLEMENTATIONS = ("native", "shifts")
 
 _forced: str | None = None
+_forced_depthwise: str | None = None
 
 
 def set_dynamic_conv_implementation(name: str | None) -> None:
@@ -52,3 +59,42 @@ def set_dynamic_conv_implementation(name: str | None) -> None:
 def dynamic_conv_implementation() -> str | None:
     """The formulation that is forced, or `None`."""
     return _forced
+
+
+def set_depthwise_conv_implementation(name: str | None) -> None:
+    """Forces one formulation of `ops.depthwise_conv1d`, or frees the choice.
+
+    It is the same for `ops.lightweight_conv1d`. To force `"shifts"` pays where
+    TensorFlow compiles by XLA on a CPU (`jit_compile=True`), which is not known
+    when a graph is traced: `benchmarks/results/operators.json`.
+
+    Args:
+        name: string, or `None` for the fastest known. `"native"` is the
+            backend's own convolution; `"shifts"` a sum of products with
+            shifted inputs, whose gradient holds nothing but the inputs.
+
+    Raises:
+        ValueError: if there is none of that name.
+
+    Example:
+
+    ```python
+    from keras_convbert import config
+
+    config.set_depthwise_conv_implementation("shifts")
+    config.set_depthwise_conv_implementation(None)
+    ```
+    """
+    global _forced_depthwise
+    if name is not None and name not in DEPTHWISE_IMPLEMENTATIONS:
+        raise ValueError(
+            "Invalid value for argument `name`. Expected one of "
+            f"{list(DEPTHWISE_IMPLEMENTATIONS)}, or None. "
+            f"Received: name={name!r}"
+        )
+    _forced_depthwise = name
+
+
+def depthwise_conv_implementation() -> str | None:
+    """The formulation that is forced, or `None`."""
+    return _forced_depthwise

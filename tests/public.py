@@ -10,6 +10,8 @@ NAMES = {
     "analysis": {"Profile", "profile"},
     "config": {
         "dynamic_conv_implementation",
+        "depthwise_conv_implementation",
+        "set_depthwise_conv_implementation",
         "set_dynamic_conv_implementation",
     },
     "data": {"PretrainingDataset", "prepare", "train_vocabulary"},

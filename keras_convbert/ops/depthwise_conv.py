@@ -6,6 +6,7 @@ from functools import partial
 import keras
 from keras import ops
 
+from keras_convbert.config import depthwise_conv_implementation
 from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
@@ -66,6 +67,9 @@ def _formulation() -> Callable[..., Tensor]:
     XLA on a CPU makes a slow loop of a grouped convolution, and a compiler
     cannot fuse it; TensorFlow's graph and torch by itself have fast ones.
     """
+    forced = depthwise_conv_implementation()
+    if forced is not None:
+        return _FORMULATIONS[forced]
     backend = keras.backend.backend()
     if backend == "jax" or backend == "torch" and _compiled_by_torch():
         return _shifts_with_gradient
@@ -117,3 +121,6 @@ def _shifts_backward(
     # Seen from an input the taps come in reverse, and so do the sides.
     inputs_gradient = _shifts(upstream, ops.flip(kernel, axis=0), right, left)
     return inputs_gradient, kernel_gradient
+
+
+_FORMULATIONS = {"native": _native, "shifts": _shifts_with_gradient}

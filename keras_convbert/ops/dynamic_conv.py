@@ -42,8 +42,9 @@ def dynamic_conv1d(
         Tensor of shape `(batch, length, channels)` and the dtype of `values`.
 
     Raises:
-        ValueError: if a rank is wrong, the heads do not divide the channels,
-            or `padding` is unknown.
+        ValueError: if a rank is wrong, `values` are no floats, batch or length
+            of the kernels are not those of `values`, the heads do not divide
+            the channels, or `padding` is unknown.
 
     Example:
 
@@ -71,6 +72,12 @@ def dynamic_conv1d(
             f"values.shape={tuple(values.shape)}, "
             f"kernels.shape={tuple(kernels.shape)}"
         )
+    if not keras.backend.is_float_dtype(values.dtype):
+        raise ValueError(
+            "Expected `values` of a float dtype. Received: values.dtype="
+            f"{keras.backend.standardize_dtype(values.dtype)}"
+        )
+    _check_rows(values, kernels)
     channels, num_heads = values.shape[-1], kernels.shape[-2]
     _check_heads(channels, num_heads)
 
@@ -159,7 +166,8 @@ def _formulation(values: Tensor, taps: int) -> Callable[..., Tensor]:
 
     Each row names its column of `benchmarks/results/operators.json`, written
     by `benchmarks/operators.py`. On a GPU, by `benchmarks/results/gpu.json`,
-    the same forms win on torch and on JAX; TensorFlow was not measured there.
+    `blocks` wins on torch eager where gradients of long rows are wanted; else
+    these are within a tenth of the fastest. TensorFlow was not measured there.
     """
     forced = dynamic_conv_implementation()
     if forced is not None:
@@ -168,6 +176,8 @@ def _formulation(values: Tensor, taps: int) -> Callable[..., Tensor]:
     if backend == "jax" and fits(values, taps):
         return blocks  # jax
     if backend == "torch" and _eager_in_torch():
+        if _learns_long_rows_on_a_gpu(values) and fits(values, taps):
+            return blocks  # torch eager, on a GPU, backward
         return slices  # torch eager
     return shifts  # torch compiled, tensorflow graph, tensorflow xla
 
@@ -176,6 +186,10 @@ def _eager_in_torch() -> bool:
     import torch
 
     return not torch.compiler.is_compiling()
+
+
+def _learns_long_rows_on_a_gpu(values: Tensor) -> bool:
+    return values.is_cuda and values.requires_grad and values.shape[1] >= 512
 
 
 def _simple(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
@@ -195,8 +209,23 @@ _FORMULATIONS = {
 }
 
 
+def _check_rows(values: Tensor, kernels: Tensor) -> None:
+    """Each position has a kernel: they do not broadcast."""
+    known = [
+        (a, b)
+        for a, b in zip(values.shape[:2], kernels.shape[:2], strict=True)
+        if a is not None and b is not None
+    ]
+    if any(a != b for a, b in known):
+        raise ValueError(
+            "Expected `kernels` of the batch and length of `values`. Received: "
+            f"values.shape={tuple(values.shape)}, "
+            f"kernels.shape={tuple(kernels.shape)}"
+        )
+
+
 def _check_heads(channels: int, num_heads: int) -> None:
-    if channels % num_heads:
+    if not num_heads or channels % num_heads:
         raise ValueError(
             "Expected a number of heads that divides the channels of "
             f"`values`. Received: heads={num_heads}, channels={channels}"

@@ -33,7 +33,8 @@ class AdamW(keras.optimizers.AdamW):
             `0.999`.
         epsilon: float. Added to the root of that. Defaults to `1e-06`.
         global_clipnorm: float. Longest gradient, over all weights together;
-            `None` does not clip. Defaults to `1.0`.
+            `None` does not clip, and is needed beside `clipnorm` or
+            `clipvalue`. Defaults to `1.0`.
         no_weight_decay: sequence of strings. Weights whose names hold one of
             them do not decay. Defaults to `("bias", "gamma", "beta")`.
         bias_correction: bool. Whether the means, which start at zero, are
@@ -42,6 +43,10 @@ class AdamW(keras.optimizers.AdamW):
         layerwise_decay: a `LayerwiseDecay`: lower learning rates for lower
             layers; `None` is one for all. Defaults to `None`.
         **kwargs: arguments of `keras.optimizers.AdamW`.
+
+    Raises:
+        ValueError: if `no_weight_decay` is a string, or `layerwise_decay` no
+            `LayerwiseDecay`.
 
     Example:
 
@@ -71,6 +76,18 @@ class AdamW(keras.optimizers.AdamW):
         layerwise_decay: LayerwiseDecay | None = None,
         **kwargs: Any,
     ) -> None:
+        if isinstance(no_weight_decay, str):
+            raise ValueError(
+                "Invalid value for argument `no_weight_decay`. Expected a "
+                "sequence of strings. "
+                f"Received: no_weight_decay={no_weight_decay!r}"
+            )
+        if not isinstance(layerwise_decay, LayerwiseDecay | None):
+            raise ValueError(
+                "Invalid value for argument `layerwise_decay`. Expected a "
+                "`LayerwiseDecay` or None. "
+                f"Received: layerwise_decay={layerwise_decay!r}"
+            )
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

@@ -33,7 +33,7 @@ def squared_norms(gradients: list[Tensor]) -> list[Tensor]:
     """The square of the length of each."""
     import torch
 
-    norms: Any = torch._foreach_norm(gradients)
+    norms: Any = torch._foreach_norm([one.float() for one in gradients])
     return [norm * norm for norm in norms]
 
 
@@ -59,9 +59,11 @@ def step(
     many = torch.full((), MANY_STEPS, device=weights[0].value.device)
     with torch.no_grad():
         for some in _in_parts(weights):
+            # The kernel takes the numbers as they lie in memory.
+            values = [weight.value.contiguous() for weight in some]
             torch._fused_adamw_(
-                [weight.value for weight in some],
-                [_scaled(weight) for weight in some],
+                values,
+                [_scaled(weight).contiguous() for weight in some],
                 [weight.momentum for weight in some],
                 [weight.velocity for weight in some],
                 [],
@@ -74,12 +76,14 @@ def step(
                 amsgrad=False,
                 maximize=False,
             )
+            for weight, value in zip(some, values, strict=True):
+                if value is not weight.value:
+                    weight.value.copy_(value)
 
 
 def _scaled(weight: Weight) -> Tensor:
-    if weight.scale is None:
-        return weight.gradient
-    return weight.gradient * weight.scale
+    gradient = weight.gradient.to(weight.value.dtype)
+    return gradient if weight.scale is None else gradient * weight.scale
 
 
 def _in_parts(weights: list[Weight]) -> Iterator[list[Weight]]:
@@ -130,5 +134,5 @@ def step_on_tensorflow(
         beta1=beta_1,
         beta2=beta_2,
         epsilon=epsilon,
-        grad=gradient,
+        grad=tf.cast(gradient, variable.dtype),
     )

@@ -5,6 +5,7 @@ import pytest
 from keras_convbert import config
 from keras_convbert import ops
 from keras_convbert.ops import depthwise_conv
+from keras_convbert.ops import dynamic_conv
 from keras_convbert.ops import dynamic_conv_blocks
 from tests.gradients import outputs_and_gradients
 from tests.ops import loops
@@ -110,11 +111,48 @@ def test_blocks_want_spans_that_fit(force):
         ops.dynamic_conv1d(values, np.ones((1, 4, 1, 65), "float32"))
 
 
-@pytest.mark.parametrize("formulation", ["_native", "_shifts_with_gradient"])
-def test_each_formulation_serves_on_each_backend(formulation, monkeypatch):
-    function = getattr(depthwise_conv, formulation)
-    monkeypatch.setattr(depthwise_conv, "_formulation", lambda: function)
+def test_a_learner_of_long_rows_on_a_gpu_has_blocks():
+    if keras.backend.backend() != "torch":
+        pytest.skip("a row of torch's")
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    def chosen(device, length, learns):
+        with FakeTensorMode():
+            values = torch.empty(
+                (2, length, 3, 4), device=device, requires_grad=learns
+            )
+        return dynamic_conv._formulation(values, 9)
+
+    assert chosen("cuda", 512, True) is dynamic_conv.blocks
+    for others in [
+        ("cuda", 511, True),
+        ("cuda", 512, False),
+        ("cpu", 512, True),
+    ]:
+        assert chosen(*others) is dynamic_conv.slices
+
+
+@pytest.fixture
+def force_depthwise():
+    yield config.set_depthwise_conv_implementation
+    config.set_depthwise_conv_implementation(None)
+
+
+@pytest.mark.parametrize("implementation", config.DEPTHWISE_IMPLEMENTATIONS)
+def test_each_depthwise_implementation_serves_on_each_backend(
+    implementation, force_depthwise, monkeypatch
+):
+    force_depthwise(implementation)
+    assert config.depthwise_conv_implementation() == implementation
+    other = {"native": "_shifts_with_gradient", "shifts": "_native"}
+    monkeypatch.setattr(depthwise_conv, other[implementation], None)
     test_outputs_and_gradients_equal_a_loop("depthwise_conv1d", 5, 4, "same")
+
+
+def test_a_depthwise_implementation_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="name='unfold'"):
+        config.set_depthwise_conv_implementation("unfold")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +201,24 @@ def test_heads_that_do_not_divide_the_channels_are_refused():
         ops.dynamic_conv1d(values, np.ones((1, 4, 3, 3), "float32"))
     with pytest.raises(ValueError, match="heads=3, channels=2"):
         ops.lightweight_conv1d(values, np.ones((3, 3), "float32"))
+    with pytest.raises(ValueError, match="heads=0, channels=2"):
+        ops.dynamic_conv1d(values, np.ones((1, 4, 0, 3), "float32"))
+
+
+@pytest.mark.parametrize("rows", [(1, 4), (2, 1), (2, 5)])
+def test_kernels_of_other_rows_are_refused(rows):
+    """Broadcast, their gradients would have the shape of the values."""
+    with pytest.raises(ValueError, match=r"Received: .*\(2, 4, 2\)"):
+        ops.dynamic_conv1d(
+            np.ones((2, 4, 2), "float32"), np.ones((*rows, 1, 3), "float32")
+        )
+
+
+def test_values_that_are_no_floats_are_refused():
+    with pytest.raises(ValueError, match="values.dtype=int32"):
+        ops.dynamic_conv1d(
+            np.ones((1, 4, 2), "int32"), np.ones((1, 4, 1, 3), "float32")
+        )
 
 
 @pytest.mark.parametrize(

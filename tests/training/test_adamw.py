@@ -176,3 +176,37 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
     near = {"atol": 1e-7} if on_torch else {"atol": 2e-5}
     for found, wanted in zip(fused, trained(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=2e-6, **near)
+
+
+@pytest.mark.parametrize("clipping", [None, 1.0])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gradients_of_any_layout_and_dtype_reach_their_weights(clipping, dtype):
+    """Kernels take numbers as they lie in memory, which a transpose is not."""
+    rng = np.random.default_rng(0)
+    start = np.float32(rng.normal(size=(2, 3)))
+    numbers = rng.integers(-8, 8, (3, 3, 2)) / 16.0
+
+    def trained(optimizer, transposed):
+        value = keras.ops.convert_to_tensor(start)
+        if transposed and keras.backend.backend() == "torch":
+            value = value.t().contiguous().t()
+        variable = keras.Variable(value, name="kernel")
+        optimizer.build([variable])
+        for gradient in numbers:
+            gradient = keras.ops.convert_to_tensor(gradient, dtype=dtype)
+            optimizer.apply([keras.ops.transpose(gradient)], [variable])
+        return to_numpy(variable)
+
+    options = {"epsilon": 1e-6, "global_clipnorm": clipping}
+    wanted = trained(keras.optimizers.AdamW(0.1, **options), False)
+    rtol = 1e-5 if dtype == "float32" or clipping is None else 1e-2
+    for transposed in (False, True):
+        found = trained(AdamW(0.1, weight_decay=0.004, **options), transposed)
+        np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol)
+
+
+def test_arguments_that_would_mean_something_else_are_refused():
+    with pytest.raises(ValueError, match="no_weight_decay='bias'"):
+        AdamW(no_weight_decay="bias")
+    with pytest.raises(ValueError, match="layerwise_decay=3"):
+        AdamW(layerwise_decay=3)

@@ -12,10 +12,10 @@ from keras_convbert.types import Tensor
 def dense_beats_layers() -> bool:
     """Whether `dense` replaces the layers of Keras that do the same.
 
-    On torch and on TensorFlow it is faster: `benchmarks/results/model.json`
-    and `fit.json`. TensorFlow multiplies Keras's products sample by sample
-    in their backward pass, and holds the gradients of all. Elsewhere it was
-    not measured.
+    On torch and on TensorFlow it is faster than they were in the commits
+    before it (`benchmarks/README.md`). TensorFlow multiplies Keras's products
+    sample by sample in their backward pass, and holds the gradients of all.
+    Elsewhere it was not measured.
     """
     return keras.backend.backend() in ("tensorflow", "torch")
 

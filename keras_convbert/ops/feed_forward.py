@@ -19,7 +19,7 @@ ELEMENTWISE = (
 def parts_of_feed_forward(
     hidden: int, dtype: str, activation: Callable[[Tensor], Tensor]
 ) -> int:
-    """How many parts of the hidden features are the fastest.
+    """How many parts of the hidden features serve best.
 
     TensorFlow's product on a CPU loses up to half of its speed where the
     kernel is wide, and parts can run side by side:
@@ -41,7 +41,7 @@ def parts_of_feed_forward(
 def activate(activation: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """`activation(inputs)`, with no more kept for the backward pass than these.
 
-    JAX keeps three further arrays for GELU, a seventh of a training step's
+    JAX keeps three further arrays for GELU, an eighth of a training step's
     memory at length 512, which cost less to compute again; an activation with
     state could not be.
     """

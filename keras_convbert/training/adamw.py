@@ -125,15 +125,18 @@ class AdamW(keras.optimizers.AdamW):
             return super()._clip_gradients(grads)
         present = [grad for grad in grads if grad is not None]
         if self._has_kernel and per_backend.on_torch():
-            squares = fused_adam.squared_norms(present)
+            norms = ops.stack(fused_adam.squared_norms(present))
+            scales = _nan_unless_finite(norms, self._scale_to_clip(norms))
             # Scaled together they would take the memory of all weights.
-            self._scales = (*self._scales_to_clip(ops.stack(squares)),)
+            self._scales = (*ops.unstack(scales, num=len(present)),)
             return grads
         squares = [ops.sum(ops.square(grad)) for grad in present]
-        scales = iter(self._scales_to_clip(ops.stack(squares)))
+        scale = self._scale_to_clip(ops.stack(squares))
+        # One by one: XLA compiles twice as long what picks from a vector.
+        scales = iter([_nan_unless_finite(one, scale) for one in squares])
         return [grad if grad is None else grad * next(scales) for grad in grads]
 
-    def _scales_to_clip(self, squares: Tensor) -> list[Tensor]:
+    def _scale_to_clip(self, squares: Tensor) -> Tensor:
         """What makes the norm of all gradients `global_clipnorm` at most.
 
         A gradient whose own norm is not finite becomes NaN. Keras has it make
@@ -144,10 +147,7 @@ class AdamW(keras.optimizers.AdamW):
         scale = self.global_clipnorm * ops.minimum(
             1.0 / norm, 1.0 / self.global_clipnorm
         )
-        scales = ops.where(finite, scale, float("nan"))
-        return ops.unstack(
-            ops.cast(scales, squares.dtype), num=squares.shape[0]
-        )
+        return ops.cast(scale, squares.dtype)
 
     def _backend_update_step(
         self,
@@ -255,3 +255,7 @@ class AdamW(keras.optimizers.AdamW):
         return super().from_config(
             {**config, "layerwise_decay": decay}, custom_objects
         )
+
+
+def _nan_unless_finite(squares: Tensor, scale: Tensor) -> Tensor:
+    return ops.where(ops.isfinite(squares), scale, float("nan"))

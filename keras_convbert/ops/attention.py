@@ -48,6 +48,10 @@ def fused_attention(
         query, key, value = (
             ops.cast(t, "float32") for t in (query, key, value)
         )
+    if mask is not None and _asks_cudnn():
+        rows, heads, _, sources = ops.shape(mask)
+        shape = (rows, heads, ops.shape(query)[1], sources)
+        mask = ops.broadcast_to(mask, shape)
     outputs = ops.dot_product_attention(query, key, value, mask=mask)
     return ops.cast(outputs, dtype)
 
@@ -80,6 +84,19 @@ def _fused_by_torch(
         dropout_p=dropout,
     )
     return outputs.transpose(1, 2).to(query.dtype)
+
+
+def _asks_cudnn() -> bool:
+    """Whether the kernel is cuDNN's, which wants a row of mask a query.
+
+    Keras tries it first for JAX on a GPU; refused, it writes the error out and
+    holds scores. Not measured.
+    """
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "gpu"
 
 
 def _lacks_kernel(dtype: DType) -> bool:

@@ -47,12 +47,7 @@ def set_dynamic_conv_implementation(name: str | None) -> None:
     known = list(IMPLEMENTATIONS)
     if keras.backend.backend() != "torch":
         known.remove("slices")
-    if name is not None and name not in known:
-        raise ValueError(
-            f"Invalid value for argument `name`. Expected one of {known} on "
-            f"the {keras.backend.backend()} backend, or None. "
-            f"Received: name={name!r}"
-        )
+    _check(name, known)
     _forced = name
 
 
@@ -86,15 +81,19 @@ def set_depthwise_conv_implementation(name: str | None) -> None:
     ```
     """
     global _forced_depthwise
-    if name is not None and name not in DEPTHWISE_IMPLEMENTATIONS:
-        raise ValueError(
-            "Invalid value for argument `name`. Expected one of "
-            f"{list(DEPTHWISE_IMPLEMENTATIONS)}, or None. "
-            f"Received: name={name!r}"
-        )
+    _check(name, list(DEPTHWISE_IMPLEMENTATIONS))
     _forced_depthwise = name
 
 
 def depthwise_conv_implementation() -> str | None:
     """The formulation that is forced, or `None`."""
     return _forced_depthwise
+
+
+def _check(name: str | None, known: list[str]) -> None:
+    if name is not None and name not in known:
+        raise ValueError(
+            f"Invalid value for argument `name`. Expected one of {known} on "
+            f"the {keras.backend.backend()} backend, or None. "
+            f"Received: name={name!r}"
+        )

@@ -92,17 +92,17 @@ def _asks_cudnn() -> bool:
     Keras tries it first for JAX on a GPU; refused, it writes the error out and
     holds scores. Not measured.
     """
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "gpu"
+    return _platform_of_jax() == "gpu"
 
 
 def _lacks_kernel(dtype: DType) -> bool:
     """Whether compiled attention is refused: by XLA, in float16 on a CPU."""
-    if keras.backend.backend() != "jax" or dtype != "float16":
-        return False
+    return dtype == "float16" and _platform_of_jax() == "cpu"
+
+
+def _platform_of_jax() -> str | None:
+    if keras.backend.backend() != "jax":
+        return None
     import jax
 
-    return jax.default_backend() == "cpu"
+    return jax.default_backend()

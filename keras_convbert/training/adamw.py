@@ -139,8 +139,7 @@ class AdamW(keras.optimizers.AdamW):
     def _scale_to_clip(self, squares: Tensor) -> Tensor:
         """What makes the norm of all gradients `global_clipnorm` at most.
 
-        A gradient whose own norm is not finite becomes NaN. Keras has it make
-        NaN of all, after which no one can tell which it was.
+        Those whose own norm is not finite have no say in it.
         """
         finite = ops.isfinite(squares)
         norm = ops.sqrt(ops.sum(ops.where(finite, squares, 0.0)))
@@ -258,4 +257,8 @@ class AdamW(keras.optimizers.AdamW):
 
 
 def _nan_unless_finite(squares: Tensor, scale: Tensor) -> Tensor:
+    """`scale`, or NaN for a gradient whose own norm is not finite.
+
+    Keras has it make NaN of all, after which no one can tell which it was.
+    """
     return ops.where(ops.isfinite(squares), scale, float("nan"))

@@ -25,7 +25,6 @@ import measure
 import pretraining
 import processes
 
-HERE = pathlib.Path(__file__).parent
 # Whether Keras compiles the step; by itself it does not on torch.
 ARMS = {
     "torch": ("torch", False),
@@ -130,8 +129,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--budget", type=float, default=700, help="seconds")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
+    partial = options.quick or not set(DEFAULT) <= set(options.arms)
+    output = machine.folder(options.output, partial)
     if options.quick:
         options.size, options.length, options.rounds = "tiny", 32, 3
     with tempfile.TemporaryDirectory() as folder:
@@ -146,15 +147,14 @@ def main() -> None:
             )
         results = measured(options, shards)
     print(table(results))
-    options.output.mkdir(parents=True, exist_ok=True)
     report = {
         "command": machine.command(),
         "machine": machine.describe(),
         "results": results,
     }
     text = json.dumps(report, indent=1) + "\n"
-    (options.output / "fit.json").write_text(text)
-    plot(results, options.output / "fit.png")
+    (output / "fit.json").write_text(text)
+    plot(results, output / "fit.png")
 
 
 if __name__ == "__main__":

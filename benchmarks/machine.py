@@ -29,6 +29,16 @@ def command() -> str:
     return " ".join([script, *arguments])
 
 
+def folder(output: pathlib.Path | None, partial: bool) -> pathlib.Path:
+    """Where a report goes: a partial one not in the place of what is kept."""
+    if output is None and partial:
+        output = pathlib.Path("benchmark_output")
+    output = output or pathlib.Path(__file__).parent / "results"
+    output.mkdir(parents=True, exist_ok=True)
+    print(f"Writing to {output}", file=sys.stderr)
+    return output
+
+
 def describe() -> dict:
     return {
         "processor": _processor(),

@@ -38,7 +38,6 @@ from encoders import OURS
 from encoders import PEER
 from encoders import Case
 
-HERE = pathlib.Path(__file__).parent
 OURS_ON_TORCH = ("ours torch", "ours torch compiled")
 # In the order in which time is spent.
 SIZES = ("base", "small", "medium_small")
@@ -270,7 +269,6 @@ def stem(options: argparse.Namespace) -> str:
 
 
 def write(report: dict, options: argparse.Namespace) -> None:
-    options.output.mkdir(parents=True, exist_ok=True)
     report["goals"] = goals(report["cells"])
     path = options.output / f"{stem(options)}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
@@ -302,8 +300,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--add", action="store_true", help="keep what the output has already"
     )
-    parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
+    options.output = machine.folder(options.output, options.quick)
     if options.quick:
         options.sizes, options.lengths = ["tiny"], [32]
         options.rounds, options.budget = 3, 1

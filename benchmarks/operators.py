@@ -298,7 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", choices=FRAMEWORKS, action="append")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
@@ -307,6 +307,7 @@ def main() -> None:
         return
     import machine
 
+    folder = machine.folder(options.output, options.quick or bool(options.only))
     results = {}
     for name in options.only or FRAMEWORKS:
         command = [sys.executable, __file__, "--child", name]
@@ -318,11 +319,10 @@ def main() -> None:
         )
         results[name] = json.loads(process.stdout.splitlines()[-1])
     print(table(results))
-    options.output.mkdir(parents=True, exist_ok=True)
     report = {"machine": machine.describe(), "results": results}
-    path = options.output / "operators.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    plot(results, options.output / "operators.png")
+    text = json.dumps(report, indent=1) + "\n"
+    (folder / "operators.json").write_text(text)
+    plot(results, folder / "operators.png")
 
 
 if __name__ == "__main__":

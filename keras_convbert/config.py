@@ -28,8 +28,9 @@ def set_dynamic_conv_implementation(name: str | None) -> None:
             products with shifted inputs, differentiated by the backend;
             `"shifts"` the same with a gradient that holds nothing but the
             inputs; `"blocks"` takes the gradient of the kernels by products
-            of blocks, and wants a known length; `"slices"` adds in place, on
-            torch alone.
+            of blocks, and is `"shifts"` where the length of a graph is open or
+            there are more than 64 taps; `"slices"` adds in place, on torch
+            alone.
 
     Raises:
         ValueError: if there is none of that name on this backend.

@@ -25,6 +25,10 @@ class SeededDropout(keras.layers.Dropout):
         training: bool | None = False,
         dropout_seed: Tensor | None = None,
     ) -> Tensor:
-        if training and self.rate and dropout_seed is not None:
-            return stateless_dropout(inputs, self.rate, dropout_seed)
-        return super().call(inputs, training=training)
+        if not training or not self.rate:
+            return inputs
+        if dropout_seed is None:
+            dropout_seed = self.draw_seed()
+        if dropout_seed is None:
+            return super().call(inputs, training=training)
+        return stateless_dropout(inputs, self.rate, dropout_seed)

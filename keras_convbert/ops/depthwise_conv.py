@@ -31,7 +31,8 @@ def depthwise_conv1d(
         Tensor of shape `(batch, length, channels)` and the dtype of `inputs`.
 
     Raises:
-        ValueError: if the shapes do not fit or `padding` is unknown.
+        ValueError: if the shapes do not fit, there is no tap, `inputs` are no
+            floats, or `padding` is unknown.
 
     Example:
 
@@ -56,6 +57,11 @@ def depthwise_conv1d(
             f"inputs.shape={tuple(inputs.shape)}, "
             f"kernel.shape={tuple(kernel.shape)}"
         )
+    if not keras.backend.is_float_dtype(inputs.dtype):
+        raise ValueError(
+            "Expected `inputs` of a float dtype. Received: inputs.dtype="
+            f"{keras.backend.standardize_dtype(inputs.dtype)}"
+        )
     left, right = padding_widths(kernel.shape[0], padding)
     return _formulation()(inputs, kernel, left, right)
 
@@ -65,7 +71,8 @@ def _formulation() -> Callable[..., Tensor]:
     `benchmarks/results/operators.json`.
 
     XLA on a CPU makes a slow loop of a grouped convolution, and a compiler
-    cannot fuse it; TensorFlow's graph and torch by itself have fast ones.
+    cannot fuse it; TensorFlow's graph and torch by itself have fast ones. On a
+    GPU not measured.
     """
     forced = depthwise_conv_implementation()
     if forced is not None:
@@ -83,6 +90,10 @@ def _compiled_by_torch() -> bool:
 
 
 def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
+    if keras.backend.backend() == "tensorflow" and not inputs.shape[0]:
+        # Of no rows TensorFlow leaves the kernel's gradient as memory was.
+        some = ops.shape(inputs)[0] > 0
+        kernel = ops.where(some, kernel, ops.zeros_like(kernel))
     return ops.depthwise_conv(
         pad_time(inputs, left, right),
         ops.expand_dims(kernel, -1),

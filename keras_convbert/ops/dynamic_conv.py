@@ -44,7 +44,7 @@ def dynamic_conv1d(
     Raises:
         ValueError: if a rank is wrong, `values` are no floats, batch or length
             of the kernels are not those of `values`, the heads do not divide
-            the channels, or `padding` is unknown.
+            the channels, there is no tap, or `padding` is unknown.
 
     Example:
 
@@ -103,7 +103,7 @@ def dynamic_conv_of_heads(
         Tensor of the shape of `values`.
 
     Raises:
-        ValueError: if `padding` is unknown.
+        ValueError: if there is no tap, or `padding` is unknown.
     """
     taps = kernels.shape[-1]
     left, right = padding_widths(taps, padding)
@@ -128,8 +128,8 @@ def lightweight_conv1d(
         Tensor of shape `(batch, length, channels)` and the dtype of `values`.
 
     Raises:
-        ValueError: if a rank is wrong, the heads do not divide the channels,
-            or `padding` is unknown.
+        ValueError: if a rank is wrong, `values` are no floats, the heads do
+            not divide the channels, there is no tap, or `padding` is unknown.
 
     Example:
 
@@ -170,6 +170,8 @@ def _formulation(values: Tensor, taps: int) -> Callable[..., Tensor]:
     these are within a tenth of the fastest. TensorFlow was not measured there.
     """
     forced = dynamic_conv_implementation()
+    if forced == "blocks" and not fits(values, taps):
+        return shifts
     if forced is not None:
         return _FORMULATIONS[forced]
     backend = keras.backend.backend()

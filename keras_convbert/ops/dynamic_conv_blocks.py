@@ -27,23 +27,14 @@ def blocks(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
     sees are taken, and the `taps` diagonals that are wanted are kept.
 
     Args:
-        values: Tensor of shape `(batch, length, heads, features)`, the length
-            known.
+        values: Tensor of shape `(batch, length, heads, features)` that `fits`.
         kernels: Tensor of shape `(batch, length, heads, taps)`.
         left: int. Zeros before the sequence.
         right: int. Zeros behind it.
 
     Returns:
         Tensor of the shape of `values`.
-
-    Raises:
-        ValueError: if `fits` is false.
     """
-    if not fits(values, kernels.shape[-1]):
-        raise ValueError(
-            f"Expected a known length and at most {BLOCK} taps. Received: "
-            f"length {values.shape[1]} and {kernels.shape[-1]} taps"
-        )
     convolve = with_gradient(
         partial(shifts_forward, left=left, right=right),
         partial(_backward, left=left, right=right),

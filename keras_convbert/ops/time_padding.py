@@ -8,6 +8,10 @@ from keras_convbert.types import Tensor
 
 def padding_widths(kernel_size: int, padding: str) -> tuple[int, int]:
     """Zeros before and after the sequence, so that its length is kept."""
+    if kernel_size < 1:
+        raise ValueError(
+            f"Expected a kernel of at least one tap. Received: {kernel_size}"
+        )
     if padding == "same":
         return (kernel_size - 1) // 2, kernel_size // 2
     if padding == "causal":

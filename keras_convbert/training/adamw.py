@@ -45,8 +45,8 @@ class AdamW(keras.optimizers.AdamW):
         **kwargs: arguments of `keras.optimizers.AdamW`.
 
     Raises:
-        ValueError: if `no_weight_decay` is a string, or `layerwise_decay` no
-            `LayerwiseDecay`.
+        ValueError: if `no_weight_decay` is not a sequence of strings, or
+            `layerwise_decay` no `LayerwiseDecay`.
 
     Example:
 
@@ -76,7 +76,11 @@ class AdamW(keras.optimizers.AdamW):
         layerwise_decay: LayerwiseDecay | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(no_weight_decay, str):
+        if (
+            isinstance(no_weight_decay, str)
+            or not isinstance(no_weight_decay, Sequence)
+            or not all(isinstance(name, str) for name in no_weight_decay)
+        ):
             raise ValueError(
                 "Invalid value for argument `no_weight_decay`. Expected a "
                 "sequence of strings. "

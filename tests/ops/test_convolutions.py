@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_convbert import config
+from keras_convbert import layers
 from keras_convbert import ops
 from keras_convbert.ops import depthwise_conv
 from keras_convbert.ops import dynamic_conv
@@ -104,11 +105,41 @@ def test_an_implementation_that_is_not_there_is_refused():
             config.set_dynamic_conv_implementation("slices")
 
 
-def test_blocks_want_spans_that_fit(force):
+def test_blocks_are_shifts_where_they_do_not_fit(force):
     force("blocks")
-    values = np.ones((1, 4, 2), "float32")
-    with pytest.raises(ValueError, match="65 taps"):
-        ops.dynamic_conv1d(values, np.ones((1, 4, 1, 65), "float32"))
+    for length, taps, form in [
+        (4, 64, dynamic_conv.blocks),
+        (4, 65, dynamic_conv.shifts),
+        (None, 9, dynamic_conv.shifts),
+    ]:
+        values = keras.KerasTensor((None, length, 3, 4))
+        assert dynamic_conv._formulation(values, taps) is form
+
+
+def test_a_model_with_blocks_is_fitted_on_batches_of_several_lengths(force):
+    force("blocks")
+    inputs = keras.Input((None, 4))
+    outputs = layers.DynamicConv1D(3, num_heads=2)(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse", jit_compile=False)
+    for length in (6, 9, 7):
+        values = np.ones((2, length, 4), "float32")
+        history = model.fit(values, values, verbose=0)
+        assert np.isfinite(history.history["loss"][0])
+
+
+@pytest.mark.parametrize("name", kernel_shapes(1, 1))
+def test_no_rows_teach_a_kernel_nothing(name):
+    """As on a replica that a last, small batch leaves none."""
+    shape = kernel_shapes(4, 3)[name]
+    shape = (0, *shape[1:]) if name == "dynamic_conv1d" else shape
+    values = np.zeros((0, 4, 6), "float32")
+    for _ in range(10):
+        outputs, gradients = outputs_and_gradients(
+            getattr(ops, name), [values, np.ones(shape, "float32")], values
+        )
+        assert np.shape(outputs) == values.shape
+        np.testing.assert_array_equal(gradients[1], np.zeros(shape))
 
 
 def test_a_learner_of_long_rows_on_a_gpu_has_blocks():
@@ -214,10 +245,21 @@ def test_kernels_of_other_rows_are_refused(rows):
         )
 
 
-def test_values_that_are_no_floats_are_refused():
-    with pytest.raises(ValueError, match="values.dtype=int32"):
-        ops.dynamic_conv1d(
-            np.ones((1, 4, 2), "int32"), np.ones((1, 4, 1, 3), "float32")
+@pytest.mark.parametrize("name", kernel_shapes(1, 1))
+def test_values_that_are_no_floats_are_refused(name):
+    with pytest.raises(ValueError, match="dtype=int32"):
+        getattr(ops, name)(
+            np.ones((2, 4, 6), "int32"),
+            np.ones(kernel_shapes(4, 3)[name], "float32"),
+        )
+
+
+@pytest.mark.parametrize("name", kernel_shapes(1, 1))
+def test_a_kernel_of_no_taps_is_refused(name):
+    with pytest.raises(ValueError, match="at least one tap. Received: 0"):
+        getattr(ops, name)(
+            np.ones((2, 4, 6), "float32"),
+            np.ones(kernel_shapes(4, 0)[name], "float32"),
         )
 
 

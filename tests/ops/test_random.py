@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from scipy import stats
 
+from keras_convbert.ops.random import stateless_dropout
 from keras_convbert.ops.random import uniform
 
 to_numpy = keras.ops.convert_to_numpy
@@ -39,3 +40,32 @@ def test_a_generator_moves_as_keras_moves_it():
     np.testing.assert_array_equal(
         to_numpy(ours.state.value), to_numpy(keras_own.state.value)
     )
+
+
+def dropped(shape, rate, seed, dtype="float32"):
+    return stateless_dropout(keras.ops.ones(shape, dtype), rate, seed)
+
+
+def test_dropout_drops_its_share_independently():
+    generators = [keras.random.SeedGenerator(seed) for seed in (7, 7, 8)]
+    generators[1].next()
+    seeds = [generator.next() for generator in generators]
+    kept = np.stack(
+        [to_numpy(dropped((60, 5, 400), 0.1, seed)) > 0 for seed in seeds]
+    )
+    assert stats.binomtest(int(kept.sum()), kept.size, 0.9).pvalue > 1e-3
+    # Of one seed to the next, and of one place to the next in all directions.
+    for axis in range(4):
+        first = np.delete(kept, -1, axis).ravel().astype(float)
+        second = np.delete(kept, 0, axis).ravel().astype(float)
+        assert stats.pearsonr(first, second).pvalue > 1e-3
+
+
+def test_dropout_scales_what_it_keeps():
+    seed = keras.random.SeedGenerator(1).next()
+    for dtype in ("float32", "bfloat16"):
+        outputs = dropped((40, 50), 0.5, seed, dtype)
+        assert keras.backend.standardize_dtype(outputs.dtype) == dtype
+        assert set(np.unique(to_numpy(outputs).astype("float32"))) == {0, 2}
+    again = dropped((40, 50), 0.5, seed, "bfloat16")
+    np.testing.assert_array_equal(to_numpy(outputs), to_numpy(again))

@@ -206,7 +206,8 @@ def test_gradients_of_any_layout_and_dtype_reach_their_weights(clipping, dtype):
 
 
 def test_arguments_that_would_mean_something_else_are_refused():
-    with pytest.raises(ValueError, match="no_weight_decay='bias'"):
-        AdamW(no_weight_decay="bias")
+    for wrong in ("bias", None, ("bias", 3)):
+        with pytest.raises(ValueError, match="Received: no_weight_decay="):
+            AdamW(no_weight_decay=wrong)
     with pytest.raises(ValueError, match="layerwise_decay=3"):
         AdamW(layerwise_decay=3)

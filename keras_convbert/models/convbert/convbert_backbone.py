@@ -9,6 +9,7 @@ from keras_convbert.compat import classproperty
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.dtype_policies import policy_of_parts
+from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_no_others
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
@@ -222,7 +223,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         self.embeddings_add = keras.layers.Add(
             dtype=dtype, name="embeddings_add"
         )
-        self.embeddings_dropout = keras.layers.Dropout(
+        self.embeddings_dropout = SeededDropout(
             dropout, dtype=dtype, name="embeddings_dropout"
         )
         self.embeddings_projection = None

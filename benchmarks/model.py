@@ -302,7 +302,8 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
-    options.output = machine.folder(options.output, options.quick)
+    part = len(options.arms) < len(ARMS) and not options.add
+    options.output = machine.folder(options.output, options.quick or part)
     if options.quick:
         options.sizes, options.lengths = ["tiny"], [32]
         options.rounds, options.budget = 3, 1

@@ -11,6 +11,7 @@ from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.ops.time_padding import window
+from keras_convbert.ops.validation import check_floats
 from keras_convbert.types import Tensor
 
 
@@ -57,11 +58,7 @@ def depthwise_conv1d(
             f"inputs.shape={tuple(inputs.shape)}, "
             f"kernel.shape={tuple(kernel.shape)}"
         )
-    if not keras.backend.is_float_dtype(inputs.dtype):
-        raise ValueError(
-            "Expected `inputs` of a float dtype. Received: inputs.dtype="
-            f"{keras.backend.standardize_dtype(inputs.dtype)}"
-        )
+    check_floats("inputs", inputs)
     left, right = padding_widths(kernel.shape[0], padding)
     return _formulation()(inputs, kernel, left, right)
 

@@ -19,6 +19,7 @@ from keras_convbert.ops.dynamic_conv_slices import slices
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.ops.time_padding import window
+from keras_convbert.ops.validation import check_floats
 from keras_convbert.types import Tensor
 
 
@@ -72,11 +73,7 @@ def dynamic_conv1d(
             f"values.shape={tuple(values.shape)}, "
             f"kernels.shape={tuple(kernels.shape)}"
         )
-    if not keras.backend.is_float_dtype(values.dtype):
-        raise ValueError(
-            "Expected `values` of a float dtype. Received: values.dtype="
-            f"{keras.backend.standardize_dtype(values.dtype)}"
-        )
+    check_floats("values", values)
     _check_rows(values, kernels)
     channels, num_heads = values.shape[-1], kernels.shape[-2]
     _check_heads(channels, num_heads)

@@ -87,16 +87,23 @@ def _compiled_by_torch() -> bool:
 
 
 def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
-    if keras.backend.backend() == "tensorflow" and not inputs.shape[0]:
-        # Of no rows TensorFlow leaves the kernel's gradient as memory was.
-        some = ops.shape(inputs)[0] > 0
-        kernel = ops.where(some, kernel, ops.zeros_like(kernel))
-    return ops.depthwise_conv(
+    may_be_empty = (
+        keras.backend.backend() == "tensorflow" and not inputs.shape[0]
+    )
+    if may_be_empty:
+        # For an empty batch TensorFlow returns an uninitialized gradient.
+        has_rows = ops.shape(inputs)[0] > 0
+        kernel = ops.where(has_rows, kernel, ops.zeros_like(kernel))
+    outputs = ops.depthwise_conv(
         pad_time(inputs, left, right),
         ops.expand_dims(kernel, -1),
         padding="valid",
         data_format="channels_last",
     )
+    if may_be_empty:
+        # For an empty batch oneDNN returns the padded length.
+        outputs = outputs[:, : ops.shape(inputs)[1]]
+    return outputs
 
 
 def _shifts(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:

@@ -128,20 +128,6 @@ def test_a_model_with_blocks_is_fitted_on_batches_of_several_lengths(force):
         assert np.isfinite(history.history["loss"][0])
 
 
-@pytest.mark.parametrize("name", kernel_shapes(1, 1))
-def test_no_rows_teach_a_kernel_nothing(name):
-    """As on a replica that a last, small batch leaves none."""
-    shape = kernel_shapes(4, 3)[name]
-    shape = (0, *shape[1:]) if name == "dynamic_conv1d" else shape
-    values = np.zeros((0, 4, 6), "float32")
-    for _ in range(10):
-        outputs, gradients = outputs_and_gradients(
-            getattr(ops, name), [values, np.ones(shape, "float32")], values
-        )
-        assert np.shape(outputs) == values.shape
-        np.testing.assert_array_equal(gradients[1], np.zeros(shape))
-
-
 def test_a_learner_of_long_rows_on_a_gpu_has_blocks():
     if keras.backend.backend() != "torch":
         pytest.skip("a row of torch's")

@@ -161,10 +161,10 @@ class _OnTensorFlow(_Arm):
     def bare(self, steps: int) -> None:
         import tensorflow as tf
 
-        from keras_convbert.compat import untuned
+        from keras_convbert.compat import without_autotune
 
         whole = tf.data.Dataset.from_tensors(self._batch).repeat()
-        batches = iter(untuned(whole))
+        batches = iter(without_autotune(whole))
         for _ in range(steps):
             logs = self.pretrainer.train_function(batches)
         logs["loss"].numpy()

@@ -146,7 +146,7 @@ def autocast(half: bool) -> Any:
 def _model(kind: str, config: dict) -> torch.nn.Module:
     import transformers
 
-    from keras_convbert.models.convbert.convbert_weight_names import (
+    from keras_convbert.models.convbert.transformers.weight_names import (
         HF_ARGUMENTS,
     )
 

@@ -87,7 +87,7 @@ from rich.table import Table  # noqa: E402
 from keras_convbert import data  # noqa: E402
 from keras_convbert import export  # noqa: E402
 from keras_convbert import models  # noqa: E402
-from keras_convbert.files import whole_file  # noqa: E402
+from keras_convbert.files import atomic_file  # noqa: E402
 from keras_convbert.training import AdamW  # noqa: E402
 from keras_convbert.training import WarmupLinearDecay  # noqa: E402
 
@@ -150,7 +150,7 @@ def main(options: argparse.Namespace) -> None:
     expected = classifier.predict(texts, verbose=0)
     keras_file = output / "classifier.keras"
     # Killed in the middle of it, Keras leaves half a file.
-    with whole_file(keras_file) as temporary:
+    with atomic_file(keras_file) as temporary:
         classifier.save(temporary)
     differences = {
         "the .keras file, reloaded": largest_difference(

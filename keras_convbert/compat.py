@@ -46,7 +46,7 @@ __all__ = [
     "SafeModeScope",
     "apply_preprocessing",
     "canonicalize_python_string_inputs",
-    "calling",
+    "find_in_callers",
     "check_file_exists",
     "classproperty",
     "convert_preprocessing_outputs_python",
@@ -57,11 +57,11 @@ __all__ = [
     "preprocessing_function",
     "restore_outer_shape",
     "save_state",
-    "untuned",
+    "without_autotune",
 ]
 
 
-def calling(kind: type, name: str) -> Any:
+def find_in_callers(kind: type, name: str) -> Any:
     """The object of a class that the nearest caller has under a name.
 
     Keras gives a callback neither the other callbacks nor the data.
@@ -115,7 +115,7 @@ def load_state(
         saving_lib._raise_loading_failure(errors)
 
 
-def untuned(dataset: Any) -> Any:
+def without_autotune(dataset: Any) -> Any:
     """A `tf.data` dataset of batches that Python makes, as it is.
 
     TensorFlow's tuner has nothing to gain there, and the end of an iterator

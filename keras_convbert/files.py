@@ -18,7 +18,7 @@ AnyPath = str | os.PathLike[str]
 
 def write_text(path: AnyPath, text: str) -> None:
     """Writes a text file in UTF-8."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -29,7 +29,7 @@ def hash_file(path: AnyPath) -> str:
 
 
 @contextlib.contextmanager
-def whole_file(path: AnyPath) -> Iterator[pathlib.Path]:
+def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
     """Gives a temporary path to write; moves it to `path` in the end."""
     target = pathlib.Path(path)
     handle, name = tempfile.mkstemp(
@@ -50,7 +50,7 @@ def whole_file(path: AnyPath) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(
+def atomic_folder(
     path: AnyPath, overwrite: bool = False
 ) -> Iterator[pathlib.Path]:
     """Gives a temporary folder to fill; moves it to `path` in the end.
@@ -81,7 +81,7 @@ def whole_folder(
 
 
 @contextlib.contextmanager
-def added_to_folder(
+def merge_into_folder(
     path: AnyPath, key: str, stale: Iterable[str] = ()
 ) -> Iterator[pathlib.Path]:
     """Gives a temporary folder to fill; moves its files into `path` in the end.

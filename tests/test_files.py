@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from keras_convbert.files import whole_file
-from keras_convbert.files import whole_folder
+from keras_convbert.files import atomic_file
+from keras_convbert.files import atomic_folder
 from keras_convbert.files import write_text
 
 pytestmark = pytest.mark.once
@@ -45,7 +45,7 @@ def test_file_appears_in_the_end_with_usual_permissions(tmp_path, umask, old):
     path = tmp_path / "file.txt"
     if old:
         path.write_text(old)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("new")
         assert (path.read_text() if path.exists() else None) == old
     assert contents(tmp_path) == {"file.txt": "new"}
@@ -58,7 +58,7 @@ def test_crash_leaves_the_file_that_was_there(tmp_path, old):
     if old:
         path.write_text(old)
     before = contents(tmp_path)
-    with pytest.raises(Crash), whole_file(path) as temporary:
+    with pytest.raises(Crash), atomic_file(path) as temporary:
         temporary.write_text("half")
         raise Crash
     assert contents(tmp_path) == before
@@ -71,7 +71,7 @@ def test_folder_appears_in_the_end_with_usual_permissions(
     path = tmp_path / "a" / "folder"
     if empty:
         path.mkdir(parents=True)
-    with whole_folder(path) as temporary:
+    with atomic_folder(path) as temporary:
         (temporary / "part").mkdir()
         (temporary / "part" / "file.txt").write_text("new")
         assert not path.exists() or not any(path.iterdir())
@@ -86,7 +86,7 @@ def test_crash_leaves_the_folder_that_was_there(tmp_path, overwrite):
         path.mkdir()
         (path / "file.txt").write_text("old")
     before = contents(tmp_path)
-    with pytest.raises(Crash), whole_folder(path, overwrite) as temporary:
+    with pytest.raises(Crash), atomic_folder(path, overwrite) as temporary:
         (temporary / "file.txt").write_text("half")
         raise Crash
     assert contents(tmp_path) == before
@@ -97,7 +97,7 @@ def test_overwriting_replaces_all_of_a_folder(tmp_path):
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old.txt").write_text("old")
-    with whole_folder(path, overwrite=True) as temporary:
+    with atomic_folder(path, overwrite=True) as temporary:
         (temporary / "new.txt").write_text("new")
     assert contents(tmp_path) == {"folder/new.txt": "new"}
 
@@ -116,7 +116,7 @@ def test_failing_move_puts_the_old_folder_back(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", fail_for_the_new)
     with (
         pytest.raises(Crash),
-        whole_folder(path, overwrite=True) as temporary,
+        atomic_folder(path, overwrite=True) as temporary,
     ):
         (temporary / "new.txt").write_text("new")
     assert contents(tmp_path) == {"folder/file.txt": "old"}
@@ -133,7 +133,7 @@ def test_occupied_path_is_refused_before_the_work(tmp_path, kind):
         path.write_text("old")
     before = contents(tmp_path)
     with pytest.raises(FileExistsError, match="where nothing is yet.*taken"):
-        with whole_folder(path):
+        with atomic_folder(path):
             pytest.fail("the work was begun")
     assert contents(tmp_path) == before
 
@@ -141,7 +141,7 @@ def test_occupied_path_is_refused_before_the_work(tmp_path, kind):
 def test_what_another_wrote_in_the_meantime_is_kept(tmp_path):
     path = tmp_path / "folder"
     with pytest.raises(FileExistsError, match="where nothing is yet"):
-        with whole_folder(path):
+        with atomic_folder(path):
             path.mkdir()
             (path / "file.txt").write_text("another's")
     assert contents(tmp_path) == {"folder/file.txt": "another's"}
@@ -150,7 +150,7 @@ def test_what_another_wrote_in_the_meantime_is_kept(tmp_path):
 def test_link_to_an_empty_folder_is_followed(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk")
-    with whole_folder(tmp_path / "link") as temporary:
+    with atomic_folder(tmp_path / "link") as temporary:
         (temporary / "file.txt").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "disk" / "file.txt").read_text() == "new"

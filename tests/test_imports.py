@@ -12,11 +12,12 @@ GROUND = {"config", "files", "types", "compat", "version"}
 MAY_IMPORT = {
     "ops": set(),
     "layers": {"ops"},
-    "training": set(),
+    "text": set(),
+    "training": {"text"},
     "checkpoints": set(),
-    "models": {"ops", "layers", "training", "checkpoints"},
-    "data": {"ops", "layers", "training", "checkpoints", "models"},
-    "export": {"ops", "layers", "training", "checkpoints", "models"},
+    "models": {"ops", "layers", "text", "training", "checkpoints"},
+    "data": {"ops", "layers", "text", "training", "checkpoints", "models"},
+    "export": {"ops", "layers", "text", "training", "checkpoints", "models"},
     "analysis": {"ops", "layers", "training", "checkpoints", "models"},
     "recipes": {
         *("training", "checkpoints", "models"),

@@ -8,7 +8,7 @@ import keras
 from keras_convbert.analysis import elementwise_flops as each
 from keras_convbert.analysis.cost_table import LayerCost
 from keras_convbert.analysis.encoder_costs import Bytes
-from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
 
 
 def masked_lm_cost(

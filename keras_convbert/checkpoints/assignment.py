@@ -14,7 +14,7 @@ import numpy as np
 from keras_convbert.checkpoints.errors import CheckpointError
 
 
-class Row(NamedTuple):
+class WeightMapping(NamedTuple):
     """The name of an array, the path of a variable, and how they agree.
 
     The axes of the array, put in the order that `order` gives (as it is if
@@ -80,8 +80,8 @@ class ArraySource(Protocol):
 def assign_arrays(
     source: ArraySource,
     variables: Iterable[keras.Variable],
-    table: Iterable[Row],
-    not_asked_for: Iterable[str] = (),
+    table: Iterable[WeightMapping],
+    ignored_patterns: Iterable[str] = (),
 ) -> None:
     """Gives every variable its array, once all are known to fit.
 
@@ -90,7 +90,7 @@ def assign_arrays(
         variables: iterable of variables, each of which has a row.
         table: iterable of rows; those of variables that are not there are
             passed over.
-        not_asked_for: iterable of strings. Patterns of the names of arrays
+        ignored_patterns: iterable of strings. Patterns of the names of arrays
             that the source may hold besides; those it holds are logged.
 
     Raises:
@@ -109,7 +109,7 @@ def assign_arrays(
         row.name: row.shape_of_array(targets[path].shape)
         for path, row in rows.items()
     }
-    _check(source, wanted, "|".join(not_asked_for))
+    _check(source, wanted, "|".join(ignored_patterns))
     # To read twice takes time, to keep what was there would take memory.
     for path, row in rows.items():
         _check_values(source, row.name, targets[path].dtype)
@@ -122,11 +122,11 @@ def assign_arrays(
 def _check(
     source: ArraySource,
     wanted: Mapping[str, tuple[int, ...]],
-    not_asked_for: str,
+    ignored_patterns: str,
 ) -> None:
     found = source.shapes
     others = {name: found[name] for name in found.keys() - wanted.keys()}
-    known = [name for name in others if re.fullmatch(not_asked_for, name)]
+    known = [name for name in others if re.fullmatch(ignored_patterns, name)]
     faults: dict[str, dict[str, object]] = {
         "Missing": {n: s for n, s in wanted.items() if n not in found},
         "Of another shape": {

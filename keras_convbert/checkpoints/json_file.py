@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
@@ -57,3 +58,12 @@ def children(content: object) -> list[object]:
     if isinstance(content, dict):
         return [*content.values()]
     return content if isinstance(content, list) else []
+
+
+def walk(content: object) -> Iterator[object]:
+    """All that is in a configuration, itself included."""
+    rest = [content]
+    while rest:
+        part = rest.pop()
+        yield part
+        rest += children(part)

@@ -29,7 +29,7 @@ Arrays = dict[str, h5py.Dataset]
 MAX_OBJECTS = 30
 
 
-def load_whole(
+def load_validated(
     model: keras.Model,
     files: Iterable[AnyPath],
     load: Callable[[], Any],

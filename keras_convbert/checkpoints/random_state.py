@@ -14,7 +14,7 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.npz import read_npz
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_file
+from keras_convbert.files import atomic_file
 from keras_convbert.files import write_text
 
 FILE_NAME = "random_state.npz"
@@ -30,7 +30,7 @@ def save_random_state(model: keras.Model, directory: AnyPath) -> None:
         for name, generator in _generators(model).items()
     }
     arrays.update(_torch_state())
-    with whole_file(pathlib.Path(directory) / FILE_NAME) as temporary:
+    with atomic_file(pathlib.Path(directory) / FILE_NAME) as temporary:
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
 

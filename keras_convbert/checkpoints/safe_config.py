@@ -1,14 +1,13 @@
 """Which classes and functions a configuration may name."""
 
 import inspect
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from keras_convbert.checkpoints.errors import CheckpointError
-from keras_convbert.checkpoints.json_file import children
+from keras_convbert.checkpoints.json_file import walk
 from keras_convbert.types import Config
 
 PACKAGE = "keras_convbert>"
@@ -83,15 +82,6 @@ def check_config(
             )
         if kind is keras.metrics.Metric:
             _check_integers(part, file)
-
-
-def walk(content: object) -> Iterator[object]:
-    """All that is in a configuration, itself included."""
-    rest = [content]
-    while rest:
-        part = rest.pop()
-        yield part
-        rest += children(part)
 
 
 def _kind(

@@ -17,9 +17,9 @@ from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_folder
+from keras_convbert.files import atomic_folder
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models.convbert import bert_text
+from keras_convbert.text import bert_pretokenizer
 
 SHORTEST_SEQUENCE = 8
 LONGEST_SEQUENCE = np.iinfo("uint16").max
@@ -121,7 +121,7 @@ def prepare(
         )
         width = sequence_length
     tokens = lines = bad_lines = 0
-    with whole_folder(directory) as temporary:
+    with atomic_folder(directory) as temporary:
         writer = ShardWriter(temporary, width, maker.dtype, shard_rows)
         chunks = corpus.chunks(progress_bar(corpus.size, progress))
         for made in map_in_order(maker, chunks, workers):
@@ -167,7 +167,7 @@ def prepare(
 def _row_maker(
     tokenizer: ConvBertTokenizer, sequence_length: int, seed: int
 ) -> RowMaker:
-    rust = bert_text.rust_tokenizer(
+    rust = bert_pretokenizer.wordpiece_tokenizer(
         tokenizer.vocabulary,
         tokenizer.unk_token,
         tokenizer.lowercase,

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import DataAdapter
-from keras_convbert.compat import untuned
+from keras_convbert.compat import without_autotune
 from keras_convbert.data.manifest import Manifest
 from keras_convbert.data.manifest import hash_tokenizer
 from keras_convbert.data.row_inputs import inputs_of_packed_rows
@@ -228,7 +228,7 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
             self.get_numpy_iterator,
             output_signature={name: spec for name in INPUTS},
         )
-        return untuned(dataset)
+        return without_autotune(dataset)
 
     def _inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         packing = self._manifest.packing

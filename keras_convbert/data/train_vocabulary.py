@@ -11,7 +11,7 @@ from keras_convbert.data.word_counter import WordCounter
 from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
-from keras_convbert.models.convbert import bert_text
+from keras_convbert.text import bert_pretokenizer
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SMALLEST_VOCABULARY = 20
@@ -89,7 +89,7 @@ def train_vocabulary(
         strip_accents = lowercase
     corpus = Corpus(files)
     counter = WordCounter(
-        bert_text.rust_tokenizer(
+        bert_pretokenizer.wordpiece_tokenizer(
             SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents, []
         ).to_str()
     )

@@ -6,14 +6,14 @@ from typing import Any
 
 import keras
 
-from keras_convbert.export.signatures import kind_of
+from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.writing import FORMS
 from keras_convbert.export.writing import check_installed
 from keras_convbert.export.writing import place
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
-from keras_convbert.files import added_to_folder
-from keras_convbert.files import whole_file
+from keras_convbert.files import atomic_file
+from keras_convbert.files import merge_into_folder
 from keras_convbert.models import ConvBertMaskedLM
 from keras_convbert.models import ConvBertQuestionAnswerer
 
@@ -119,7 +119,7 @@ def export_openvino(
         RuntimeError: if the conversion fails.
     """
     target = _checked("openvino", ".xml", model, path)
-    with added_to_folder(target.parent, key=target.name) as folder:
+    with merge_into_folder(target.parent, key=target.name) as folder:
         _announce("openvino", model, target, verbose)
         write("openvino", model, folder / target.name)
     return target
@@ -170,14 +170,14 @@ def _write_file(
     form: str, suffix: str, model: Any, path: AnyPath, verbose: bool
 ) -> pathlib.Path:
     target = _checked(form, suffix, model, path)
-    with whole_file(target) as temporary:
+    with atomic_file(target) as temporary:
         _announce(form, model, target, verbose)
         write(form, model, temporary)
     return target
 
 
 def _checked(form: str, suffix: str, model: Any, path: AnyPath) -> pathlib.Path:
-    kind_of(model)
+    export_kind(model)
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).endswith(
         suffix
     ):

@@ -8,14 +8,14 @@ import keras
 from keras_convbert.export.requests import DEFAULT_TEXTS
 from keras_convbert.export.requests import Texts
 from keras_convbert.export.signatures import DEFAULT
-from keras_convbert.export.signatures import kind_of
+from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.signatures import text_signatures
 from keras_convbert.export.stored_weights import STORED_DTYPES
 from keras_convbert.export.writing import check_installed
 from keras_convbert.export.writing import place
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_folder
+from keras_convbert.files import atomic_folder
 from keras_convbert.models import ConvBertTextClassifier
 
 
@@ -156,7 +156,7 @@ def export_saved_model(
     target = _target(path, version)
     strings = [name for name in chosen if name != DEFAULT]
     check_installed("saved_model", ("tensorflow-text",) if strings else ())
-    with whole_folder(target) as folder:
+    with atomic_folder(target) as folder:
         if verbose:
             print(
                 f"Exporting {type(model).__name__} to {target}"
@@ -179,7 +179,7 @@ def export_saved_model(
 
 
 def _check_model(model: Any) -> None:
-    kind_of(model)
+    export_kind(model)
     if not isinstance(model, ConvBertTextClassifier):
         return
     if model.activation not in (

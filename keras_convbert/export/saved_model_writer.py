@@ -14,7 +14,7 @@ from keras_convbert.export.requests import sample_requests
 from keras_convbert.export.requests import write_warmup
 from keras_convbert.export.servable_readme import readme
 from keras_convbert.export.signatures import DEFAULT
-from keras_convbert.export.signatures import kind_of
+from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.signatures import text_signatures
 from keras_convbert.export.stored_weights import StoredWeights
 from keras_convbert.files import AnyPath
@@ -124,7 +124,7 @@ def ids_function(
     """
     import tensorflow as tf
 
-    name_outputs = kind_of(model).name_outputs
+    name_outputs = export_kind(model).name_outputs
     scope: Callable[[], Any] = contextlib.nullcontext
     if dtype is not None:
         scope = StoredWeights(model, dtype).scope

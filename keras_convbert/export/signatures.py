@@ -57,7 +57,7 @@ KINDS: dict[type, Kind] = {
 }
 
 
-def kind_of(model: Any) -> Kind:
+def export_kind(model: Any) -> Kind:
     """The row of `KINDS` for a model.
 
     Raises:
@@ -78,4 +78,4 @@ def text_signatures(model: Any) -> Mapping[str, TextSignature]:
     """The signatures on raw strings that a model can have."""
     if getattr(model, "preprocessor", None) is None:
         return {}
-    return kind_of(model).texts
+    return export_kind(model).texts

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_convbert.models.convbert.answer_search_in_graph import (
-    best_answers_in_graph,
-)
+from keras_convbert.models.base.batch_prediction import padding_margin
 from keras_convbert.models.convbert.convbert_question_answerer import EXCLUDED
-from keras_convbert.models.convbert.inference import padding_margin
+from keras_convbert.text.answer_search import best_answers_in_graph
 from keras_convbert.types import Tensor
 
 Outputs = dict[str, Tensor]
@@ -35,7 +33,7 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
 
     preprocessor = model.preprocessor
     rows, words = preprocessor.rows_of_texts_in_graph(text)
-    inputs = preprocessor.pack_rows_in_graph(rows)
+    inputs = preprocessor.collate_in_graph(rows)
     outputs = _in_parts(serve, _without_padding(model, inputs))
     probabilities = outputs["probabilities"]  # (R, T, labels)
     # Windows and words come in order, and each word has its label once.
@@ -64,7 +62,7 @@ def question_answer(
     _check_pairs((question, context), ("question", "context"))
     preprocessor = model.preprocessor
     rows = preprocessor.rows_in_graph(question, context)
-    inputs = preprocessor.pack_rows_in_graph(rows)
+    inputs = preprocessor.collate_in_graph(rows)
     inputs = _without_padding(model, inputs)
     outputs = _in_parts(serve, inputs)
     start, end = outputs["start_logits"], outputs["end_logits"]

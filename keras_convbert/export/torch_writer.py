@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_convbert.export.signatures import kind_of
+from keras_convbert.export.signatures import export_kind
 from keras_convbert.files import AnyPath
 from keras_convbert.types import Tensor
 
@@ -18,7 +18,7 @@ def write(model: Any, path: AnyPath) -> None:
 
         def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
             outputs = self.model(inputs, training=False)
-            return kind_of(model).name_outputs(model, outputs)
+            return export_kind(model).name_outputs(model, outputs)
 
     backbone = getattr(model, "backbone", model)
     batch = torch.export.Dim("batch", min=1)

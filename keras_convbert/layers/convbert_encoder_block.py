@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_convbert.layers.grouped_dense import GroupedDense
 from keras_convbert.layers.mixed_attention import MixedAttention
-from keras_convbert.layers.padding_masks import given_or_carried
+from keras_convbert.layers.padding_masks import resolve_padding_mask
 from keras_convbert.layers.projection_layer import ProjectionLayer
 from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_odd
@@ -13,7 +13,7 @@ from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
 from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
-from keras_convbert.ops.feed_forward import parts_of_feed_forward
+from keras_convbert.ops.feed_forward import num_partitions
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
@@ -238,7 +238,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
         return_attention_scores: bool = False,
         training: bool | None = None,
     ) -> Any:
-        padding_mask = given_or_carried(inputs, padding_mask)
+        padding_mask = resolve_padding_mask(inputs, padding_mask)
         masks = (padding_mask, attention_mask)
         if return_attention_scores:
             mixed, scores, kernels = self.mixed_attention(
@@ -270,7 +270,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense
-        parts = parts_of_feed_forward(
+        parts = num_partitions(
             self.intermediate_dim, self.compute_dtype, self.activation
         )
         if parts > 1 and all(

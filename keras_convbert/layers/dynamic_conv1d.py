@@ -3,8 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.layers.padding_masks import given_or_carried
-from keras_convbert.layers.padding_masks import zero_padding
+from keras_convbert.layers.padding_masks import resolve_padding_mask
+from keras_convbert.layers.padding_masks import zero_masked
 from keras_convbert.layers.projection_layer import ProjectionLayer
 from keras_convbert.layers.projection_layer import clone_initializer
 from keras_convbert.layers.seeded_dropout import SeededDropout
@@ -172,7 +172,7 @@ class DynamicConv1D(ProjectionLayer):
         training: bool | None = None,
         return_kernels: bool = False,
     ) -> Any:
-        inputs = zero_padding(inputs, given_or_carried(inputs, padding_mask))
+        inputs = zero_masked(inputs, resolve_padding_mask(inputs, padding_mask))
         kernels = self._kernels(inputs)
         dropped = self.weight_dropout_layer(kernels, training=training)
         outputs = dynamic_conv1d(inputs, dropped, self.padding)  # (B, T, C)

@@ -4,8 +4,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.layers.padding_masks import attendable
-from keras_convbert.layers.padding_masks import given_or_carried
+from keras_convbert.layers.padding_masks import merge_attention_masks
+from keras_convbert.layers.padding_masks import resolve_padding_mask
 from keras_convbert.layers.projection_layer import ProjectionLayer
 from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.span_based_dynamic_conv1d import (
@@ -14,8 +14,8 @@ from keras_convbert.layers.span_based_dynamic_conv1d import (
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
-from keras_convbert.ops.attention import drops_without_scores
 from keras_convbert.ops.attention import fused_attention
+from keras_convbert.ops.attention import supports_fused_dropout
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -185,15 +185,15 @@ class MixedAttention(ProjectionLayer):
         training: bool | None = None,
         dropout_seed: Tensor | None = None,
     ) -> Any:
-        padding_mask = given_or_carried(inputs, padding_mask)
-        mask = attendable(padding_mask, attention_mask)
+        padding_mask = resolve_padding_mask(inputs, padding_mask)
+        mask = merge_attention_masks(padding_mask, attention_mask)
         query = self._project(self.query, inputs)  # (B, T, n, d)
         key = self._project(self.key, inputs)
         value = self._project(self.value, inputs)
         scores, kernels = None, None
         dropout = self.dropout if training else 0.0
         if return_attention_scores or (
-            dropout and not drops_without_scores(query, self.seed is not None)
+            dropout and not supports_fused_dropout(query, self.seed is not None)
         ):
             scores = self._scores(query, key, mask)
             dropped = self.attention_dropout(

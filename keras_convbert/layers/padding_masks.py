@@ -6,7 +6,7 @@ from keras_convbert.compat import get_keras_mask
 from keras_convbert.types import Tensor
 
 
-def given_or_carried(
+def resolve_padding_mask(
     inputs: Tensor, padding_mask: Tensor | None
 ) -> Tensor | None:
     """`padding_mask`, or else the Keras mask that `inputs` carries.
@@ -24,7 +24,7 @@ def given_or_carried(
     return padding_mask
 
 
-def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
+def zero_masked(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
     """Zeroes `inputs` `(B, T, ...)` where `padding_mask` `(B, T)` is false."""
     if padding_mask is None:
         return inputs
@@ -34,7 +34,7 @@ def zero_padding(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
     return ops.where(mask, inputs, 0)
 
 
-def attendable(
+def merge_attention_masks(
     padding_mask: Tensor | None, attention_mask: Tensor | None
 ) -> Tensor | None:
     """What each query may see, `(B, 1, T or 1, S)`, or `None` for all.

@@ -5,7 +5,7 @@ import keras
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.dtype_policies import policy_of_parts
 from keras_convbert.ops.dense import dense
-from keras_convbert.ops.dense import dense_beats_layers
+from keras_convbert.ops.dense import use_fused_dense
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -91,7 +91,7 @@ class ProjectionLayer(keras.layers.Layer):
         self, layer: keras.layers.Layer, inputs: Tensor, axes: int = 1
     ) -> Tensor:
         """`layer(inputs)`, the fastest way; the kernel begins with `axes`."""
-        if not dense_beats_layers() or not self._is_plain(layer, inputs):
+        if not use_fused_dense() or not self._is_plain(layer, inputs):
             return layer(inputs)
         outputs = dense(inputs, layer.kernel, layer.bias, axes)
         return layer.activation(outputs)

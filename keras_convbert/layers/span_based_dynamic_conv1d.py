@@ -3,8 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.layers.padding_masks import given_or_carried
-from keras_convbert.layers.padding_masks import zero_padding
+from keras_convbert.layers.padding_masks import resolve_padding_mask
+from keras_convbert.layers.padding_masks import zero_masked
 from keras_convbert.layers.projection_layer import ProjectionLayer
 from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
@@ -156,9 +156,9 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
         padding_mask: Tensor | None = None,
         return_kernels: bool = False,
     ) -> Any:
-        padding_mask = given_or_carried(inputs, padding_mask)
-        kernels = self._kernels(zero_padding(inputs, padding_mask), query)
-        values = zero_padding(self._project(self.value, inputs), padding_mask)
+        padding_mask = resolve_padding_mask(inputs, padding_mask)
+        kernels = self._kernels(zero_masked(inputs, padding_mask), query)
+        values = zero_masked(self._project(self.value, inputs), padding_mask)
         outputs = dynamic_conv_of_heads(values, kernels)
         return (outputs, kernels) if return_kernels else outputs
 

@@ -36,7 +36,7 @@ from keras_convbert.models.convbert.convbert_token_classifier_preprocessor impor
     ConvBertTokenClassifierPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
-from keras_convbert.models.convbert.entity_spans import entity_spans
+from keras_convbert.text.entity_spans import entity_spans
 
 __all__ = [
     "ConvBertBackbone",

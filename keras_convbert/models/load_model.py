@@ -9,13 +9,13 @@ import keras
 from keras_convbert.checkpoints import keras_archive
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
-from keras_convbert.checkpoints.keras_h5 import load_whole
+from keras_convbert.checkpoints.keras_h5 import load_validated
 from keras_convbert.checkpoints.safe_config import check_config
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import ObjectSharingScope
 from keras_convbert.compat import load_state
 from keras_convbert.files import AnyPath
-from keras_convbert.models.convbert.size_limits import check_sizes
+from keras_convbert.models.presets.size_limits import check_sizes
 from keras_convbert.types import Config
 
 
@@ -92,7 +92,7 @@ def _load(
     if assets.is_dir():
         # They come first: an optimizer is built by what is among them.
         load_state(model, assets=str(assets))
-    load_whole(
+    load_validated(
         model, [weights], lambda: load_state(model, weights=str(weights))
     )
     return model

@@ -7,7 +7,7 @@ from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 
-def drops_without_scores(query: Tensor, seeded: bool) -> bool:
+def supports_fused_dropout(query: Tensor, seeded: bool) -> bool:
     """Whether `fused_attention` is to drop probabilities.
 
     PyTorch's can, with noise of its global generator. On a CPU it keeps copies
@@ -36,7 +36,7 @@ def fused_attention(
         mask: boolean tensor that broadcasts to `(batch, heads, length,
             source_length)`, true where a position may be seen, or `None`.
         dropout: float. Share of the probabilities that is dropped, where
-            `drops_without_scores`. Defaults to `0.0`.
+            `supports_fused_dropout`. Defaults to `0.0`.
 
     Returns:
         Tensor of the shape of `query`.

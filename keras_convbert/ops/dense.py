@@ -9,7 +9,7 @@ from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.types import Tensor
 
 
-def dense_beats_layers() -> bool:
+def use_fused_dense() -> bool:
     """Whether `dense` replaces the layers of Keras that do the same.
 
     On torch and on TensorFlow it is faster than they were in the commits

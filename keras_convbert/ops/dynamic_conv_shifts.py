@@ -5,8 +5,8 @@ from functools import partial
 from keras import ops
 
 from keras_convbert.ops.custom_gradient import with_gradient
-from keras_convbert.ops.in_turn import list_in_turn
-from keras_convbert.ops.in_turn import sum_in_turn
+from keras_convbert.ops.sequential import sequential_map
+from keras_convbert.ops.sequential import sequential_sum
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import window
 from keras_convbert.types import Tensor
@@ -39,7 +39,7 @@ def shifts_forward(
 ) -> Tensor:
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
-    return sum_in_turn(
+    return sequential_sum(
         lambda k: kernels[..., k : k + 1] * window(padded, k, taps), taps
     )  # (B, T, H, R)
 
@@ -50,7 +50,7 @@ def _backward(
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
     kernels_gradient = ops.stack(
-        list_in_turn(
+        sequential_map(
             lambda k: ops.sum(upstream * window(padded, k, taps), axis=-1),
             taps,
         ),
@@ -67,7 +67,7 @@ def values_gradient(
     # Seen from an input the taps come in reverse, and so do the sides.
     padded_kernels = pad_time(kernels, right, left)
     padded_upstream = pad_time(upstream, right, left)
-    return sum_in_turn(
+    return sequential_sum(
         lambda k: (
             window(padded_kernels, taps - 1 - k, taps)[..., k : k + 1]
             * window(padded_upstream, taps - 1 - k, taps)

@@ -16,7 +16,7 @@ ELEMENTWISE = (
 )
 
 
-def parts_of_feed_forward(
+def num_partitions(
     hidden: int, dtype: str, activation: Callable[[Tensor], Tensor]
 ) -> int:
     """How many parts of the hidden features serve best.

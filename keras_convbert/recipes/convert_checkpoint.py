@@ -1,8 +1,8 @@
 import os
 
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_folder
-from keras_convbert.models.convbert.transformers_tokenizer import (
+from keras_convbert.files import atomic_folder
+from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
 from keras_convbert.recipes.sources import open_source
@@ -41,7 +41,7 @@ def convert_checkpoint(
             f"Expected `to` to be one of {FORMS}. Received: to={to!r}"
         )
     # Whether it can be written is known before anything is read.
-    with whole_folder(target) as folder:
+    with atomic_folder(target) as folder:
         model, tokenizer = open_source(os.fspath(source), vocabulary)
         if to == "keras":
             model.save_to_preset(str(folder))

@@ -3,19 +3,20 @@ import os
 from typing import NamedTuple
 
 from keras_convbert.checkpoints.assignment import ArraySource
-from keras_convbert.checkpoints.assignment import Row
+from keras_convbert.checkpoints.assignment import WeightMapping
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
-from keras_convbert.models.convbert import convbert_weight_names as names
-from keras_convbert.models.convbert.convbert_tf1 import tf1_table
-from keras_convbert.models.convbert.preset_files import CONFIG_FILE
-from keras_convbert.models.convbert.preset_files import read
-from keras_convbert.models.convbert.transformers_files import open_arrays
-from keras_convbert.models.convbert.transformers_weights import encoder_table
-from keras_convbert.models.convbert.transformers_weights import head_table
+from keras_convbert.models.convbert.tf1 import weight_names as tf1_names
+from keras_convbert.models.convbert.tf1.arguments import tf1_table
+from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.models.convbert.transformers.files import open_arrays
+from keras_convbert.models.convbert.transformers.weights import encoder_table
+from keras_convbert.models.convbert.transformers.weights import head_table
+from keras_convbert.models.presets.files import CONFIG_FILE
+from keras_convbert.models.presets.files import read
 from keras_convbert.recipes.sources import class_in
-from keras_convbert.recipes.sources import kind_of
 from keras_convbert.recipes.sources import open_source
+from keras_convbert.recipes.sources import source_format
 
 MAX_LAYERS = 512
 TF1_PRETRAINING = "discriminator_predictions"
@@ -58,7 +59,7 @@ def inspect_checkpoint(source: AnyPath) -> Inspection:
         ValueError: if the source is no checkpoint, or cannot be read.
     """
     source = os.fspath(source)
-    kind = kind_of(source)
+    kind = source_format(source)
     if kind == "tf1":
         checkpoint = Tf1Checkpoint(source)
         whole = any(TF1_PRETRAINING in name for name in checkpoint.shapes)
@@ -77,14 +78,14 @@ def inspect_checkpoint(source: AnyPath) -> Inspection:
     )
 
 
-def _tf1_rows() -> list[Row]:
+def _tf1_rows() -> list[WeightMapping]:
     table = tf1_table(MAX_LAYERS)
-    table += tf1_table(MAX_LAYERS, names.TF1_GENERATOR, "generator/")
-    heads = (*names.TF1_MASKED_LM_HEAD, *names.TF1_DETECTION_HEAD)
-    return table + [Row(*entry) for entry in heads]
+    table += tf1_table(MAX_LAYERS, tf1_names.TF1_GENERATOR, "generator/")
+    heads = (*tf1_names.TF1_MASKED_LM_HEAD, *tf1_names.TF1_DETECTION_HEAD)
+    return table + [WeightMapping(*entry) for entry in heads]
 
 
-def _huggingface_rows(source: str) -> list[Row]:
+def _huggingface_rows(source: str) -> list[WeightMapping]:
     config = read(source, CONFIG_FILE)
     groups = config.get("num_groups") or config.get("linear_groups") or 1
     rows = [
@@ -95,7 +96,7 @@ def _huggingface_rows(source: str) -> list[Row]:
     return rows + [row for kind in names.HF_HEADS for row in head_table(kind)]
 
 
-def _entries(source: ArraySource, rows: list[Row]) -> list[Entry]:
+def _entries(source: ArraySource, rows: list[WeightMapping]) -> list[Entry]:
     targets = {row.name: row.path for row in rows}
     return [
         Entry(name, shape, targets.get(name))

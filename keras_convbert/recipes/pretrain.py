@@ -8,13 +8,13 @@ from keras_convbert import models
 from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_folder
+from keras_convbert.files import atomic_folder
 from keras_convbert.files import write_text
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
-from keras_convbert.recipes.stop_after import StopAfter
+from keras_convbert.recipes.stop_at_step import StopAtStep
 from keras_convbert.training import BackupAndResume
 from keras_convbert.types import Config
 
@@ -163,7 +163,7 @@ def _callbacks(
     config: PretrainingConfig, folder: PretrainingFolder
 ) -> list[keras.callbacks.Callback]:
     callbacks = [
-        StopAfter(config.steps),
+        StopAtStep(config.steps),
         keras.callbacks.CSVLogger(folder.log, append=True),
     ]
     if config.tensorboard:
@@ -198,8 +198,8 @@ def _save(
     tokenizer: models.ConvBertTokenizer,
     folder: PretrainingFolder,
 ) -> None:
-    with whole_folder(folder.pretrainer, overwrite=True) as path:
+    with atomic_folder(folder.pretrainer, overwrite=True) as path:
         pretrainer.save_to_preset(path)
-    with whole_folder(folder.backbone, overwrite=True) as path:
+    with atomic_folder(folder.backbone, overwrite=True) as path:
         pretrainer.backbone.save_to_preset(path)
         tokenizer.save_to_preset(path)

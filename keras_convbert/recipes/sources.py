@@ -9,15 +9,15 @@ import keras_hub
 
 from keras_convbert import models
 from keras_convbert.files import AnyPath
-from keras_convbert.models.convbert import convbert_weight_names as names
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-from keras_convbert.models.convbert.preset_files import read
-from keras_convbert.models.convbert.transformers_files import is_transformers
-from keras_convbert.models.convbert.transformers_tokenizer import has_tokenizer
+from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.models.convbert.transformers.files import is_transformers
+from keras_convbert.models.convbert.transformers.tokenizer import has_tokenizer
 from keras_convbert.models.load_model import load_model
+from keras_convbert.models.presets.files import read
 
 
-def kind_of(source: str) -> str:
+def source_format(source: str) -> str:
     """`"keras"` (a file), `"tf1"`, `"huggingface"` or `"preset"`.
 
     Raises:
@@ -45,7 +45,7 @@ def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
         vocabulary: path. Vocabulary to take in place of the source's own.
             Defaults to `None`.
     """
-    kind = kind_of(source)
+    kind = source_format(source)
     given = None if vocabulary is None else os.fspath(vocabulary)
     if given is not None and kind not in ("huggingface", "tf1"):
         raise ValueError(

@@ -128,7 +128,7 @@ class AdamW(keras.optimizers.AdamW):
         if not self.global_clipnorm or self.clipnorm:
             return super()._clip_gradients(grads)
         present = [grad for grad in grads if grad is not None]
-        if self._has_kernel and per_backend.on_torch():
+        if self._has_kernel and per_backend.on_eager_torch():
             norms = ops.stack(fused_adam.squared_norms(present))
             scales = _nan_unless_finite(norms, self._scale_to_clip(norms))
             # Scaled together they would take the memory of all weights.
@@ -159,11 +159,11 @@ class AdamW(keras.optimizers.AdamW):
         learning_rate: Tensor,
     ) -> None:
         rate = learning_rate
-        fused = per_backend.on_torch() or per_backend.on_tensorflow()
+        fused = per_backend.on_eager_torch() or per_backend.on_tensorflow()
         if self._has_kernel and fused and self.bias_correction:
             # Corrected once for all.
             rate = rate / self._uncorrected()
-        if not (self._has_kernel and per_backend.on_torch()):
+        if not (self._has_kernel and per_backend.on_eager_torch()):
             super()._backend_update_step(grads, trainable_variables, rate)
             return
         scales = self._scales or (None,) * len(grads)

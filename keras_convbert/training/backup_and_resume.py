@@ -6,7 +6,7 @@ import keras
 
 from keras_convbert.compat import CallbackList
 from keras_convbert.compat import EpochIterator
-from keras_convbert.compat import calling
+from keras_convbert.compat import find_in_callers
 from keras_convbert.files import AnyPath
 from keras_convbert.training.backup_folder import BackupFolder
 from keras_convbert.training.data_position import DataPosition
@@ -101,14 +101,14 @@ class BackupAndResume(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        callbacks = calling(CallbackList, "self")
+        callbacks = find_in_callers(CallbackList, "self")
         if callbacks is not None:
             # Last, so that what the others note of a step is saved with it.
             self._callbacks = [c for c in callbacks.callbacks if c is not self]
             callbacks.callbacks = [*self._callbacks, self]
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        iterator = calling(EpochIterator, "epoch_iterator")
+        iterator = find_in_callers(EpochIterator, "epoch_iterator")
         self._position = DataPosition(iterator)
         self._others = OtherCallbacks(self._callbacks)
         self._state = ModelState(self.model)

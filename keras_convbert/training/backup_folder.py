@@ -17,8 +17,8 @@ import ml_dtypes
 import numpy as np
 
 from keras_convbert.files import AnyPath
+from keras_convbert.files import atomic_folder
 from keras_convbert.files import hash_file
-from keras_convbert.files import whole_folder
 from keras_convbert.training.plain_state import Arrays
 from keras_convbert.types import Config
 
@@ -76,7 +76,7 @@ class BackupFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._check_space(sum(map(_bytes, arrays.values())))
         name = f"step-{step:010d}" + ("-finished" if finished else "")
-        with whole_folder(self.path / name, overwrite=True) as folder:
+        with atomic_folder(self.path / name, overwrite=True) as folder:
             dtypes = _write_arrays(folder / ARRAYS, arrays)
             text = json.dumps({"state": state, "arrays": dtypes})
             (folder / STATE).write_text(text, encoding="utf-8")

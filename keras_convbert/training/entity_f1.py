@@ -4,8 +4,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.training.entity_spans import find_spans
-from keras_convbert.training.entity_spans import tag_tables
+from keras_convbert.text.entity_spans import find_spans
+from keras_convbert.text.entity_spans import tag_tables
 from keras_convbert.types import Config
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor

@@ -28,7 +28,7 @@ def not_compiled(function: Function) -> Function:
     return torch.compiler.disable(function)
 
 
-def on_torch() -> bool:
+def on_eager_torch() -> bool:
     """Whether weights are PyTorch's, and nobody compiles this very step.
 
     A compiler makes kernels that are as good of what Keras does.

@@ -4,15 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_convbert.checkpoints.assignment import Row
+from keras_convbert.checkpoints.assignment import WeightMapping
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.errors import CheckpointError
 
 TABLE = [
-    Row("a/kernel", "dense/kernel", (1, 2)),
-    Row("a/bias", "dense/bias", (2,)),
-    Row("a/depthwise", "depthwise", (1, 1, 0)),
-    Row("a/unused", "not/there", (1,)),
+    WeightMapping("a/kernel", "dense/kernel", (1, 2)),
+    WeightMapping("a/bias", "dense/bias", (2,)),
+    WeightMapping("a/depthwise", "depthwise", (1, 1, 0)),
+    WeightMapping("a/unused", "not/there", (1,)),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras_convbert.data import word_pieces
 from keras_convbert.data.word_pieces import WordPieces
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models.convbert import bert_text
+from keras_convbert.text import bert_pretokenizer
 
 pytestmark = pytest.mark.once
 
@@ -38,7 +38,7 @@ BY_SETTINGS = pytest.mark.parametrize(
 def pair(lowercase=True, strip_accents=True):
     """A tokenizer, and the quick form of it."""
     tokenizer = ConvBertTokenizer(TOKENS, lowercase, strip_accents)
-    rust = bert_text.rust_tokenizer(
+    rust = bert_pretokenizer.wordpiece_tokenizer(
         TOKENS, "[UNK]", lowercase, strip_accents, special_tokens=[]
     )
     return tokenizer, WordPieces(rust.to_str(), "uint16")

@@ -92,9 +92,11 @@ MODELS = {
 
 
 def wanted_of(model, inputs):
-    from keras_convbert.export.signatures import kind_of
+    from keras_convbert.export.signatures import export_kind
 
-    outputs = kind_of(model).name_outputs(model, model(inputs, training=False))
+    outputs = export_kind(model).name_outputs(
+        model, model(inputs, training=False)
+    )
     return {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
 
 

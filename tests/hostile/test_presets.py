@@ -12,7 +12,7 @@ from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models.convbert import vocabulary
+from keras_convbert.text import vocabulary
 from tests.hostile import guard
 from tests.models.convbert import tasks
 

@@ -10,7 +10,7 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.models import ConvBertBackbone
 from tests.checkpoints import tf1_files
 from tests.hostile import guard
-from tests.models.convbert.test_tf1_checkpoint import config_of
+from tests.models.convbert.tf1.test_loading import config_of
 
 pytestmark = pytest.mark.once
 KERNEL = "electra/encoder/layer_0/intermediate/dense/kernel"

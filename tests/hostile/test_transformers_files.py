@@ -12,8 +12,8 @@ import pytest
 from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertTokenizer
 from tests.hostile import guard
-from tests.models.convbert import test_from_transformers as files
-from tests.models.convbert import transformers_models as theirs
+from tests.models.convbert.transformers import test_loading as files
+from tests.models.convbert.transformers import transformers_models as theirs
 
 pytestmark = pytest.mark.once
 QUERY = "encoder.layer.0.attention.self.query.weight"

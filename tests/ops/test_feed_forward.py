@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
-from keras_convbert.ops.feed_forward import parts_of_feed_forward
+from keras_convbert.ops.feed_forward import num_partitions
 from tests.gradients import outputs_and_gradients
 
 
@@ -42,11 +42,11 @@ def test_parts_add_up_to_the_formula(parts):
     ],
 )
 def test_what_cannot_be_cut_is_computed_whole(hidden, dtype, activation):
-    assert parts_of_feed_forward(hidden, dtype, activation) == 1
+    assert num_partitions(hidden, dtype, activation) == 1
 
 
 def test_tensorflow_alone_takes_parts_on_a_cpu():
-    parts = parts_of_feed_forward(8, "float32", keras.activations.gelu)
+    parts = num_partitions(8, "float32", keras.activations.gelu)
     assert parts == (4 if keras.backend.backend() == "tensorflow" else 1)
 
 

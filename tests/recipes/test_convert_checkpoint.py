@@ -12,7 +12,7 @@ from tests.checkpoints import tf1_files
 from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
-from tests.models.convbert import transformers_models as theirs
+from tests.models.convbert.transformers import transformers_models as theirs
 
 pytestmark = pytest.mark.once
 

@@ -155,14 +155,14 @@ def test_a_second_start_goes_on(corpus, tmp_path, monkeypatch):
     module = importlib.import_module("keras_convbert.recipes.pretrain")
     begins = []
 
-    class KilledOnce(module.StopAfter):
+    class KilledOnce(module.StopAtStep):
         def on_epoch_begin(self, epoch, logs=None):
             super().on_epoch_begin(epoch, logs)
             begins.append(epoch)
             if len(begins) == 2:
                 raise Killed("killed")
 
-    monkeypatch.setattr(module, "StopAfter", KilledOnce)
+    monkeypatch.setattr(module, "StopAtStep", KilledOnce)
     output = tmp_path / "output"
     with pytest.raises(Killed):
         pretrain(corpus, output, CONFIG, verbose=0)

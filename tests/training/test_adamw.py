@@ -169,11 +169,11 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
     parts = trained()
     for found, wanted in zip(parts, fused, strict=True):
         np.testing.assert_array_equal(found, wanted)
-    monkeypatch.setattr(per_backend, "on_torch", lambda: False)
+    monkeypatch.setattr(per_backend, "on_eager_torch", lambda: False)
     monkeypatch.setattr(per_backend, "on_tensorflow", lambda: False)
     # TensorFlow's takes `1 - beta_2` in float32, 1.3e-5 of it too little.
-    on_torch = keras.backend.backend() == "torch"
-    near = {"atol": 1e-7} if on_torch else {"atol": 2e-5}
+    on_eager_torch = keras.backend.backend() == "torch"
+    near = {"atol": 1e-7} if on_eager_torch else {"atol": 2e-5}
     for found, wanted in zip(fused, trained(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=2e-6, **near)
 

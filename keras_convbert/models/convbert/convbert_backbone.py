@@ -13,18 +13,20 @@ from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_no_others
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
-from keras_convbert.models.convbert import lora_weights
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert import tf1_loading
+from keras_convbert.models.base import lora_weights
+from keras_convbert.models.base.checked_weights import load_weights
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-from keras_convbert.models.convbert.packed_sequences import PackedSequences
-from keras_convbert.models.convbert.preset_checks import check_preset
-from keras_convbert.models.convbert.preset_checks import preset_errors
-from keras_convbert.models.convbert.safe_weights import load_weights
-from keras_convbert.models.convbert.task_presets import dtype_of_preset
-from keras_convbert.models.convbert.transformers_export import export_backbone
-from keras_convbert.models.convbert.transformers_files import is_transformers
-from keras_convbert.models.convbert.transformers_loading import load_backbone
+from keras_convbert.models.convbert.layers.packed_sequences import (
+    PackedSequences,
+)
+from keras_convbert.models.convbert.tf1 import loading as tf1_loading
+from keras_convbert.models.convbert.transformers.export import export_backbone
+from keras_convbert.models.convbert.transformers.files import is_transformers
+from keras_convbert.models.convbert.transformers.loading import load_backbone
+from keras_convbert.models.presets import saving
+from keras_convbert.models.presets.checks import check_preset
+from keras_convbert.models.presets.checks import preset_errors
+from keras_convbert.models.presets.task_loading import dtype_of_preset
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import DType
@@ -126,7 +128,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3
     """
 
-    save_to_preset = preset_saving.save_model
+    save_to_preset = saving.save_model
     enable_lora = lora_weights.enable_lora
     save_lora_weights = lora_weights.save_lora_weights
     load_lora_weights = lora_weights.load_lora_weights

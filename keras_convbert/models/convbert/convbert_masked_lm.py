@@ -5,19 +5,19 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert import task_presets
-from keras_convbert.models.convbert import tf1_loading
-from keras_convbert.models.convbert.answers import as_texts
+from keras_convbert.models.base.batch_prediction import needed_preprocessor
+from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
-from keras_convbert.models.convbert.inference import needed_preprocessor
-from keras_convbert.models.convbert.inference import predict_batch
-from keras_convbert.models.convbert.masked_inputs import masked_inputs
-from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.tf1 import loading as tf1_loading
+from keras_convbert.models.presets import task_loading
+from keras_convbert.text.answer_spans import as_texts
+from keras_convbert.text.masked_texts import masked_inputs
 from keras_convbert.types import Config
 
 
@@ -90,7 +90,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            dtype=task_presets.head_policy(backbone, kwargs),
+            dtype=task_loading.head_policy(backbone, kwargs),
             name="mlm_head",
         )
 
@@ -171,7 +171,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
         return found
 
     def get_config(self) -> Config:
-        return {**super().get_config(), **task_presets.head_config(self)}
+        return {**super().get_config(), **task_loading.head_config(self)}
 
 
 def _best(

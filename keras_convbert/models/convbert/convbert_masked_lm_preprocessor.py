@@ -10,13 +10,15 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.base.input_checks import check_packing
+from keras_convbert.models.base.input_checks import check_texts
 from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
-from keras_convbert.models.convbert.preprocessor_checks import check_packing
-from keras_convbert.models.convbert.preprocessor_checks import check_texts
-from keras_convbert.models.convbert.token_masker import TokenMasker
+from keras_convbert.models.convbert.masking.masked_lm_mask_generator import (
+    MaskedLMMaskGenerator,
+)
 from keras_convbert.types import Config
 from keras_convbert.types import Shape
 
@@ -125,7 +127,7 @@ class ConvBertMaskedLMPreprocessor(
             pad_value=self.tokenizer.pad_token_id,
             truncate=self.truncate,
         )
-        self.masker = TokenMasker(
+        self.masker = MaskedLMMaskGenerator(
             vocabulary_size=self.tokenizer.vocabulary_size(),
             mask_selection_rate=self.mask_selection_rate,
             mask_selection_length=self.mask_selection_length,

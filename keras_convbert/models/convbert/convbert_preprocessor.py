@@ -1,7 +1,7 @@
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.presets import preprocessor_loading
+from keras_convbert.models.presets import saving
 
 
 class ConvBertPreprocessor:
@@ -14,5 +14,5 @@ class ConvBertPreprocessor:
     backbone_cls = ConvBertBackbone
     tokenizer_cls = ConvBertTokenizer
 
-    from_preset = classmethod(preprocessing_presets.load_preprocessor)
-    save_to_preset = preset_saving.save_preprocessor
+    from_preset = classmethod(preprocessor_loading.load_preprocessor)
+    save_to_preset = saving.save_preprocessor

@@ -7,22 +7,26 @@ import keras_hub
 from keras import ops
 
 from keras_convbert.layers.dtype_policies import quantized_policies
-from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import resumption
-from keras_convbert.models.convbert import tf1_loading
-from keras_convbert.models.convbert import transformers_export
+from keras_convbert.models.base import trainer
+from keras_convbert.models.base import training_state
+from keras_convbert.models.base.in_memory_dataset import leaves_of
+from keras_convbert.models.base.input_checks import check_dataset
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
-from keras_convbert.models.convbert.mask_tokens import MaskTokens
-from keras_convbert.models.convbert.masked_lm_head import MaskedLMHead
-from keras_convbert.models.convbert.preprocessor_checks import check_dataset
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.models.convbert.replace_tokens import ReplaceTokens
-from keras_convbert.models.convbert.sample_batches import leaves_of
-from keras_convbert.models.convbert.sample_noise import SampleNoise
+from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
+from keras_convbert.models.convbert.masking.dynamic_masking import (
+    DynamicMasking,
+)
+from keras_convbert.models.convbert.masking.replace_tokens import ReplaceTokens
+from keras_convbert.models.convbert.masking.row_noise import SampleNoise
+from keras_convbert.models.convbert.tf1 import loading as tf1_loading
+from keras_convbert.models.convbert.transformers import (
+    export as transformers_export,
+)
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
 from keras_convbert.training.per_backend import not_compiled
@@ -145,7 +149,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         # In the order of the graph, which is that of the weights on PyTorch:
         # an optimizer's state is saved by number.
         self.preprocessor = preprocessor
-        self.mask_tokens = MaskTokens(
+        self.mask_tokens = DynamicMasking(
             mask_rate=mask_rate,
             mask_token_rate=mask_token_rate,
             mask_token_id=mask_token_id,
@@ -287,7 +291,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
     def compile_from_config(self, config: Config) -> None:
         config = dict(config)
         schedules_itself = config.pop("schedules_itself")
-        resumption.compile_from_config(self, config)
+        training_state.compile_from_config(self, config)
         self._schedules_itself = schedules_itself
 
     def compute_loss(
@@ -372,7 +376,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             check_dataset(self.backbone, dataset)
         if self._schedules_itself:
             self._schedule(x, kwargs)
-        return feeding.fit(self, x, *args, **kwargs)
+        return trainer.fit(self, x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and metrics on samples that are given as to `fit`.
@@ -386,7 +390,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             As `keras.Model.evaluate` does.
         """
         check_dataset(self.backbone, x)
-        return feeding.evaluate(self, x, *args, **kwargs)
+        return trainer.evaluate(self, x, *args, **kwargs)
 
     def _schedule(self, x: Any, arguments: dict[str, Any]) -> None:
         """Gives the optimizer a rate made for the steps of this `fit`."""
@@ -505,5 +509,5 @@ def _batches(x: Any, batch_size: int | None) -> int | None:
         return cardinality if cardinality >= 0 else None
     leaves = leaves_of(x)
     if leaves and hasattr(leaves[0], "__len__"):
-        return math.ceil(len(leaves[0]) / (batch_size or feeding.BATCH_SIZE))
+        return math.ceil(len(leaves[0]) / (batch_size or trainer.BATCH_SIZE))
     return None

@@ -7,22 +7,22 @@ from keras import ops
 
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert import task_presets
-from keras_convbert.models.convbert.answer_search import BEAM
-from keras_convbert.models.convbert.answer_search import Candidate
-from keras_convbert.models.convbert.answer_search import best_answers
-from keras_convbert.models.convbert.answer_search import candidates
-from keras_convbert.models.convbert.answer_search import no_answer
-from keras_convbert.models.convbert.answers import as_texts
-from keras_convbert.models.convbert.conditional_end import ConditionalEnd
+from keras_convbert.models.base.batch_prediction import needed_preprocessor
+from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_question_answerer_preprocessor import (  # noqa: E501
     ConvBertQuestionAnswererPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
-from keras_convbert.models.convbert.inference import needed_preprocessor
-from keras_convbert.models.convbert.inference import predict_batch
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.models.convbert.layers.span_end_head import SpanEndHead
+from keras_convbert.models.presets import task_loading
+from keras_convbert.text.answer_search import BEAM
+from keras_convbert.text.answer_search import Candidate
+from keras_convbert.text.answer_search import best_answers
+from keras_convbert.text.answer_search import candidates
+from keras_convbert.text.answer_search import no_answer
+from keras_convbert.text.answer_spans import as_texts
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -110,7 +110,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
                 f'"joint". Received: head={head}'
             )
         check_fits(backbone, preprocessor)
-        dtype = task_presets.head_policy(backbone, kwargs)
+        dtype = task_loading.head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -130,7 +130,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
 
         if joint:
             self.start_logits = dense(1, "start_logits")
-            self.end = ConditionalEnd(
+            self.end = SpanEndHead(
                 BEAM, dtype=policy_at(dtype, "end"), name="end"
             )
             self.answer_dense = dense(512, "answer_dense", activation="gelu")
@@ -276,7 +276,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         nothing = np.full(len(questions), np.inf)
         for first in range(0, len(rows), batch_size):
             part = rows[first : first + batch_size]
-            packed = preprocessor.pack_rows(
+            packed = preprocessor.collate(
                 ([row.question for row in part], [row.context for row in part])
             )
             outputs = predict_batch(self, packed)
@@ -323,7 +323,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_presets.head_config(self),
+            **task_loading.head_config(self),
             "head": self.head,
         }
 

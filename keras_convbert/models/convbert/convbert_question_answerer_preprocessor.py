@@ -5,20 +5,18 @@ import numpy as np
 
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.convbert.answers import answers_in_graph
-from keras_convbert.models.convbert.answers import as_texts
-from keras_convbert.models.convbert.answers import read_answers
-from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
-from keras_convbert.models.convbert.preprocessor_checks import check_windows
-from keras_convbert.models.convbert.question_rows import QuestionRow
-from keras_convbert.models.convbert.question_rows import question_rows
-from keras_convbert.models.convbert.question_rows_in_graph import (
-    question_rows_in_graph,
-)
-from keras_convbert.models.convbert.windowed_preprocessor import (
+from keras_convbert.models.base.input_checks import check_windows
+from keras_convbert.models.base.windowed_preprocessor import (
     WindowedPreprocessor,
 )
-from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
+from keras_convbert.models.base.windowed_preprocessor import weights_of_rows
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.text.answer_spans import answers_in_graph
+from keras_convbert.text.answer_spans import as_texts
+from keras_convbert.text.answer_spans import read_answers
+from keras_convbert.text.question_windows import QuestionWindow
+from keras_convbert.text.question_windows import question_windows
+from keras_convbert.text.question_windows import question_windows_in_graph
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -106,17 +104,17 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
         super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.max_question_length = max_question_length
 
-    def rows(self, x: Any) -> list[QuestionRow]:
+    def rows(self, x: Any) -> list[QuestionWindow]:
         """The windows of all contexts."""
         questions, contexts = map(as_texts, _pair(x))
-        return question_rows(
+        return question_windows(
             self.tokenizer, questions, contexts, *self._lengths()
         )
 
-    def to_rows(
+    def to_windows(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> tuple[Any, Any, Any]:
-        """Cuts samples into rows, which `pack_rows` makes batches of.
+        """Cuts samples into rows, which `collate` makes batches of.
 
         Args:
             x: as of the call.
@@ -144,10 +142,8 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
         }
         return parts, places, sample_weight
 
-    def pack_rows(
-        self, x: Any, y: Any = None, sample_weight: Any = None
-    ) -> Any:
-        """Packs rows of `to_rows` into a batch.
+    def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Packs rows of `to_windows` into a batch.
 
         Args:
             x: some of its rows.
@@ -184,7 +180,7 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
         import tensorflow as tf
 
         rows = self.rows_in_graph(*_pair(x))
-        inputs = self.pack_rows_in_graph(rows)
+        inputs = self.collate_in_graph(rows)
         if sample_weight is not None:
             sample_weight = tf.gather(sample_weight, rows.samples)
         if y is not None:
@@ -199,11 +195,11 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
             questions: string tensor, `(batch,)`.
             contexts: string tensor, `(batch,)`.
         """
-        return question_rows_in_graph(
+        return question_windows_in_graph(
             self.tokenizer, questions, contexts, *self._lengths()
         )
 
-    def pack_rows_in_graph(self, rows: Any) -> dict[str, Tensor]:
+    def collate_in_graph(self, rows: Any) -> dict[str, Tensor]:
         """Packs rows of `rows_in_graph` into a batch.
 
         Args:

@@ -1,13 +1,15 @@
 from typing import Any
 
 from keras_convbert.layers.validation import check_no_others
-from keras_convbert.models.convbert import feeding
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert import resumption
-from keras_convbert.models.convbert import safe_weights
-from keras_convbert.models.convbert import task_presets
-from keras_convbert.models.convbert import transformers_export
+from keras_convbert.models.base import checked_weights
+from keras_convbert.models.base import trainer
+from keras_convbert.models.base import training_state
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.transformers import (
+    export as transformers_export,
+)
+from keras_convbert.models.presets import saving
+from keras_convbert.models.presets import task_loading
 from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
@@ -53,17 +55,17 @@ class ConvBertTask:
                 "argument `loss`."
             )
 
-    fit = feeding.fit
-    evaluate = feeding.evaluate
-    predict = feeding.predict
+    fit = trainer.fit
+    evaluate = trainer.evaluate
+    predict = trainer.predict
 
-    from_preset = classmethod(task_presets.from_preset)
-    save_to_preset = preset_saving.save_model
+    from_preset = classmethod(task_loading.from_preset)
+    save_to_preset = saving.save_model
     export_to_transformers = transformers_export.export_task
 
-    load_weights = safe_weights.load_weights
-    save_task_weights = resumption.save_task_weights
-    load_task_weights = resumption.load_task_weights
-    save_assets = resumption.save_assets
-    load_assets = resumption.load_assets
-    compile_from_config = resumption.compile_from_config
+    load_weights = checked_weights.load_weights
+    save_task_weights = training_state.save_task_weights
+    load_task_weights = training_state.load_task_weights
+    save_assets = training_state.save_assets
+    load_assets = training_state.load_assets
+    compile_from_config = training_state.compile_from_config

@@ -4,17 +4,17 @@ import keras
 import keras_hub
 
 from keras_convbert.layers.dtype_policies import policy_at
-from keras_convbert.models.convbert import task_presets
-from keras_convbert.models.convbert import tf1_loading
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
-from keras_convbert.models.convbert.label_checks import check_class_ids
-from keras_convbert.models.convbert.label_checks import check_finite
-from keras_convbert.models.convbert.label_checks import check_shares
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
+from keras_convbert.models.convbert.tf1 import loading as tf1_loading
+from keras_convbert.models.presets import task_loading
+from keras_convbert.text.class_labels import check_class_ids
+from keras_convbert.text.class_labels import check_finite
+from keras_convbert.text.class_labels import check_probabilities
 from keras_convbert.training import PearsonCorrelation
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
@@ -109,7 +109,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
                 f"positive integer. Received: num_classes={num_classes}"
             )
         check_fits(backbone, preprocessor)
-        dtype = task_presets.head_policy(backbone, kwargs)
+        dtype = task_loading.head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -202,7 +202,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
         if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
             return check_class_ids(y, self.num_classes)
         if isinstance(self.loss, keras.losses.BinaryCrossentropy):
-            return check_shares(y)
+            return check_probabilities(y)
         return check_finite(y)
 
     def preprocess_samples(
@@ -215,7 +215,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_presets.head_config(self),
+            **task_loading.head_config(self),
             "num_classes": self.num_classes,
             "head": self.head,
             "activation": keras.activations.serialize(self.activation),

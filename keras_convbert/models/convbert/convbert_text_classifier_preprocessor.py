@@ -3,12 +3,12 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.models.base.input_checks import check_packing
+from keras_convbert.models.base.input_checks import check_texts
 from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
-from keras_convbert.models.convbert.preprocessor_checks import check_packing
-from keras_convbert.models.convbert.preprocessor_checks import check_texts
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")

@@ -4,12 +4,12 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
     ConvBertTextEmbedderPreprocessor,
 )
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
 from keras_convbert.types import Config
 
 POOLINGS = ("mean", "first")

@@ -7,19 +7,19 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.layers.dtype_policies import policy_at
-from keras_convbert.models.convbert import task_presets
+from keras_convbert.models.base.batch_prediction import needed_preprocessor
+from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
     ConvBertTokenClassifierPreprocessor,
 )
-from keras_convbert.models.convbert.entity_spans import EntitySpan
-from keras_convbert.models.convbert.entity_spans import entity_spans
-from keras_convbert.models.convbert.inference import needed_preprocessor
-from keras_convbert.models.convbert.inference import predict_batch
-from keras_convbert.models.convbert.labels import check_labels
-from keras_convbert.models.convbert.preprocessor_checks import check_fits
-from keras_convbert.models.convbert.word_rows import NO_WORD
+from keras_convbert.models.presets import task_loading
+from keras_convbert.text.entity_spans import EntitySpan
+from keras_convbert.text.entity_spans import entity_spans
+from keras_convbert.text.word_labels import check_labels
+from keras_convbert.text.word_windows import NO_WORD
 from keras_convbert.training import EntityF1
 from keras_convbert.types import Config
 
@@ -102,7 +102,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
                 f"{preprocessor.labels}. Received: labels={labels}"
             )
         check_fits(backbone, preprocessor)
-        dtype = task_presets.head_policy(backbone, kwargs)
+        dtype = task_loading.head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -184,7 +184,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         found: dict[int, dict[int, str]] = {row.sentence: {} for row in rows}
         for first in range(0, len(rows), batch_size):
             part = rows[first : first + batch_size]
-            inputs = preprocessor.pack_rows([row.ids for row in part])
+            inputs = preprocessor.collate([row.ids for row in part])
             logits = predict_batch(self, inputs)
             for row, best in zip(part, logits.argmax(-1), strict=True):
                 for place in np.flatnonzero(row.words != NO_WORD):
@@ -215,7 +215,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_presets.head_config(self),
+            **task_loading.head_config(self),
             "labels": self.labels,
             "dropout": self.dropout,
         }

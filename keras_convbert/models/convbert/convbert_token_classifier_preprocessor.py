@@ -5,26 +5,26 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import preprocessing_function
-from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
-from keras_convbert.models.convbert.labels import check_labels
-from keras_convbert.models.convbert.labels import label_ids
-from keras_convbert.models.convbert.labels import label_ids_in_graph
-from keras_convbert.models.convbert.preprocessor_checks import check_packing
-from keras_convbert.models.convbert.preprocessor_checks import check_windows
-from keras_convbert.models.convbert.preprocessor_checks import check_words
-from keras_convbert.models.convbert.windowed_preprocessor import (
+from keras_convbert.models.base.input_checks import check_packing
+from keras_convbert.models.base.input_checks import check_windows
+from keras_convbert.models.base.input_checks import check_words
+from keras_convbert.models.base.windowed_preprocessor import (
     WindowedPreprocessor,
 )
-from keras_convbert.models.convbert.windowed_preprocessor import weights_of_rows
-from keras_convbert.models.convbert.word_rows import NO_WORD
-from keras_convbert.models.convbert.word_rows import Row
-from keras_convbert.models.convbert.word_rows import word_rows
-from keras_convbert.models.convbert.word_rows_in_graph import Rows
-from keras_convbert.models.convbert.word_rows_in_graph import ragged
-from keras_convbert.models.convbert.word_rows_in_graph import rows_of_pieces
-from keras_convbert.models.convbert.word_rows_in_graph import word_rows_in_graph
-from keras_convbert.models.convbert.words_of_texts import Words
-from keras_convbert.models.convbert.words_of_texts import words_of_texts
+from keras_convbert.models.base.windowed_preprocessor import weights_of_rows
+from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.text.word_labels import check_labels
+from keras_convbert.text.word_labels import label_ids
+from keras_convbert.text.word_labels import label_ids_in_graph
+from keras_convbert.text.word_windows import NO_WORD
+from keras_convbert.text.word_windows import WordSpans
+from keras_convbert.text.word_windows import WordWindow
+from keras_convbert.text.word_windows import WordWindows
+from keras_convbert.text.word_windows import ragged
+from keras_convbert.text.word_windows import windows_of_pieces
+from keras_convbert.text.word_windows import word_windows
+from keras_convbert.text.word_windows import word_windows_in_graph
+from keras_convbert.text.word_windows import words_of_texts
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -89,14 +89,14 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
         super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.labels = check_labels(labels)
 
-    def rows(self, x: Any) -> list[Row]:
+    def rows(self, x: Any) -> list[WordWindow]:
         """The windows of sentences, and which words have their label there."""
-        return word_rows(self.tokenizer, check_words(x), *self._window())
+        return word_windows(self.tokenizer, check_words(x), *self._window())
 
-    def to_rows(
+    def to_windows(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> tuple[Any, Any, Any]:
-        """Cuts samples into rows, which `pack_rows` makes batches of.
+        """Cuts samples into rows, which `collate` makes batches of.
 
         Args:
             x: as of the call.
@@ -120,10 +120,8 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
         y = [labels[row.sentence][row.words] for row in rows]
         return ids, y, sample_weight
 
-    def pack_rows(
-        self, x: Any, y: Any = None, sample_weight: Any = None
-    ) -> Any:
-        """Packs rows of `to_rows` into a batch.
+    def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Packs rows of `to_windows` into a batch.
 
         Args:
             x: some of its rows.
@@ -164,8 +162,8 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
         import tensorflow as tf
 
         x = ragged(x)
-        rows = word_rows_in_graph(self.tokenizer, x, *self._window())
-        inputs = self.pack_rows_in_graph(rows)
+        rows = word_windows_in_graph(self.tokenizer, x, *self._window())
+        inputs = self.collate_in_graph(rows)
         if sample_weight is not None:
             sample_weight = tf.gather(sample_weight, rows.sentences)
         if y is None:
@@ -185,16 +183,20 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
             counts *= tf.cast(sample_weight, "float32")[:, None]
         return inputs, tf.maximum(labels, 0), counts
 
-    def rows_of_texts_in_graph(self, texts: Tensor) -> tuple[Rows, Words]:
+    def rows_of_texts_in_graph(
+        self, texts: Tensor
+    ) -> tuple[WordWindows, WordSpans]:
         """The windows of texts, and the words in them.
 
         Args:
             texts: string tensor, `(batch,)`.
         """
         words = words_of_texts(self.tokenizer, texts)
-        return rows_of_pieces(words.ids, words.numbers, *self._window()), words
+        return windows_of_pieces(
+            words.ids, words.numbers, *self._window()
+        ), words
 
-    def pack_rows_in_graph(self, rows: Rows) -> dict[str, Tensor]:
+    def collate_in_graph(self, rows: WordWindows) -> dict[str, Tensor]:
         """Packs rows of TensorFlow's into a batch.
 
         Args:

@@ -12,19 +12,19 @@ from keras_convbert.compat import canonicalize_python_string_inputs
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import AnyPath
-from keras_convbert.files import whole_folder
+from keras_convbert.files import atomic_folder
 from keras_convbert.files import write_text
-from keras_convbert.models.convbert import bert_text
-from keras_convbert.models.convbert import preprocessing_presets
-from keras_convbert.models.convbert import preset_saving
-from keras_convbert.models.convbert.bert_text_in_graph import piece_spans
-from keras_convbert.models.convbert.bert_text_in_graph import words_in_graph
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
-from keras_convbert.models.convbert.transformers_tokenizer import (
+from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
-from keras_convbert.models.convbert.vocabulary import check_vocabulary
-from keras_convbert.models.convbert.vocabulary import read_vocabulary
+from keras_convbert.models.presets import preprocessor_loading
+from keras_convbert.models.presets import saving
+from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.bert_pretokenizer import piece_spans
+from keras_convbert.text.bert_pretokenizer import words_in_graph
+from keras_convbert.text.vocabulary import check_vocabulary
+from keras_convbert.text.vocabulary import read_vocabulary
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 from keras_convbert.types import Tensor
@@ -88,8 +88,8 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
 
     backbone_cls = ConvBertBackbone
 
-    from_preset = classmethod(preprocessing_presets.load_tokenizer)
-    save_to_preset = preset_saving.save_tokenizer
+    from_preset = classmethod(preprocessor_loading.load_tokenizer)
+    save_to_preset = saving.save_tokenizer
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         super().set_vocabulary(vocabulary)
         self._rust: Any = None
         if vocabulary is not None:
-            self._rust = bert_text.rust_tokenizer(
+            self._rust = bert_pretokenizer.wordpiece_tokenizer(
                 vocabulary,
                 self.unk_token,
                 self.lowercase,
@@ -172,7 +172,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             FileExistsError: if something is at `path`.
         """
         self._check_vocabulary()
-        with whole_folder(path) as folder:
+        with atomic_folder(path) as folder:
             write_tokenizer(self, folder)
 
     @classmethod
@@ -272,7 +272,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             token_out_type=self.compute_dtype,
             suffix_indicator=self.suffix_indicator,
             unknown_token=self.unk_token,
-            max_bytes_per_word=4 * bert_text.MAX_CHARACTERS_PER_WORD,
+            max_bytes_per_word=4 * bert_pretokenizer.MAX_CHARACTERS_PER_WORD,
             no_pretokenization=True,
             support_detokenization=True,
         )
@@ -346,7 +346,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             # here, it would join the bytes around it to something new.
             texts = tf.strings.regex_replace(texts, mark, "\ufffd")
             texts = tf.strings.regex_replace(texts, re.escape(token), mark)
-        table = bert_text.character_table(
+        table = bert_pretokenizer.character_table(
             self.lowercase, self.strip_accents, tuple(marks.values())
         )
         widths = {mark: len(token) for token, mark in marks.items()}
@@ -357,7 +357,7 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
             whole |= flat == mark
             flat = tf.where(flat == mark, token, flat)
         lengths = tf.strings.length(flat, unit="UTF8_CHAR")
-        too_long = lengths > bert_text.MAX_CHARACTERS_PER_WORD
+        too_long = lengths > bert_pretokenizer.MAX_CHARACTERS_PER_WORD
         flat = tf.where(too_long, self.unk_token, flat)
         to_split = words.strings.with_flat_values(flat)
         if not offsets:

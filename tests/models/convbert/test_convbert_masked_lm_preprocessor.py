@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_convbert.models import ConvBertMaskedLMPreprocessor
-from keras_convbert.models.convbert.token_masker import TokenMasker
+from keras_convbert.models.convbert.masking.masked_lm_mask_generator import (
+    MaskedLMMaskGenerator,
+)
 from tests.models.convbert import texts
 
 MASK_ID = 4
@@ -22,7 +24,7 @@ def preprocessor(**options):
 
 def masker(rate=0.15, length=5, seed=0, **options):
     generator = np.random.default_rng(seed)
-    return TokenMasker(
+    return MaskedLMMaskGenerator(
         vocabulary_size=VOCABULARY_SIZE,
         mask_selection_rate=rate,
         mask_selection_length=length,

@@ -7,10 +7,10 @@ import pytest
 from keras_convbert.models import ConvBertQuestionAnswerer
 from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models.convbert.answer_search import candidates
-from keras_convbert.models.convbert.answers import answers_in_graph
-from keras_convbert.models.convbert.question_rows import QuestionRow
-from keras_convbert.models.convbert.windows import Window
+from keras_convbert.text.answer_search import candidates
+from keras_convbert.text.answer_spans import answers_in_graph
+from keras_convbert.text.question_windows import QuestionWindow
+from keras_convbert.text.windows import Window
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
 
@@ -75,7 +75,7 @@ def test_places_name_the_answer_in_some_window(stride):
     questions, contexts, answers = samples()
     rows = layer.rows((questions, contexts))
     assert len(rows) > len(questions)
-    _, places, _ = layer.to_rows((questions, contexts), answers)
+    _, places, _ = layer.to_windows((questions, contexts), answers)
     found = set()
     for row, start, end in zip(rows, *places.values(), strict=True):
         if start:
@@ -224,7 +224,7 @@ def test_one_or_many_or_none(head):
 @pytest.mark.once
 def test_the_end_follows_the_start():
     """Hand-worked: start, end and length limit over a window of four."""
-    row = QuestionRow(
+    row = QuestionWindow(
         sample=0,
         question=np.array([7]),
         context=np.array([8, 9, 10, 11]),

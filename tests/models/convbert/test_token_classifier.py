@@ -6,10 +6,10 @@ from keras_convbert.models import ConvBertTokenClassifier
 from keras_convbert.models import ConvBertTokenClassifierPreprocessor
 from keras_convbert.models import ConvBertTokenizer
 from keras_convbert.models import entity_spans
-from keras_convbert.models.convbert.labels import label_ids_in_graph
-from keras_convbert.models.convbert.windows import windows_of
-from keras_convbert.training.entity_spans import find_spans
-from keras_convbert.training.entity_spans import tag_tables
+from keras_convbert.text.entity_spans import find_spans
+from keras_convbert.text.entity_spans import tag_tables
+from keras_convbert.text.windows import windows_of
+from keras_convbert.text.word_labels import label_ids_in_graph
 from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts

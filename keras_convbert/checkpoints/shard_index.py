@@ -1,0 +1,37 @@
+"""The index of a checkpoint that is stored in several files."""
+
+import os
+from typing import Any
+
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.files import AnyPath
+from keras_convbert.types import Config
+
+MAX_INDEX_BYTES = 2**24
+
+
+def read_weight_map(path: AnyPath) -> Config:
+    """What an index of shards says of where the arrays are.
+
+    Raises:
+        CheckpointError: if it is damaged, or lists anything but names.
+    """
+    weight_map = read_json(path, MAX_INDEX_BYTES).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(
+        key.startswith("/") for key in weight_map
+    ):
+        raise CheckpointError(
+            f"Expected {os.fspath(path)!r} to hold a dict `weight_map` of "
+            "paths to names of files."
+        )
+    return weight_map
+
+
+def shard_names(weight_map: Config) -> list[Any]:
+    """The names of files in a `weight_map`, each once."""
+    names = []
+    for entry in weight_map.values():
+        names += entry if isinstance(entry, list) else [entry]
+    # By their text: of a stranger's file they may be anything.
+    return [*{repr(name): name for name in names}.values()]

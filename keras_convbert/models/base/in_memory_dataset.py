@@ -1,0 +1,181 @@
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_convbert.compat import PyDatasetAdapter
+from keras_convbert.compat import without_autotune
+
+
+class InMemoryDataset(keras.utils.PyDataset):
+    """Samples held in memory, as batches that are preprocessed as they go.
+
+    It needs no data library, and gives each epoch an order of its own.
+
+    `samples` is `(x, y, sample_weight)`, of tuples and dicts of arrays and
+    lists, `None` where there is nothing; `preprocess` gets its batches, inside
+    the context `noise(epoch, index)`. Keras looks at batches before it takes
+    them, of some backends only, so that a place, and not the number of calls,
+    has to say what is drawn at random there.
+    """
+
+    def __init__(
+        self,
+        samples: tuple[Any, Any, Any],
+        batch_size: int,
+        preprocess: Callable[..., Any],
+        shuffle: bool,
+        noise: Callable[[int, int], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self.samples = _map_leaves(samples, _as_array)
+        lengths = {len(leaf) for leaf in leaves_of(self.samples)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                "Expected `x`, `y` and `sample_weight` to hold the same "
+                "number of samples, and one at least. Received: "
+                f"{sorted(lengths)} samples"
+            )
+        self.num_samples = lengths.pop()
+        self.batch_size = batch_size
+        self.preprocess = preprocess
+        self.noise = noise
+        # From the global generator, which `keras.utils.set_random_seed` sets.
+        self.seed = np.random.randint(2**31) if shuffle else None
+        self.go_to(0)
+
+    def go_to(self, epoch: int, start_batch: int = 0) -> None:
+        """Makes `epoch` the next, beginning with a later batch."""
+        self.epoch = epoch
+        self.start_batch = start_batch
+        self.order = np.arange(self.num_samples)
+        if self.seed is not None:
+            generator = np.random.default_rng([self.seed, self.epoch])
+            generator.shuffle(self.order)
+
+    def __len__(self) -> int:
+        return -(-self.num_samples // self.batch_size)
+
+    def __getitem__(self, index: int) -> Any:
+        first = index * self.batch_size
+        rows = self.order[first : first + self.batch_size]
+        batch = _map_leaves(self.samples, lambda leaf: _take(leaf, rows))
+        with self.noise(self.epoch, index):
+            outputs = self.preprocess(*batch)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+    def part(self, first: int, last: int) -> Any:
+        """The samples `first` to `last`, as they were given."""
+        return _map_leaves(self.samples, lambda leaf: leaf[first:last])
+
+    def on_epoch_end(self) -> None:
+        self.go_to(self.epoch + 1)
+
+
+def leaves_of(samples: Any) -> list[Any]:
+    """The arrays of `samples`: lists are arrays, tuples and dicts are not."""
+    if samples is None:
+        return []
+    if isinstance(samples, dict):
+        samples = tuple(samples.values())
+    if isinstance(samples, tuple):
+        return [leaf for part in samples for leaf in leaves_of(part)]
+    return [samples]
+
+
+def _map_leaves(samples: Any, function: Callable[[Any], Any]) -> Any:
+    if samples is None:
+        return None
+    if isinstance(samples, dict):
+        return {k: _map_leaves(v, function) for k, v in samples.items()}
+    if isinstance(samples, tuple):
+        return tuple(_map_leaves(part, function) for part in samples)
+    return function(samples)
+
+
+def _as_array(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    if isinstance(leaf, list):
+        if any(map(_is_object, leaf)) or len({*map(_length, leaf)}) > 1:
+            array = np.empty(len(leaf), dtype=object)
+            for i, entry in enumerate(leaf):
+                array[i] = entry
+            return array
+        # As `tf.data` reads Python numbers.
+        array = np.asarray(leaf)
+        narrow = {"float64": "float32", "int64": "int32"}
+        return array.astype(narrow.get(array.dtype.name, array.dtype))
+    if hasattr(leaf, "numpy") and not keras.ops.is_tensor(leaf):
+        # TensorFlow's strings, under another backend.
+        return np.asarray(leaf.numpy())
+    return np.asarray(keras.ops.convert_to_numpy(leaf))
+
+
+def _is_object(entry: Any) -> bool:
+    """Whether it is text, words, or a row of its own length."""
+    if isinstance(entry, (list, tuple)):
+        return any(map(_is_object, entry))
+    return isinstance(entry, (str, bytes, np.ndarray))
+
+
+def _length(entry: Any) -> int | None:
+    return len(entry) if isinstance(entry, (list, tuple)) else None
+
+
+def _take(leaf: np.ndarray, rows: np.ndarray) -> Any:
+    taken = leaf[rows]
+    return taken.tolist() if taken.dtype.kind in "OUS" else taken
+
+
+class InMemoryAdapter(PyDatasetAdapter):
+    """Gives `InMemoryDataset` to Keras.
+
+    Keras's own has PyTorch's `DataLoader` between, which draws from the global
+    generator, in the first `fit` of a model once more than in others.
+
+    Its attributes say where the next iterator begins, so that a training can
+    go on within an epoch: the order is a function of them.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that `fit` gets next."""
+        return int(self.py_dataset.epoch)
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self.py_dataset.go_to(value)
+
+    @property
+    def start_batch(self) -> int:
+        """The batch with which that epoch begins."""
+        return int(self.py_dataset.start_batch)
+
+    @start_batch.setter
+    def start_batch(self, value: int) -> None:
+        self.py_dataset.go_to(self.epoch, value)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the order, `None` for the order of the samples."""
+        seed: int | None = self.py_dataset.seed
+        return seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        self.py_dataset.seed = value
+
+    def _finite_generator(self) -> Iterator[Any]:
+        for index in range(self.start_batch, len(self.py_dataset)):
+            yield self._standardize_batch(self.py_dataset[index])
+
+    def get_tf_dataset(self) -> Any:
+        return without_autotune(super().get_tf_dataset())
+
+    def get_torch_dataloader(self) -> Iterator[Any]:
+        for batch in self._get_iterator():
+            yield keras.tree.map_structure(keras.ops.convert_to_tensor, batch)

@@ -1,0 +1,144 @@
+"""What LoRA learnt of a backbone, as a small file of its own."""
+
+import os
+from collections.abc import Sequence
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.hdf5_file import Hdf5File
+from keras_convbert.files import AnyPath
+from keras_convbert.files import atomic_file
+
+SUFFIX = ".lora.h5"
+RANK = "lora/vars/rank"
+
+
+def enable_lora(
+    self: keras_hub.models.Backbone,
+    rank: int,
+    target_layer_names: Sequence[str] | None = None,
+) -> None:
+    """Freezes the backbone and adds low-rank updates to matrix products.
+
+    Biases are frozen too (KerasHub's go on learning, and are not in the file
+    of `save_lora_weights`). Compile the model after it.
+
+    Args:
+        rank: int. Rank of the updates.
+        target_layer_names: sequence of strings. Names of the layers that are
+            updated; `None` is `query` and `value`. Defaults to `None`.
+    """
+    keras_hub.models.Backbone.enable_lora(self, rank, target_layer_names)
+    layers = _layers(self)
+    for number in self._lora_enabled_layers:
+        bias = getattr(layers[number], "bias", None)
+        if bias is not None:
+            bias.trainable = False
+
+
+def save_lora_weights(
+    self: keras_hub.models.Backbone, filepath: AnyPath
+) -> None:
+    """Saves what LoRA learnt, without the weights that it updates.
+
+    Args:
+        filepath: path of the file. It ends with `.lora.h5`.
+
+    Raises:
+        ValueError: if LoRA is not enabled, or the file is named otherwise.
+    """
+    if not os.fspath(filepath).endswith(SUFFIX):
+        raise ValueError(
+            f"Expected a file that ends with {SUFFIX!r}. "
+            f"Received: filepath={os.fspath(filepath)!r}"
+        )
+    with atomic_file(filepath) as temporary:
+        keras_hub.models.Backbone.save_lora_weights(self, str(temporary))
+
+
+def load_lora_weights(
+    self: keras_hub.models.Backbone, filepath: AnyPath
+) -> None:
+    """Loads what `save_lora_weights` saved; enables LoRA, if it is not.
+
+    With an error the backbone is as before.
+
+    Args:
+        filepath: path of the file.
+
+    Raises:
+        CheckpointError: if the file is damaged, does not fit the backbone or
+            its rank, or holds NaN or infinity. It is a `ValueError`.
+    """
+    file = Hdf5File(filepath)
+    rank = _rank(file)
+    layers = _layers(self)
+    numbers = getattr(self, "_lora_enabled_layers", [])
+    if numbers and self._lora_rank != rank:
+        raise CheckpointError(
+            f"Expected {file} to have the rank of the backbone, "
+            f"{self._lora_rank}. Received: rank={rank}"
+        )
+    names = self.default_lora_layer_names()
+    found = [i for i, layer in enumerate(layers) if layer.name in names]
+    arrays = _arrays({i: layers[i] for i in numbers or found}, file, rank)
+    if not numbers:
+        self.enable_lora(rank)
+    for number in self._lora_enabled_layers:
+        for name in ("lora_kernel_a", "lora_kernel_b"):
+            getattr(layers[number], name).assign(arrays[number, name])
+
+
+def _layers(backbone: keras_hub.models.Backbone) -> list[keras.layers.Layer]:
+    """The layers that KerasHub counts."""
+    layers = backbone._flatten_layers(include_self=False)
+    return [layer for layer in layers if layer.weights]
+
+
+def _rank(file: Hdf5File) -> int:
+    shape = file.shapes.get(RANK)
+    rank = file.array(RANK) if shape == () else None
+    if not isinstance(rank, np.integer) or rank < 1:
+        raise CheckpointError(
+            f"Expected a file of `save_lora_weights`. Received: {file}, whose "
+            f"rank is {rank}"
+        )
+    return int(rank)
+
+
+def _arrays(
+    layers: dict[int, keras.layers.Layer], file: Hdf5File, rank: int
+) -> dict[tuple[int, str], np.ndarray]:
+    """The arrays of a file, if they are those of these layers."""
+    wanted = {}
+    for number, layer in layers.items():
+        shape = tuple(layer.kernel.shape)
+        wanted[number, "lora_kernel_a"] = (*shape[:-1], rank)
+        wanted[number, "lora_kernel_b"] = (rank, shape[-1])
+    shapes = {
+        f"lora/{number}/vars/{name}": shape
+        for (number, name), shape in wanted.items()
+    }
+    if {**shapes, RANK: ()} != file.shapes:
+        differing = sorted(
+            name
+            for name in shapes.keys() | file.shapes.keys()
+            if name != RANK and shapes.get(name) != file.shapes.get(name)
+        )
+        raise CheckpointError(
+            f"{file} does not fit the backbone: it has no such layers, or of "
+            f"other shapes, in {differing[:5]}"
+        )
+    arrays = {
+        (number, name): file.array(f"lora/{number}/vars/{name}")
+        for number, name in wanted
+    }
+    for (number, name), array in arrays.items():
+        if not np.isfinite(np.asarray(array, "float32")).all():
+            raise CheckpointError(
+                f"{file} holds NaN or infinity in {name!r} of layer {number}."
+            )
+    return arrays

@@ -1,0 +1,113 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.ops.chunked_cross_entropy import (
+    chunked_cross_entropy_and_sample,
+)
+from keras_convbert.types import Activation
+from keras_convbert.types import Shape
+from keras_convbert.types import Tensor
+
+
+class MaskedLMHead(keras.layers.Layer):
+    """Logits over the vocabulary, at the masked positions alone.
+
+    The head of the authors' generator: a dense layer to the width of the
+    embeddings, layer norm, the embeddings themselves, and a bias. KerasHub's
+    adds a float32 bias to what mixed precision made half, and fails.
+    """
+
+    def __init__(
+        self,
+        token_embedding: keras.layers.ReversibleEmbedding,
+        activation: Activation,
+        layer_norm_epsilon: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.token_embedding = token_embedding
+        self.dense = keras.layers.Dense(
+            token_embedding.output_dim,
+            activation=activation,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=policy_at(self.dtype_policy, f"{self.name}/dense"),
+            name="dense",
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name="layer_norm",
+        )
+
+    def build(
+        self, inputs_shape: Shape, mask_positions_shape: Shape | None = None
+    ) -> None:
+        self.dense.build(inputs_shape)
+        self.layer_norm.build((*inputs_shape[:-1], self.dense.units))
+        self.output_bias = self.add_weight(
+            name="output_bias",
+            shape=(self.token_embedding.input_dim,),
+            initializer="zeros",
+        )
+
+    def call(
+        self,
+        inputs: Tensor,
+        mask_positions: Tensor,
+        mask_ids: Tensor | None = None,
+        noise: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> Any:
+        """Logits `(B, N, V)`; or, with the hidden tokens and noise to sample
+        by, a dict of what is to be known of them, each `(B, N)`."""
+        places = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
+        x = ops.take_along_axis(inputs, places, axis=1)  # (B, N, H)
+        x = self.layer_norm(self.dense(x))  # (B, N, E)
+        if noise is not None:
+            return self._guesses(x, mask_ids, noise, temperature)
+        logits = self.token_embedding(x, reverse=True)  # (B, N, V)
+        return logits + ops.cast(self.output_bias, logits.dtype)
+
+    def _guesses(
+        self, x: Tensor, mask_ids: Tensor, noise: Tensor, temperature: float
+    ) -> dict[str, Tensor]:
+        losses, likeliest, sampled = chunked_cross_entropy_and_sample(
+            ops.reshape(x, (-1, x.shape[-1])),
+            ops.convert_to_tensor(self.token_embedding.embeddings),
+            ops.convert_to_tensor(self.output_bias),
+            ops.reshape(mask_ids, (-1,)),
+            ops.reshape(noise, (-1,)),
+            temperature,
+        )
+        shape = ops.shape(noise)
+        return {
+            "mlm_losses": ops.reshape(losses, shape),
+            "mlm_predictions": ops.reshape(likeliest, shape),
+            "sampled_ids": ops.reshape(sampled, shape),
+        }
+
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        mask_positions: Tensor,
+        mask_ids: Tensor | None = None,
+        noise: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> Any:
+        shape = mask_positions.shape
+        if noise is None:
+            return keras.KerasTensor(
+                (*shape, self.token_embedding.input_dim), self.compute_dtype
+            )
+        dtypes = {
+            "mlm_losses": "float32",
+            "mlm_predictions": "int32",
+            "sampled_ids": "int32",
+        }
+        return {
+            name: keras.KerasTensor(shape, dtype)
+            for name, dtype in dtypes.items()
+        }

@@ -1,0 +1,1 @@
+"""Masking and replacement of tokens for pretraining."""

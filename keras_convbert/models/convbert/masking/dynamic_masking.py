@@ -1,0 +1,108 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.models.convbert.masking.row_noise import replace_at
+from keras_convbert.models.convbert.masking.row_noise import row_noise
+from keras_convbert.types import Tensor
+
+
+class DynamicMasking(keras.layers.Layer):
+    """Chooses the tokens that the generator has to guess, and hides them.
+
+    With `n` tokens that are no padding and `N = int((rate + 0.005) * T)`, it
+    chooses `max(1, min(N, round(rate * n)))` positions without replacement,
+    no special token and no padding, as many as there are. Of these a share
+    `mask_token_rate` becomes `mask_token_id`, the rest stays as it is.
+
+    Out of training the choice depends on the tokens alone.
+    """
+
+    def __init__(
+        self,
+        mask_rate: float,
+        mask_token_rate: float,
+        mask_token_id: int,
+        special_token_ids: list[int],
+        seed: int | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.mask_rate = mask_rate
+        self.mask_token_rate = mask_token_rate
+        self.mask_token_id = mask_token_id
+        self.special_token_ids = special_token_ids
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        generator = self.seed_generator if training else None
+        real = ops.cast(padding_mask, "bool")
+        candidate = real
+        for special in self.special_token_ids:
+            candidate = ops.logical_and(candidate, token_ids != special)
+
+        batch, length = ops.shape(token_ids)
+        slots = self.slots(length)
+        noise = row_noise((batch, length), generator, token_ids, 1)
+        noise = ops.where(candidate, noise, -1.0)
+        positions = ops.top_k(noise, slots)[1]  # (B, N)
+        positions = ops.cast(positions, "int32")
+        chosen = ops.arange(slots, dtype="int32") < self._counts(
+            real, candidate, slots
+        )  # (B, N)
+
+        mask_ids = ops.take_along_axis(token_ids, positions, axis=1)
+        coin = row_noise((batch, slots), generator, token_ids, 2)
+        hidden = ops.logical_and(chosen, coin < self.mask_token_rate)
+        masked = ops.where(
+            hidden, ops.full_like(mask_ids, self.mask_token_id), mask_ids
+        )
+        return {
+            "masked_token_ids": replace_at(token_ids, positions, masked),
+            "mask_positions": positions,
+            "mask_ids": mask_ids,
+            "mask_weights": ops.cast(chosen, "float32"),
+        }
+
+    def slots(self, length: Any) -> Any:
+        """N, also where the length is known at run time alone."""
+        share = self.mask_rate + 0.005
+        if isinstance(length, int):
+            return max(1, int(share * length))
+        slots = ops.cast(share * ops.cast(length, "float64"), "int32")
+        return ops.maximum(1, slots)
+
+    def _counts(self, real: Tensor, candidate: Tensor, slots: Any) -> Tensor:
+        tokens = ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True)
+        counts = ops.cast(ops.round(self.mask_rate * tokens), "int32")
+        counts = ops.maximum(1, ops.minimum(counts, slots))
+        return ops.minimum(
+            counts,
+            ops.sum(ops.cast(candidate, "int32"), axis=1, keepdims=True),
+        )  # (B, 1)
+
+    def compute_output_spec(
+        self,
+        token_ids: Tensor,
+        padding_mask: Tensor,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        batch, length = token_ids.shape
+        slots = None if length is None else self.slots(length)
+
+        def spec(width: int | None, dtype: str) -> keras.KerasTensor:
+            return keras.KerasTensor((batch, width), dtype=dtype)
+
+        return {
+            "masked_token_ids": spec(length, "int32"),
+            "mask_positions": spec(slots, "int32"),
+            "mask_ids": spec(slots, "int32"),
+            "mask_weights": spec(slots, "float32"),
+        }

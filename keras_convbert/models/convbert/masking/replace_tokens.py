@@ -1,0 +1,51 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_convbert.models.convbert.masking.row_noise import replace_at
+from keras_convbert.types import Tensor
+
+
+class ReplaceTokens(keras.layers.Layer):
+    """Puts samples of the generator in the place of the chosen tokens.
+
+    A token counts as replaced where it truly differs: a sample may hit the
+    original.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(
+        self,
+        token_ids: Tensor,
+        mask_positions: Tensor,
+        mask_weights: Tensor,
+        sampled_ids: Tensor,
+    ) -> dict[str, Tensor]:
+        original = ops.take_along_axis(token_ids, mask_positions, axis=1)
+        sampled = ops.where(mask_weights > 0, sampled_ids, original)
+        corrupted = replace_at(token_ids, mask_positions, sampled)
+        return {
+            "sampled_ids": sampled,
+            "corrupted_token_ids": corrupted,
+            "rtd_labels": ops.cast(corrupted != token_ids, "int32"),
+        }
+
+    def compute_output_spec(
+        self,
+        token_ids: Tensor,
+        mask_positions: Tensor,
+        mask_weights: Tensor,
+        sampled_ids: Tensor,
+    ) -> dict[str, Tensor]:
+        def like(tensor: Tensor) -> keras.KerasTensor:
+            return keras.KerasTensor(tensor.shape, dtype="int32")
+
+        return {
+            "sampled_ids": like(mask_positions),
+            "corrupted_token_ids": like(token_ids),
+            "rtd_labels": like(token_ids),
+        }

@@ -1,0 +1,1 @@
+"""ConvBERT in the TensorFlow 1 checkpoints of the authors."""

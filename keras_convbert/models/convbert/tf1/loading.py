@@ -1,0 +1,264 @@
+"""Models made of checkpoints of the authors' code.
+
+What is defined here a class takes over by name as `from_tf1_checkpoint`.
+"""
+
+import warnings
+from typing import Any
+
+import keras
+import keras_hub
+
+from keras_convbert.checkpoints.assignment import WeightMapping
+from keras_convbert.checkpoints.assignment import assign_arrays
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
+from keras_convbert.files import AnyPath
+from keras_convbert.models.convbert.tf1 import weight_names as names
+from keras_convbert.models.convbert.tf1.arguments import tf1_arguments
+from keras_convbert.models.convbert.tf1.arguments import tf1_table
+from keras_convbert.types import Config
+
+
+def backbone(
+    cls: type[keras_hub.models.Backbone],
+    /,
+    prefix: AnyPath,
+    config: Config | AnyPath | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Makes a backbone of the encoder in a checkpoint of the authors' code.
+
+    The arrays below `electra/` are taken; the generator, heads and
+    optimizer of a checkpoint are not, and their names are logged (at level
+    `INFO`, to the logger `keras_convbert`). The result leaks padding, as
+    the authors' does (`mask_conv=False`).
+
+    Args:
+        prefix: path. What the names of the checkpoint's files have in
+            common, without `.index`.
+        config: dict, or path of a JSON file, of the authors' arguments
+            (`num_attention_heads`, `head_ratio`, `hidden_act`, …) and
+            `embedding_size`. What it does not hold is read from the shapes
+            of the arrays. These do not tell the number of heads without a
+            convolution branch; with one they tell how many are left after
+            the bottleneck, and `num_heads` and `head_ratio` are chosen to
+            give as many. Defaults to `None`.
+        **kwargs: arguments of `ConvBertBackbone` that replace those.
+
+    Returns:
+        A `ConvBertBackbone`.
+
+    Raises:
+        CheckpointError: if the files cannot be read, or an array of the
+            encoder is missing, has an unexpected shape, or is unknown.
+            It is a `ValueError`.
+        FileNotFoundError: if there is no such checkpoint.
+        ImportError: if TensorFlow, which reads it, is not installed.
+        ValueError: if the number of heads is not known.
+    """
+    checkpoint = Tf1Checkpoint(prefix)
+    model = _backbone(cls, checkpoint, config, **kwargs)
+    _assign(checkpoint, model, tf1_table(model.num_layers))
+    return model
+
+
+def pretrainer(
+    cls: type[keras_hub.models.Task],
+    /,
+    prefix: AnyPath,
+    config: Config | AnyPath | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Makes a pretrainer of the checkpoint of a pretraining of the authors'.
+
+    Encoder, generator and both heads are taken; the optimizer's arrays are
+    not, and their names are logged.
+
+    Args:
+        prefix: path. What the names of the checkpoint's files have in common,
+            without `.index`.
+        config: dict, or path of a JSON file, of the authors' arguments, as
+            `ConvBertBackbone.from_tf1_checkpoint` takes it. Defaults to
+            `None`.
+        **kwargs: arguments of `ConvBertPretrainer`, such as `preprocessor`;
+            and `dtype`, of the backbone.
+
+    Returns:
+        A `ConvBertPretrainer`, whose encoder leaks padding as the authors'
+        does (`mask_conv=False`).
+
+    Raises:
+        CheckpointError: if the files cannot be read, or an array is missing,
+            has an unexpected shape, or is unknown. It is a `ValueError`.
+        FileNotFoundError: if there is no such checkpoint.
+        ImportError: if TensorFlow, which reads it, is not installed.
+    """
+    checkpoint = Tf1Checkpoint(prefix)
+    dtype = kwargs.pop("dtype", None)
+    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
+    generator = tf1_arguments(checkpoint, config, names.TF1_GENERATOR)
+    task = cls(
+        encoder,
+        **{
+            "generator_scale": generator["hidden_dim"] / encoder.hidden_dim,
+            **kwargs,
+        },
+    )
+    layers = encoder.num_layers
+    of_generator = tf1_table(layers, names.TF1_GENERATOR, "generator/")
+    _assign(
+        checkpoint,
+        task,
+        tf1_table(layers)
+        + of_generator
+        + _rows(names.TF1_MASKED_LM_HEAD)
+        + _rows(names.TF1_DETECTION_HEAD),
+    )
+    return task
+
+
+def masked_lm(
+    cls: type[keras_hub.models.Task],
+    /,
+    prefix: AnyPath,
+    config: Config | AnyPath | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Makes a masked LM of the generator in a checkpoint of the authors'.
+
+    Args:
+        prefix: path. What the names of the checkpoint's files have in common,
+            without `.index`.
+        config: dict, or path of a JSON file, of the authors' arguments for
+            the discriminator, as `ConvBertBackbone.from_tf1_checkpoint` takes
+            it; what is smaller in the generator is read from its arrays.
+            Defaults to `None`.
+        **kwargs: arguments of `ConvBertMaskedLM`, such as `preprocessor`; and
+            `dtype`, of the backbone.
+
+    Returns:
+        A `ConvBertMaskedLM`.
+
+    Raises:
+        CheckpointError: if the files cannot be read, or an array is missing,
+            has an unexpected shape, or is unknown. It is a `ValueError`.
+        FileNotFoundError: if there is no such checkpoint.
+        ImportError: if TensorFlow, which reads it, is not installed.
+    """
+    checkpoint = Tf1Checkpoint(prefix)
+    dtype = kwargs.pop("dtype", None)
+    encoder = _backbone(
+        cls.backbone_cls, checkpoint, config, names.TF1_GENERATOR, dtype=dtype
+    )
+    task = cls(encoder, **kwargs)
+    _assign(
+        checkpoint,
+        task,
+        tf1_table(encoder.num_layers, names.TF1_GENERATOR)
+        + _rows(names.TF1_MASKED_LM_HEAD),
+        names.TF1_DISCRIMINATOR,
+    )
+    return task
+
+
+def text_classifier(
+    cls: type[keras_hub.models.Task],
+    /,
+    prefix: AnyPath,
+    config: Config | AnyPath | None = None,
+    task_name: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Makes a classifier of a checkpoint of the authors' code.
+
+    Args:
+        prefix: path. What the names of the checkpoint's files have in common,
+            without `.index`.
+        config: dict, or path of a JSON file, of the authors' arguments, as
+            `ConvBertBackbone.from_tf1_checkpoint` takes it. Defaults to
+            `None`.
+        task_name: string. The fine-tuned task whose head to take, as
+            `"mnli"`; `None` takes the only one there is. Defaults to `None`.
+        **kwargs: arguments of `ConvBertTextClassifier`, such as
+            `preprocessor`; and `dtype`, of the backbone. With `num_classes`
+            the head is new, with a warning.
+
+    Returns:
+        A `ConvBertTextClassifier` with the head `"linear"`.
+
+    Raises:
+        CheckpointError: if the files cannot be read, or an array is missing,
+            has an unexpected shape, or is unknown. It is a `ValueError`.
+        FileNotFoundError: if there is no such checkpoint.
+        ImportError: if TensorFlow, which reads it, is not installed.
+        ValueError: if the file holds several tasks, not that of `task_name`,
+            or none and `num_classes` is not given.
+    """
+    checkpoint = Tf1Checkpoint(prefix)
+    dtype = kwargs.pop("dtype", None)
+    is_new = "num_classes" in kwargs
+    head: list[WeightMapping] = []
+    if not is_new:
+        place = _place_of_task(checkpoint, task_name)
+        head = [
+            row._replace(name=f"{place}{row.name}")
+            for row in _rows(names.TF1_CLASSIFIER_HEAD)
+        ]
+        kwargs["num_classes"] = checkpoint.shapes[head[-1].name][0]
+    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
+    task = cls(encoder, **kwargs)
+    table = tf1_table(encoder.num_layers)
+    if is_new:
+        _assign(checkpoint, encoder, table)
+        warnings.warn(
+            f"The head of {cls.__name__} is new, and random until it is "
+            "trained, since `num_classes` was given.",
+            stacklevel=2,
+        )
+    else:
+        _assign(checkpoint, task, table + head)
+    return task
+
+
+def _backbone(
+    cls: type[keras_hub.models.Backbone],
+    checkpoint: Tf1Checkpoint,
+    config: Config | AnyPath | None,
+    body: str = names.TF1_ENCODER,
+    **kwargs: Any,
+) -> Any:
+    found = tf1_arguments(checkpoint, config, body)
+    return cls(**{**found, "mask_conv": False, **kwargs})
+
+
+def _assign(
+    checkpoint: Tf1Checkpoint,
+    model: keras.Model,
+    table: list[WeightMapping],
+    *ignored_patterns: str,
+) -> None:
+    others = (*names.TF1_IGNORED, *ignored_patterns)
+    assign_arrays(checkpoint, model.weights, table, others)
+
+
+def _rows(entries: tuple[Any, ...]) -> list[WeightMapping]:
+    return [WeightMapping(*entry) for entry in entries]
+
+
+def _place_of_task(checkpoint: Tf1Checkpoint, task_name: str | None) -> str:
+    bias = names.TF1_CLASSIFIER_HEAD[-1][0]
+    found = {
+        name.removeprefix(names.TF1_TASKS).removesuffix(f"/{bias}")
+        for name in checkpoint.shapes
+        if name.startswith(names.TF1_TASKS) and name.endswith(f"/{bias}")
+    }
+    if task_name is None and len(found) == 1:
+        (task_name,) = found
+    if task_name not in found:
+        raise CheckpointError(
+            f"Expected `task_name` to be one of {sorted(found)}, the "
+            f"classifiers in {checkpoint}, or `num_classes` to make a new "
+            f"head. Received: task_name={task_name!r}"
+        )
+    return f"{names.TF1_TASKS}{task_name}/"

@@ -1,0 +1,1 @@
+"""ConvBERT in the format of Hugging Face `transformers`."""

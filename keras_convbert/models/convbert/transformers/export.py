@@ -1,0 +1,244 @@
+"""A backbone or a task as a folder that `transformers` reads."""
+
+import json
+import warnings
+from typing import Any
+from typing import cast
+
+import keras_hub
+import numpy as np
+
+from keras_convbert.checkpoints.assignment import WeightMapping
+from keras_convbert.files import AnyPath
+from keras_convbert.files import atomic_folder
+from keras_convbert.files import write_text
+from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.models.convbert.transformers.config import (
+    transformers_arguments,
+)
+from keras_convbert.models.convbert.transformers.loading import (
+    transformers_class_name,
+)
+from keras_convbert.models.convbert.transformers.tokenizer import (
+    write_tokenizer,
+)
+from keras_convbert.models.convbert.transformers.weights import (
+    arrays_for_transformers,
+)
+from keras_convbert.models.convbert.transformers.weights import encoder_table
+from keras_convbert.models.convbert.transformers.weights import head_table
+from keras_convbert.models.presets.model_card import CARD_FILE
+from keras_convbert.models.presets.model_card import TODO
+from keras_convbert.models.presets.model_card import front_matter
+from keras_convbert.types import Config
+from keras_convbert.version import __version__
+
+MASK_CONV = (
+    "This model has `mask_conv=True`: its convolution takes padding for zeros. "
+    "Hugging Face's code lets padding leak into it, so that the results of "
+    "padded texts differ there; those of texts without padding do not."
+)
+
+
+def export_backbone(
+    self: keras_hub.models.Backbone, path: AnyPath, strict: bool = False
+) -> None:
+    """Writes a folder that `transformers.ConvBertModel` loads.
+
+    Args:
+        path: path of the folder, where nothing may be yet.
+        strict: bool. Whether to refuse a model whose results of padded texts
+            differ there (`mask_conv=True`), instead of a warning. Defaults to
+            `False`.
+
+    Raises:
+        ValueError: if Hugging Face's ConvBERT cannot represent the model, or
+            it differs there and `strict` is true.
+        FileExistsError: if something is at `path`.
+        ImportError: if safetensors is not installed.
+    """
+    arrays = arrays_for_transformers(self, _encoder(self))
+    _write(path, self, arrays, "ConvBertBackbone", {}, strict)
+
+
+def export_task(
+    self: keras_hub.models.Task, path: AnyPath, strict: bool = False
+) -> None:
+    """Writes a folder that the task's class in `transformers` loads.
+
+    The tokenizer goes with it, if the task has a preprocessor.
+
+    Args:
+        path: path of the folder, where nothing may be yet.
+        strict: bool. Whether to refuse a model whose results of padded texts
+            differ there (`mask_conv=True`), instead of a warning. Defaults to
+            `False`.
+
+    Raises:
+        ValueError: if Hugging Face's ConvBERT cannot represent the model, or
+            it differs there and `strict` is true.
+        FileExistsError: if something is at `path`.
+        ImportError: if safetensors is not installed.
+    """
+    kind = cast(str, transformers_class_name(type(self)))
+    table = _encoder(self.backbone, names.HF_ENCODER) + head_table(kind)
+    settings = _head_settings(self, kind)
+    arrays = arrays_for_transformers(self, table)
+    _write(
+        path, self.backbone, arrays, kind, settings, strict, _tokenizer(self)
+    )
+
+
+def export_encoder(
+    self: keras_hub.models.Task, path: AnyPath, strict: bool = False
+) -> None:
+    """Writes the encoder, as a folder that `transformers.ConvBertModel` loads.
+
+    Hugging Face's ConvBERT has neither a generator nor a head that detects
+    replaced tokens; they are left out, with a warning. The tokenizer goes with
+    the encoder, if the task has a preprocessor.
+
+    Args:
+        path: path of the folder, where nothing may be yet.
+        strict: bool. Whether to refuse a model whose results of padded texts
+            differ there (`mask_conv=True`), instead of a warning. Defaults to
+            `False`.
+
+    Raises:
+        ValueError: if Hugging Face's ConvBERT cannot represent the encoder,
+            or it differs there and `strict` is true.
+        FileExistsError: if something is at `path`.
+        ImportError: if safetensors is not installed.
+    """
+    backbone = self.backbone
+    arrays = arrays_for_transformers(backbone, _encoder(backbone))
+    _write(
+        path,
+        backbone,
+        arrays,
+        "ConvBertBackbone",
+        {},
+        strict,
+        _tokenizer(self),
+    )
+    warnings.warn(
+        "The encoder alone was exported: Hugging Face's ConvBERT has no class "
+        "for the generator and the detection of replaced tokens.",
+        stacklevel=2,
+    )
+
+
+def _encoder(
+    backbone: keras_hub.models.Backbone, prefix: str = ""
+) -> list[WeightMapping]:
+    return encoder_table(backbone.num_layers, backbone.num_groups, prefix)
+
+
+def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
+    """What the config says of a head.
+
+    Raises:
+        ValueError: if it is another one than Hugging Face's.
+    """
+    config = task.get_config()
+    if kind == "ConvBertMaskedLM":
+        if transformers_arguments(task.backbone)["hidden_act"] != "gelu":
+            raise ValueError(
+                "The head of Hugging Face's masked LM is fixed to gelu. "
+                f"Received: activation={task.backbone.activation}"
+            )
+        return {"tie_word_embeddings": True}
+    if kind == "ConvBertQuestionAnswerer":
+        if config["head"] != "linear":
+            raise ValueError(
+                'Hugging Face\'s question answering has the head "linear". '
+                f'Received: head="{config["head"]}"'
+            )
+        return {}
+    if kind == "ConvBertTextClassifier" and config["head"] != "dense":
+        raise ValueError(
+            'Hugging Face\'s classifier has the head "dense". Received: '
+            f'head="{config["head"]}". Export the backbone, or train a '
+            'classifier with head="dense"'
+        )
+    named = config.get("labels") or [
+        f"LABEL_{i}" for i in range(config["num_classes"])
+    ]
+    labels = {str(i): label for i, label in enumerate(named)}
+    return {
+        "classifier_dropout": config["dropout"],
+        "id2label": labels,
+        "label2id": {label: int(i) for i, label in labels.items()},
+    }
+
+
+def _tokenizer(task: keras_hub.models.Task) -> Any:
+    return task.preprocessor.tokenizer if task.preprocessor else None
+
+
+def _write(
+    path: AnyPath,
+    backbone: keras_hub.models.Backbone,
+    arrays: dict[str, np.ndarray],
+    kind: str,
+    settings: Config,
+    strict: bool,
+    tokenizer: Any = None,
+) -> None:
+    save_file = _safetensors()
+    config = {
+        "architectures": [names.HF_CLASSES[kind]],
+        "model_type": "convbert",
+        **transformers_arguments(backbone),
+        **settings,
+        **_special_ids(tokenizer),
+        "dtype": "float32",
+    }
+    if backbone.mask_conv:
+        if strict:
+            raise ValueError(f"{MASK_CONV} Received: strict=True")
+        warnings.warn(MASK_CONV, stacklevel=3)
+    with atomic_folder(path) as folder:
+        save_file(
+            arrays, folder / "model.safetensors", metadata={"format": "pt"}
+        )
+        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        write_text(folder / CARD_FILE, _card(backbone, kind))
+        if tokenizer is not None:
+            write_tokenizer(tokenizer, folder, backbone.max_sequence_length)
+
+
+def _special_ids(tokenizer: Any) -> Config:
+    if tokenizer is None:
+        return {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}
+    return {
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.cls_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+    }
+
+
+def _card(backbone: keras_hub.models.Backbone, kind: str) -> str:
+    name = names.HF_CLASSES[kind]
+    note = f"\n{MASK_CONV}\n" if backbone.mask_conv else ""
+    return f"""{front_matter("transformers", kind)}
+# {name}
+
+A ConvBERT of {backbone.num_layers} layers of {backbone.hidden_dim} features,
+exported by keras_convbert {__version__}. Load it with
+`transformers.{name}.from_pretrained`, or with keras_convbert's
+`{kind}.from_preset`.
+{note}
+{TODO}
+"""
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            "Writing a folder for `transformers` needs safetensors: "
+            "`pip install safetensors`."
+        ) from error
+    return safetensors.numpy.save_file

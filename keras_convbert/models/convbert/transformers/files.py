@@ -1,0 +1,120 @@
+"""A folder of Hugging Face's, or a handle of one on a hub."""
+
+import pathlib
+import re
+
+from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.checkpoints.hdf5_file import Hdf5File
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.plain_names import check_plain_name
+from keras_convbert.checkpoints.safetensors_files import SafetensorsFiles
+from keras_convbert.checkpoints.shard_index import MAX_INDEX_BYTES
+from keras_convbert.checkpoints.torch_files import TorchFiles
+from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
+from keras_convbert.checkpoints.translated_arrays import Translation
+from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.models.presets.files import CONFIG_FILE
+from keras_convbert.models.presets.files import find
+from keras_convbert.models.presets.files import read
+
+MODEL_TYPES = ("convbert", "conv_bert")
+SAFETENSORS = "model.safetensors"
+TORCH = "pytorch_model.bin"
+HDF5 = "tf_model.h5"
+KINDS: dict[str, type[SafetensorsFiles] | type[TorchFiles]] = {
+    SAFETENSORS: SafetensorsFiles,
+    TORCH: TorchFiles,
+}
+
+
+def is_transformers(preset: str) -> bool:
+    """Whether `preset` is a ConvBERT of Hugging Face's.
+
+    Raises:
+        ValueError: if it is another model of theirs, or nobody's.
+    """
+    config = read(preset, CONFIG_FILE)
+    if "registered_name" in config or not config:
+        return False
+    if "model_type" not in config:
+        raise CheckpointError(
+            f"Expected {CONFIG_FILE!r} of KerasHub's form, with a "
+            '"registered_name", or of Hugging Face\'s, with a "model_type". '
+            f"Received: neither, in preset={preset!r}"
+        )
+    if config["model_type"] not in MODEL_TYPES:
+        raise ValueError(
+            f'Expected a ConvBERT, of "model_type" {MODEL_TYPES[0]!r}. '
+            f"Received: model_type={config['model_type']!r} in "
+            f"preset={preset!r}"
+        )
+    return True
+
+
+def open_arrays(preset: str) -> ArraySource:
+    """The arrays of the weights, named as `transformers` names them now.
+
+    Raises:
+        FileNotFoundError: if there is no file of weights.
+        CheckpointError: if one cannot be read.
+    """
+    for name, kind in KINDS.items():
+        paths = _paths(preset, name)
+        if paths:
+            return TranslatedArrays(kind(paths), _from_torch)
+    path = find(preset, HDF5)
+    if path is not None:
+        return TranslatedArrays(Hdf5File(path), _from_hdf5)
+    raise FileNotFoundError(
+        f"Expected weights in one of the files {[*KINDS, HDF5]}. "
+        f"Received: preset={preset!r}"
+    )
+
+
+def _paths(preset: str, name: str) -> list[pathlib.Path]:
+    """The file called `name`, or the shards that its index names."""
+    path = find(preset, name)
+    if path is not None:
+        return [path]
+    index = f"{name}.index.json"
+    path = find(preset, index)
+    if path is None:
+        return []
+    shards = read_json(path, MAX_INDEX_BYTES).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise CheckpointError(
+            f'Expected a "weight_map" that names the files of the weights. '
+            f"Received: {index!r} of {preset!r}"
+        )
+    for shard in shards.values():
+        check_plain_name(path.parent, shard)
+    found = [find(preset, shard) for shard in sorted(set(shards.values()))]
+    if None in found:
+        raise CheckpointError(
+            f"{index!r} of {preset!r} names files that are not there."
+        )
+    return [path for path in found if path is not None]
+
+
+def _from_torch(name: str, rank: int) -> Translation:
+    for pattern, replacement in names.HF_RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name, tuple(range(rank))
+
+
+def _from_hdf5(name: str, rank: int) -> Translation | None:
+    if name.split("/")[0] == "top_level_model_weights":
+        return None
+    # The layer, the model's name, and from there a path.
+    path = name.split("/", 2)[-1].removesuffix(":0")
+    axes: tuple[int | None, ...] = tuple(range(rank))
+    if path.endswith("/depthwise_kernel"):
+        axes = (1, 2, 0)
+    elif path.endswith("kernel"):
+        axes = axes[::-1]
+    elif path.endswith("key_conv_attn_layer/bias"):
+        axes = (0, None)
+    for pattern, replacement in names.H5_RENAMED:
+        path = re.sub(pattern, replacement, path)
+    return path.replace("/", "."), axes

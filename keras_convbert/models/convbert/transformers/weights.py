@@ -1,0 +1,127 @@
+"""Weights of Hugging Face's ConvBERT, in and out."""
+
+from collections.abc import Iterable
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.checkpoints.assignment import WeightMapping
+from keras_convbert.checkpoints.assignment import assign_arrays
+from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.layers.dtype_policies import quantized_policies
+from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.types import Tensor
+
+
+def encoder_table(
+    num_layers: int, num_groups: int, prefix: str = ""
+) -> list[WeightMapping]:
+    """The rows of an encoder, whose names begin with `prefix`."""
+    layer = names.HF_LAYER + (
+        names.HF_FEED_FORWARD
+        if num_groups == 1
+        else names.HF_GROUPED_FEED_FORWARD
+    )
+    table = [WeightMapping(*row) for row in names.HF_EMBEDDINGS]
+    for i in range(num_layers):
+        table += [
+            row._replace(
+                name=f"encoder.layer.{i}.{row.name}",
+                path=f"transformer_layer_{i}/{row.path}",
+            )
+            for row in (WeightMapping(*entry) for entry in layer)
+        ]
+    return [row._replace(name=f"{prefix}{row.name}") for row in table]
+
+
+def head_table(kind: str) -> list[WeightMapping]:
+    """The rows of the head of our class `kind`."""
+    return [WeightMapping(*row) for row in names.HF_HEADS[kind]]
+
+
+def checkpoint_has_head(source: ArraySource, kind: str) -> bool:
+    """Whether there is any array of the head of our class `kind`."""
+    return any(row.name in source.shapes for row in head_table(kind))
+
+
+def load_weights(
+    source: ArraySource,
+    backbone: keras_hub.models.Backbone,
+    head: Iterable[keras.Variable] = (),
+    kind: str | None = None,
+) -> None:
+    """Gives an encoder, and the head of our class `kind`, their arrays.
+
+    Raises:
+        CheckpointError: if an array is missing, unknown, or does not fit.
+    """
+    prefixed = any(name.startswith(names.HF_ENCODER) for name in source.shapes)
+    prefix = names.HF_ENCODER if prefixed else ""
+    table = encoder_table(backbone.num_layers, backbone.num_groups, prefix)
+    if kind is not None:
+        table += head_table(kind)
+        shape = tuple(backbone.token_embedding.embeddings.shape)
+        _check_tied(source, table[0].name, shape)
+    other = names.HF_IGNORED
+    assign_arrays(source, [*backbone.weights, *head], table, other)
+
+
+def arrays_for_transformers(
+    model: keras.Model, table: Iterable[WeightMapping]
+) -> dict[str, np.ndarray]:
+    """The arrays of a model in float32, named and laid out as theirs.
+
+    What LoRA learnt is added to the kernels.
+
+    Raises:
+        ValueError: if the model is quantized, or has weights without a row.
+    """
+    values = _values(model)
+    rows = {row.path: row for row in table if row.path in values}
+    if values.keys() - rows.keys():
+        raise ValueError(
+            "Hugging Face's ConvBERT has nothing for the weights "
+            f"{sorted(values.keys() - rows.keys())}."
+        )
+    return {
+        row.name: row.to_array(
+            keras.ops.convert_to_numpy(values[path]).astype("float32")
+        )
+        for path, row in rows.items()
+    }
+
+
+def _values(model: keras.Model) -> dict[str, Tensor]:
+    quantized = [*quantized_policies(model._flatten_layers())]
+    if quantized:
+        raise ValueError(
+            "Expected a model that is not quantized. Received: quantized "
+            f"layers {quantized[:5]}"
+        )
+    values = {
+        weight.path: weight
+        for weight in model.weights
+        if not weight.name.startswith("lora_")
+    }
+    for layer in model._flatten_layers():
+        if getattr(layer, "lora_enabled", False):
+            name = "kernel" if hasattr(layer, "kernel") else "embeddings"
+            values[f"{layer.path}/{name}"] = getattr(layer, name)
+    return values
+
+
+def _check_tied(
+    source: ArraySource, embeddings: str, shape: tuple[int, ...]
+) -> None:
+    """The output of a masked LM is the embeddings, or it cannot be loaded."""
+    if names.HF_TIED not in source.shapes:
+        return
+    both = (names.HF_TIED, embeddings)
+    fit = all(source.shapes.get(name) == shape for name in both)
+    if not fit or (source.array(both[0]) != source.array(both[1])).any():
+        raise CheckpointError(
+            f"Expected {names.HF_TIED!r} to be the word embeddings, as the "
+            f"output of a masked LM is. Received: other values in {source}"
+        )

@@ -1,0 +1,1 @@
+"""Presets: opening, checking, loading and saving."""

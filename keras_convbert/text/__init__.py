@@ -1,0 +1,1 @@
+"""Text, ids and spans; knows no model and no weight."""

@@ -1,0 +1,62 @@
+"""What labels of whole texts have to be.
+
+An error is `ValueError` for arrays, and in a graph of TensorFlow's, when it
+runs, `InvalidArgumentError`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def check_class_ids(labels: Any, num_classes: int) -> Any:
+    """The labels; an error if one is the number of no class."""
+    return _checked(
+        labels,
+        lambda label: (
+            (label >= 0) & (label < num_classes) & (label == label // 1)
+        ),
+        f"Expected labels from 0 to {num_classes - 1}, one for each of "
+        f"`num_classes={num_classes}`.",
+    )
+
+
+def check_probabilities(labels: Any) -> Any:
+    """The labels; an error if one is not from 0 to 1."""
+    return _checked(
+        labels,
+        lambda label: (label >= 0) & (label <= 1),
+        "Expected labels from 0 to 1, one for each class of a text.",
+    )
+
+
+def check_finite(labels: Any) -> Any:
+    """The labels; an error if one is NaN or infinity."""
+    return _checked(
+        labels,
+        lambda label: label - label == 0,
+        "Expected labels that are finite.",
+    )
+
+
+def _checked(labels: Any, is_right: Callable[[Any], Any], message: str) -> Any:
+    if type(labels).__module__.startswith("tensorflow"):
+        import tensorflow as tf
+
+        right = is_right(tf.cast(labels, "float32"))
+        wrong = tf.boolean_mask(labels, ~right)
+        check = tf.debugging.Assert(
+            tf.reduce_all(right), [message, "Received:", wrong], summarize=3
+        )
+        with tf.control_dependencies([check]):
+            return tf.identity(labels)
+    found = np.asarray(labels)
+    with np.errstate(invalid="ignore"):
+        wrong = ~is_right(found.astype("float64"))
+    if wrong.any():
+        raise ValueError(
+            f"{message} Received: {found[wrong][0].item()} for sample "
+            f"{np.argwhere(wrong)[0][0]}"
+        )
+    return labels

@@ -52,8 +52,13 @@ def main() -> None:
 def run(backend: str, kills: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
-            [sys.executable, "-m", "tests.training.killed_runs"]
-            + [folder, str(kills)],
+            [
+                sys.executable,
+                "-m",
+                "tests.training.killed_runs",
+                folder,
+                str(kills),
+            ],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -239,7 +239,7 @@ def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
     )
     for axis, (case, results) in zip(axes[0], cells.items(), strict=True):
         timed = {n: r for n, r in results.items() if "median" in r}
-        low, high = zip(*(r["quartiles"] for r in timed.values()))
+        low, high = zip(*(r["quartiles"] for r in timed.values()), strict=True)
         middle = [r["median"] for r in timed.values()]
         colours = ["C0" if name in OURS else "0.6" for name in timed]
         axis.barh([*timed], middle, color=colours)

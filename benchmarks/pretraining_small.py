@@ -13,6 +13,7 @@ about half an hour.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -136,7 +137,7 @@ def measure(options: argparse.Namespace) -> dict:
         verbose=0,
     ).history
     # The first step traces or compiles.
-    steps = [b - a for a, b in zip(clock.ticks[1:], clock.ticks[2:])]
+    steps = [b - a for a, b in itertools.pairwise(clock.ticks[1:])]
     seconds = statistics.median(steps)
     return {
         "parameters": backbone.count_params(),
@@ -171,7 +172,9 @@ def write(options: argparse.Namespace, arms: dict) -> None:
         json.dumps(result, indent=1) + "\n"
     )
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
-    for axis, name in zip(axes, ("mlm_loss", "rtd_loss", "rtd_auc")):
+    for axis, name in zip(
+        axes, ("mlm_loss", "rtd_loss", "rtd_auc"), strict=True
+    ):
         for arm, measured in arms.items():
             values = measured["history"][name]
             steps = [WINDOW * (i + 1) for i in range(len(values))]

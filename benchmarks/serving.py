@@ -187,7 +187,10 @@ def stored(preset: str, data: str) -> dict[str, Any]:
                 "bytes": variables.stat().st_size,
                 "request of 1, ms": summary(
                     [
-                        timed(lambda t: serve(text=tf.constant(t)), texts[:1])
+                        timed(
+                            lambda t, serve=serve: serve(text=tf.constant(t)),
+                            texts[:1],
+                        )
                         for _ in range(50)
                     ],
                     1,

@@ -114,7 +114,7 @@ def train(
 
     # A dict of labels, of a question answerer, has a list for each name.
     labels = samples[1]
-    labels = [*labels.values()][0] if isinstance(labels, dict) else labels
+    labels = next(iter(labels.values())) if isinstance(labels, dict) else labels
     steps = -(-len(labels) // options.batch_size)
     blocks = task.backbone.num_layers
     phases = [

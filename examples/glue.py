@@ -177,7 +177,11 @@ def new_classifier(
             num_classes=size,
             sequence_length=options.sequence_length,
         )
-    listed = sum(texts, []) if isinstance(texts, tuple) else texts
+    listed = (
+        [text for part in texts for text in part]
+        if isinstance(texts, tuple)
+        else texts
+    )
     backbone, tokenizer = fine_tuning.from_scratch(listed, output)
     return models.ConvBertTextClassifier(
         backbone,

@@ -132,7 +132,7 @@ def test_occupied_path_is_refused_before_the_work(tmp_path, kind):
     else:
         path.write_text("old")
     before = contents(tmp_path)
-    with pytest.raises(FileExistsError, match="where nothing is yet.*taken"):
+    with pytest.raises(FileExistsError, match=r"where nothing is yet.*taken"):
         with atomic_folder(path):
             pytest.fail("the work was begun")
     assert contents(tmp_path) == before

@@ -81,7 +81,7 @@ def test_ner(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "task, head, row",
+    ("task", "head", "row"),
     [
         ("sst2", "sentence\tlabel\n", "{word} film\t{label}\n"),
         (
@@ -114,9 +114,11 @@ def test_glue(task, head, row, tmp_path):
     (result,) = json.loads((output / "results.json").read_text())
     metric = "spearman_correlation" if task == "stsb" else "accuracy"
     # So few samples teach a model from scratch little.
-    assert 0 <= result[metric] <= 1 and len(result["curve"]) > 1
+    assert 0 <= result[metric] <= 1
+    assert len(result["curve"]) > 1
     lines = (output / "predictions.tsv").read_text().splitlines()
-    assert len(lines) == 21 and lines[0] == "index\tprediction"
+    assert len(lines) == 21
+    assert lines[0] == "index\tprediction"
     assert (output / "classifier" / "task.weights.h5").exists()
 
 

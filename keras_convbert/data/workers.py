@@ -33,6 +33,7 @@ import sys, types
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
+from keras_convbert.data.workers import serve
 serve()
 """
 

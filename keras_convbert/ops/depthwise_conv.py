@@ -75,7 +75,7 @@ def _formulation() -> Callable[..., Tensor]:
     if forced is not None:
         return _FORMULATIONS[forced]
     backend = keras.backend.backend()
-    if backend == "jax" or backend == "torch" and _compiled_by_torch():
+    if backend == "jax" or (backend == "torch" and _compiled_by_torch()):
         return _shifts_with_gradient
     return _native
 

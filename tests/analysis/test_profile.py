@@ -241,7 +241,8 @@ def test_the_table():
     assert lines[0].split()[:2] == ["layer", "number"]
     assert len({len(line) for line in lines}) == 1
     assert lines[4].split()[:2] == ["transformer_layer/attention", "12"]
-    assert "13,143,768" in lines[-1] and lines[-1].startswith("total")
+    assert "13,143,768" in lines[-1]
+    assert lines[-1].startswith("total")
     names = [row.name for row in profile("convbert_small", 128).rows]
     assert "transformer_layer_11/feed_forward" in names
 
@@ -258,7 +259,7 @@ def test_a_preset_is_read(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "model, length, message",
+    ("model", "length", "message"),
     [
         ("convbert_small", 513, "from 1 to `max_sequence_length=512`"),
         ("convbert_small", 0, "Received: sequence_length=0"),

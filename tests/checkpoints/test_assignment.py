@@ -52,7 +52,7 @@ def test_every_array_reaches_its_variable():
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         ({"a/bias": None}, r"Missing:\n  a/bias \(6,\)"),
         (
@@ -85,5 +85,5 @@ def test_other_parts_that_are_known_are_logged(caplog):
 
 
 def test_a_variable_without_a_row_is_refused():
-    with pytest.raises(CheckpointError, match="come from: .'dense/bias'"):
+    with pytest.raises(CheckpointError, match=r"come from: .'dense/bias'"):
         assign_arrays(Source(), variables(), [TABLE[0], TABLE[2]])

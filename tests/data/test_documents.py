@@ -22,7 +22,7 @@ def parts_of(files):
 
 
 @pytest.mark.parametrize(
-    "name, compress",
+    ("name", "compress"),
     [
         ("a.txt", bytes),
         ("a.gz", gzip.compress),
@@ -118,7 +118,7 @@ def test_progress_goes_from_nothing_to_the_size_of_all_files(
 
 
 @pytest.mark.parametrize(
-    "files, error, message",
+    ("files", "error", "message"),
     [
         ([], ValueError, r"at least one text file. Received: files=\[\]"),
         ("missing.txt", FileNotFoundError, "files='.*missing.txt'"),
@@ -142,5 +142,5 @@ def test_file_cut_short_is_an_error_not_a_shorter_corpus(tmp_path, compress):
     path = tmp_path / "cut"
     lines = "".join(f"line {i} {i * 7919 % 10007}\n" for i in range(20_000))
     path.write_bytes(compress(lines.encode())[:-2000])
-    with pytest.raises(ValueError, match="compressed file that is whole.*cut"):
+    with pytest.raises(ValueError, match=r"compressed file that is whole.*cut"):
         parts_of(path)

@@ -105,7 +105,8 @@ def test_each_sequence_lies_in_one_row_with_padding_around(folder, tmp_path):
     for ids, _, before, own in found:
         assert own == 1 or own == number + 1
         assert before == (0 if own == 1 else 4)
-        assert ids[0] == CLS and ids[-1] == SEP
+        assert ids[0] == CLS
+        assert ids[-1] == SEP
         number = own
     one, other = (
         json.loads((f / "manifest.json").read_text()) for f in (folder, plain)
@@ -169,7 +170,7 @@ def test_a_damaged_packing_is_refused(tmp_path):
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "packing": {"gap": 4}}))
-    with pytest.raises(ValueError, match="manifest.json' is damaged"):
+    with pytest.raises(ValueError, match=r"manifest.json' is damaged"):
         PretrainingDataset(folder, 8)
 
 
@@ -190,7 +191,8 @@ def test_pretrainer_learns_from_it_and_survives_a_file(folder, tmp_path):
     assert history["mlm_loss"][-1] < history["mlm_loss"][0]
     task.save(tmp_path / "task.keras")
     again = keras.models.load_model(tmp_path / "task.keras")
-    assert again.backbone.packed and again.generator.packed
+    assert again.backbone.packed
+    assert again.generator.packed
     for one, other in zip(again.get_weights(), task.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 

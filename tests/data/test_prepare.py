@@ -102,7 +102,9 @@ def test_rows_hold_each_document_whole_and_no_two_together(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "workers, shard_rows", [(1, 70), (2, 1 << 20)], ids=["shards", "workers"]
+    ("workers", "shard_rows"),
+    [(1, 70), (2, 1 << 20)],
+    ids=["shards", "workers"],
 )
 def test_rows_depend_on_neither_chunks_nor_workers_nor_shards(
     tmp_path, monkeypatch, workers, shard_rows
@@ -142,7 +144,7 @@ def test_seed_changes_the_division_and_not_the_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "size, dtype", [(65_536, "uint16"), (65_537, "uint32")]
+    ("size", "dtype"), [(65_536, "uint16"), (65_537, "uint32")]
 )
 def test_type_has_room_for_the_vocabulary(tmp_path, size, dtype):
     tokens = [*corpora.TOKENS, *(f"w{i}" for i in range(size - 17))]
@@ -213,12 +215,12 @@ def test_occupied_folder_is_refused_before_a_file_is_read(
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "mine").write_text("")
     monkeypatch.setattr(row_maker.RowMaker, "__call__", pytest.fail)
-    with pytest.raises(FileExistsError, match="where nothing is yet.*shards"):
+    with pytest.raises(FileExistsError, match=r"where nothing is yet.*shards"):
         prepared(tmp_path, tmp_path / "corpus.txt")
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"tokenizer": TOKENS}, r"a `ConvBertTokenizer` with a vocabulary")
         for TOKENS in (corpora.TOKENS, ConvBertTokenizer())

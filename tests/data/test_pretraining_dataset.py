@@ -1,4 +1,5 @@
 import copy
+import itertools
 import json
 import os
 import pathlib
@@ -120,7 +121,7 @@ def test_iteration_and_lengths(folder, rows):
 def test_parts_are_stretches_of_rows_that_do_not_overlap(folder, rows):
     shares = [0.0, 0.3, 0.31, 0.95, 1.0]
     found = []
-    for part in zip(shares, shares[1:], strict=False):
+    for part in itertools.pairwise(shares):
         dataset = PretrainingDataset(
             folder, 1, part=part, shuffle=False, drop_remainder=False
         )
@@ -156,13 +157,15 @@ def test_knows_its_tokenizer(folder):
         ConvBertTokenizer([*corpora.TOKENS[:-1], "z"]),
     ]
     for other in others:
-        with pytest.raises(ValueError, match="tokenizer that .* prepared with"):
+        with pytest.raises(
+            ValueError, match=r"tokenizer that .* prepared with"
+        ):
             dataset.check_tokenizer(other)
 
 
 @ONCE
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"batch_size": 0}, "`batch_size` of at least 1.*batch_size=0"),
         ({"seed": -1}, "seed=-1"),
@@ -191,7 +194,7 @@ def cut_shard(folder):
 
 @ONCE
 @pytest.mark.parametrize(
-    "damage, error, message",
+    ("damage", "error", "message"),
     [
         (
             lambda f: (f / "manifest.json").unlink(),

@@ -29,7 +29,7 @@ FULL, SHORT = 0.5, 0.01
 
 
 @pytest.mark.parametrize(
-    "lengths, draws, rows",
+    ("lengths", "draws", "rows"),
     [
         # Rows of 16 have room for 13 tokens in two segments, 14 in one. Half
         # of 13 is 6: while the first segment stays under 6, it gets more.

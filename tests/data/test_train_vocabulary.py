@@ -1,4 +1,5 @@
 import collections
+import itertools
 import lzma
 
 import pytest
@@ -30,7 +31,7 @@ def vocabulary_by_loops(words, size):
         pairs = collections.Counter(
             (tokens.index(a), tokens.index(b))
             for word in words
-            for a, b in zip(word, word[1:], strict=False)
+            for a, b in itertools.pairwise(word)
         )
         pair = min(pairs, key=lambda p: (-pairs[p], p), default=None)
         if pair is None or pairs[pair] < 2:
@@ -89,7 +90,7 @@ def test_result_depends_on_neither_workers_nor_chunks_nor_packing(
 
 
 @pytest.mark.parametrize(
-    "options, words",
+    ("options", "words"),
     [
         ({}, ["cafe", "naive"]),
         ({"strip_accents": False}, ["café", "naïve"]),
@@ -152,7 +153,7 @@ def test_bounds_of_memory_and_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text, options, message",
+    ("text", "options", "message"),
     [
         ("a b", {"size": 19}, "`size` of at least 20. Received: size=19"),
         ("a b", {"size": 50, "workers": 0}, "Received: workers=0"),

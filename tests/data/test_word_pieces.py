@@ -29,7 +29,7 @@ TOKENS += [
 ]
 SETTINGS = list(itertools.product([True, False], [True, False]))
 BY_SETTINGS = pytest.mark.parametrize(
-    "lowercase, strip_accents",
+    ("lowercase", "strip_accents"),
     SETTINGS,
     ids=[f"lowercase={a}-strip_accents={b}" for a, b in SETTINGS],
 )

@@ -61,7 +61,7 @@ def test_what_a_worker_prints_does_not_get_among_the_results(capfd):
 
 
 @pytest.mark.parametrize(
-    "item, code",
+    ("item", "code"),
     [("1 / 0", 1), ("__import__('os')._exit(3)", 3)],
     ids=["exception", "exit"],
 )

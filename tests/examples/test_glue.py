@@ -72,7 +72,8 @@ def test_every_layout_is_read(name, glue, tmp_path):
     np.testing.assert_array_equal(found, np.array(labels, found.dtype))
     first = texts[0] if isinstance(texts, tuple) else texts
     assert isinstance(texts, tuple) == (len(task.texts) == 2)
-    assert len(first) == 2 and all(first)
+    assert len(first) == 2
+    assert all(first)
     if name in ("sst2", "mrpc"):
         assert '"' in first[0]
     assert glue.metrics_of(name)[0].name

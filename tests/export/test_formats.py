@@ -142,7 +142,7 @@ def test_every_model_gives_the_same_in_every_runtime(name, form, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "form, make, path, message",
+    ("form", "make", "path", "message"),
     [
         ("onnx", tiny.backbone, "model.pb", "ends in '.onnx'"),
         ("openvino", tiny.backbone, "model", "ends in '.xml'"),
@@ -179,7 +179,7 @@ def test_what_cannot_be_written_is_refused(
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("form, package", [("onnx", "tf2onnx")])
+@pytest.mark.parametrize(("form", "package"), [("onnx", "tf2onnx")])
 def test_a_missing_package_is_named(form, package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=f"`pip install {package}`"):

@@ -69,7 +69,7 @@ def test_answers_are_those_of_python(served):
 
 
 @pytest.mark.parametrize(
-    "name, signature, names",
+    ("name", "signature", "names"),
     [
         ("tagger", "tokens", ["text"]),
         ("answerer", "question_answer", ["question", "context"]),

@@ -83,7 +83,7 @@ def test_places_of_no_token(wrong, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, signature, texts",
+    ("name", "signature", "texts"),
     [
         ("classifier", "text_pair", {"text": ["a", "b"], "text_pair": ["a"]}),
         (
@@ -107,11 +107,12 @@ def test_pairs_of_unequal_number(name, signature, texts, served):
 
 @pytest.mark.parametrize("texts", ["a", [["a", "b"], ["c", "d"]]])
 @pytest.mark.parametrize(
-    "name, signature", [("classifier", "text"), ("tagger", "tokens")]
+    ("name", "signature"), [("classifier", "text"), ("tagger", "tokens")]
 )
 def test_strings_of_another_rank(texts, name, signature, served):
     serve = served(name)[1].signatures[signature]
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="tensor text .* is not compatible"
+        tf.errors.InvalidArgumentError,
+        match=r"tensor text .* is not compatible",
     ):
         serve(text=tf.constant(texts))

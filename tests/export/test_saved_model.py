@@ -64,7 +64,7 @@ def test_pairs_are_answered_as_by_predict(served):
     wanted = model.predict((TEXTS, second), verbose=0)
     np.testing.assert_allclose(found["logits"], wanted, atol=1e-6)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="as many .*`text_pair`"
+        tf.errors.InvalidArgumentError, match=r"as many .*`text_pair`"
     ):
         answers(served, "text_pair", text=TEXTS, text_pair=["a"])
 
@@ -187,7 +187,7 @@ def test_the_graph_of_a_large_vocabulary_is_small(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "name, wanted",
+    ("name", "wanted"),
     # A server must have them: these come with TensorFlow Text.
     [
         (
@@ -230,7 +230,7 @@ def test_softmax_classifier_gives_logarithms_as_logits(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "make, atol",
+    ("make", "atol"),
     [
         pytest.param(tiny.backbone, 1e-6, id="backbone"),
         pytest.param(

@@ -45,7 +45,7 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "saved_model.pb").write_bytes(b"served")
     with pytest.raises(
-        FileExistsError, match="not there yet. Received: version=2"
+        FileExistsError, match=r"not there yet. Received: version=2"
     ):
         export_saved_model(tiny.backbone(), tmp_path, 2, verbose=False)
     assert (tmp_path / "2" / "saved_model.pb").read_bytes() == b"served"
@@ -53,7 +53,7 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "arguments, error, message",
+    ("arguments", "error", "message"),
     [
         ({"version": 0}, ValueError, "positive integer. Received: version=0"),
         ({"version": "1"}, ValueError, "integer. Received: version='1'"),
@@ -109,7 +109,7 @@ def test_wrong_arguments_are_refused(
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "make, message",
+    ("make", "message"),
     [
         pytest.param(
             lambda: ConvBertPretrainer(
@@ -134,7 +134,7 @@ def test_models_that_cannot_be_served_are_refused(make, message, tmp_path):
 
 @pytest.mark.once
 def test_labels_of_a_backbone_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="`labels=None`.*a ConvBertBackbone"):
+    with pytest.raises(ValueError, match=r"`labels=None`.*a ConvBertBackbone"):
         export_saved_model(tiny.backbone(), tmp_path, labels=tiny.LABELS)
 
 
@@ -156,5 +156,5 @@ def test_the_error_of_the_tensorflow_process_is_shown(tmp_path):
 
     # From TensorFlow to torch; from others to TensorFlow.
     form = "torch" if keras.backend.backend() == "tensorflow" else "onnx"
-    with pytest.raises(RuntimeError, match="(?s)code 1.*ValueError: .*keras"):
+    with pytest.raises(RuntimeError, match=r"(?s)code 1.*ValueError: .*keras"):
         write(form, Unreadable(), tmp_path)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
-    "dtype, share, atol",
+    ("dtype", "share", "atol"),
     [
         pytest.param("float16", 0.5, 0.01, marks=pytest.mark.long),
         pytest.param("bfloat16", 0.5, 0.05, marks=pytest.mark.long),
@@ -42,6 +42,6 @@ def test_what_float16_cannot_hold_is_refused(tmp_path):
     model = tiny.classifier()
     bias = model.output_dense.bias
     bias.assign(np.full(bias.shape, 1e5))
-    with pytest.raises(ValueError, match="100000.0 in .*logits/bias"):
+    with pytest.raises(ValueError, match=r"100000.0 in .*logits/bias"):
         export_saved_model(model, tmp_path, dtype="float16", verbose=False)
     assert [*tmp_path.iterdir()] == []

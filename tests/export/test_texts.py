@@ -87,7 +87,7 @@ def test_vectors_are_those_of_predict(served):
 
 
 @pytest.mark.parametrize(
-    "name, signature, texts",
+    ("name", "signature", "texts"),
     [
         ("classifier", "text", {"text": TEXTS}),
         ("classifier", "text_pair", {"text": TEXTS, "text_pair": QUESTIONS}),
@@ -120,7 +120,7 @@ def test_a_batch_is_answered_as_each_alone(served, name, signature, texts):
 
 
 @pytest.mark.parametrize(
-    "name, signature, names",
+    ("name", "signature", "names"),
     [
         ("tagger", "tokens", ["text"]),
         ("answerer", "question_answer", ["question", "context"]),

@@ -403,7 +403,7 @@ def test_a_folder_is_refused(place):
 
 @pytest.mark.once
 def test_a_missing_file_is_no_damage(tmp_path):
-    with pytest.raises(FileNotFoundError, match="none.keras"):
+    with pytest.raises(FileNotFoundError, match=r"none.keras"):
         keras_convbert.load_model(tmp_path / "none.keras")
 
 

@@ -41,7 +41,7 @@ def test_a_good_folder_opens(folder):
 
 
 @pytest.mark.parametrize(
-    "changes, match",
+    ("changes", "match"),
     [
         ({"vocab_size": 2**31 - 1, "hidden_size": 65536}, "too large"),
         ({"num_hidden_layers": 10**6}, "too large"),
@@ -86,7 +86,7 @@ def change_tokenizer(folder, **changes):
 
 
 @pytest.mark.parametrize(
-    "changes, match",
+    ("changes", "match"),
     [
         ({"normalizer": "x"}, "Cannot load"),
         ({"model": "x"}, "Cannot load"),

@@ -71,7 +71,7 @@ def test_scores_and_kernels_on_request():
 
 
 @pytest.mark.parametrize(
-    "num_heads, head_ratio, head_dim, heads, width",
+    ("num_heads", "head_ratio", "head_dim", "heads", "width"),
     [
         (4, 2, None, 2, 2),
         (4, 4, None, 1, 2),
@@ -176,7 +176,7 @@ def test_layer_norm_statistics_are_of_float32():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"hidden_dim": 0}, "`hidden_dim`.*Received: hidden_dim=0"),
         ({"num_heads": 3}, "Received: hidden_dim=8, num_heads=3"),

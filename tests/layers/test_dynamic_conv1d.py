@@ -121,11 +121,12 @@ def test_shapes_of_weights():
     assert layer.kernel.shape == (4, 6)
     assert layer.bias.shape == (6,)
     assert layer.conv_bias.shape == (4,)
-    assert built().bias is None and built().conv_bias is None
+    assert built().bias is None
+    assert built().conv_bias is None
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"kernel_size": "3"}, "`kernel_size`.*Received: kernel_size=3"),
         ({"num_heads": 0}, "`num_heads`.*Received: num_heads=0"),

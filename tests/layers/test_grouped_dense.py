@@ -66,11 +66,12 @@ def test_shapes_and_the_authors_initializers():
 def test_without_bias():
     layer = GroupedDense(6, groups=2, use_bias=False)
     layer.build((None, 4))
-    assert layer.bias is None and len(layer.weights) == 1
+    assert layer.bias is None
+    assert len(layer.weights) == 1
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"units": 0}, "`units`.*positive integer. Received: units=0"),
         ({"units": 6.0}, "Received: units=6.0"),

@@ -133,7 +133,7 @@ def test_the_softmax_is_of_float32_under_mixed_precision():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"kernel_size": 0}, "`kernel_size`.*Received: kernel_size=0"),
         ({"num_heads": 1.5}, "`num_heads`.*Received: num_heads=1.5"),

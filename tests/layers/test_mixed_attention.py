@@ -50,7 +50,8 @@ def test_scores_and_kernels_sum_to_one():
     _, scores, kernels = built()(
         inputs_of(), padding_mask=MASK, return_attention_scores=True
     )
-    assert scores.shape == (B, N, T, T) and kernels.shape == (B, T, N, K)
+    assert scores.shape == (B, N, T, T)
+    assert kernels.shape == (B, T, N, K)
     np.testing.assert_allclose(to_numpy(scores).sum(-1), 1.0, atol=1e-6)
     np.testing.assert_allclose(to_numpy(kernels).sum(-1), 1.0, atol=1e-6)
     assert not to_numpy(scores)[1, :, :, T - 3 :].any()
@@ -192,7 +193,7 @@ def test_attention_over_every_key_masked_is_their_mean():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"num_heads": -1}, "`num_heads`.*Received: num_heads=-1"),
         ({"head_dim": None}, "`head_dim`.*Received: head_dim=None"),

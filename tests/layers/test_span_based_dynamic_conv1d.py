@@ -88,7 +88,7 @@ def test_shapes_and_the_authors_initializers():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"num_heads": 0}, "`num_heads`.*Received: num_heads=0"),
         ({"head_dim": 2.5}, "`head_dim`.*Received: head_dim=2.5"),

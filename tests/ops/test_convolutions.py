@@ -27,7 +27,7 @@ def kernel_shapes(length, taps):
 
 
 @pytest.mark.parametrize("name", kernel_shapes(1, 1))
-@pytest.mark.parametrize("length, taps, padding", SIZES)
+@pytest.mark.parametrize(("length", "taps", "padding"), SIZES)
 def test_outputs_and_gradients_equal_a_loop(name, length, taps, padding):
     rng = np.random.default_rng(length * taps)
     values = rng.normal(size=(2, length, 6)).astype("float32")
@@ -61,7 +61,7 @@ def skip_where_it_is_not(implementation):
 
 
 @pytest.mark.parametrize("implementation", config.IMPLEMENTATIONS)
-@pytest.mark.parametrize("length, taps, padding", SIZES)
+@pytest.mark.parametrize(("length", "taps", "padding"), SIZES)
 def test_each_implementation_equals_a_loop(
     implementation, length, taps, padding, force, monkeypatch
 ):
@@ -173,7 +173,7 @@ def test_a_depthwise_implementation_that_is_not_there_is_refused():
 
 
 @pytest.mark.parametrize(
-    "padding, wanted",
+    ("padding", "wanted"),
     [
         ("causal", [0.5, 4 / 3, 7 / 3, 10 / 3, 13 / 3]),
         ("same", [4 / 3, 7 / 3, 10 / 3, 13 / 3, 7 / 3]),
@@ -242,7 +242,7 @@ def test_values_that_are_no_floats_are_refused(name):
 
 @pytest.mark.parametrize("name", kernel_shapes(1, 1))
 def test_a_kernel_of_no_taps_is_refused(name):
-    with pytest.raises(ValueError, match="at least one tap. Received: 0"):
+    with pytest.raises(ValueError, match=r"at least one tap. Received: 0"):
         getattr(ops, name)(
             np.ones((2, 4, 6), "float32"),
             np.ones(kernel_shapes(4, 0)[name], "float32"),
@@ -250,7 +250,7 @@ def test_a_kernel_of_no_taps_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name, wrong",
+    ("name", "wrong"),
     [
         ("dynamic_conv1d", (3, 3)),
         ("lightweight_conv1d", (1, 4, 1, 3)),

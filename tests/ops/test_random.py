@@ -13,7 +13,8 @@ def test_numbers_are_uniform_and_independent():
     draws = [to_numpy(uniform((100, 200), generator)) for _ in range(5)]
     numbers = np.stack(draws)
     assert numbers.dtype == "float32"
-    assert numbers.min() >= 0 and numbers.max() < 1
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
     assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
     # Of one draw to the next, and of one place to the next in all directions.
     for axis in range(3):

@@ -74,13 +74,14 @@ def test_a_tf1_checkpoint_takes_a_vocabulary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source, message",
+    ("source", "message"),
     [("nowhere", "source='nowhere'"), ("convbert_small", "Expected a folder")],
 )
 def test_an_error_is_one_line_and_a_status(source, message, tmp_path):
     result = run("convert", source, tmp_path / "ours")
     assert result.exit_code == 1
-    assert message in result.output and "Traceback" not in result.output
+    assert message in result.output
+    assert "Traceback" not in result.output
     assert os.listdir(tmp_path) == []
     assert run("convert", source).exit_code == 2
 
@@ -96,7 +97,8 @@ def test_whole_tasks_are_converted(tmp_path):
     with pytest.warns(UserWarning, match="the encoder alone was taken"):
         run("convert", folder, tmp_path / "encoder")
     result = run("convert", folder, tmp_path / "strict", "--strict")
-    assert result.exit_code == 2 and "--to huggingface" in result.output
+    assert result.exit_code == 2
+    assert "--to huggingface" in result.output
 
 
 def test_what_was_there_is_kept(tmp_path):
@@ -104,7 +106,8 @@ def test_what_was_there_is_kept(tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("kept")
     result = run("convert", folder, tmp_path / "kept")
-    assert result.exit_code == 1 and "kept" in result.output
+    assert result.exit_code == 1
+    assert "kept" in result.output
     assert os.listdir(tmp_path / "kept") == ["file"]
 
 

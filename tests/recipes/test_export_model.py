@@ -58,7 +58,7 @@ def test_a_preset_becomes_onnx(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         (["--to", "onnx", "--dtype", "int8"], "no options of a SavedModel"),
         (["--to", "litert"], "ends in '.tflite'"),

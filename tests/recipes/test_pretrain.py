@@ -126,7 +126,8 @@ def test_from_text_to_presets(run, tmp_path):
             str(output / "backbone"), num_classes=2
         )
     again = run()
-    assert again.exit_code == 0 and "val_" not in again.output
+    assert again.exit_code == 0
+    assert "val_" not in again.output
     assert rows_of(output / "log.csv") == rows
 
 
@@ -218,7 +219,7 @@ def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "config, message",
+    ("config", "message"),
     [
         ({"batchsize": 8}, "Did you mean 'batch_size'?"),
         ({"qqq": 8}, "Unknown key 'qqq' of the configuration. Expected"),
@@ -265,9 +266,9 @@ def test_files_that_cannot_be_read(corpus, tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(ValueError, match=message):
             pretrain(corpus, tmp_path / "output", tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="missing.txt"):
+    with pytest.raises(FileNotFoundError, match=r"missing.txt"):
         pretrain(tmp_path / "missing.txt", tmp_path / "output", CONFIG)
-    with pytest.raises(FileNotFoundError, match="a token a line. Received"):
+    with pytest.raises(FileNotFoundError, match=r"a token a line. Received"):
         pretrain(corpus, tmp_path / "output", {"vocabulary": "no.txt"})
     assert not (tmp_path / "output").exists()
 

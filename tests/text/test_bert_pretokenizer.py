@@ -162,7 +162,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("lowercase, strip_accents", CASES)
+@pytest.mark.parametrize(("lowercase", "strip_accents"), CASES)
 def test_natural_text_gets_the_ids_of_bert(
     natural_text, natural_vocabulary, lowercase, strip_accents
 ):
@@ -242,7 +242,7 @@ def test_graph_treats_nul_and_broken_utf8_as_python_does(special):
 
 
 @pytest.mark.parametrize(
-    "text, tokens",
+    ("text", "tokens"),
     [
         ("a\0b", ["a", "##b"]),
         (b"a\xffb", ["a", "##b"]),
@@ -263,7 +263,7 @@ def test_hand_worked_examples(text, tokens):
 
 
 @pytest.mark.parametrize(
-    "text, spans",
+    ("text", "spans"),
     [
         ("Cafés\u00a0[MASK]\u0301", [(0, 4), (4, 5), (6, 12)]),
         ("中😀", [(0, 1), (1, 2)]),

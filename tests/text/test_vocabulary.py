@@ -44,7 +44,7 @@ def test_carriage_returns_are_left_out_with_a_warning(write):
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [
         pytest.param(b"\xef\xbb\xbf[PAD]\n", "byte-order mark", id="bom"),
         pytest.param(b"[PAD]\n\xe9\n", "in UTF-8, but 'utf-8'", id="latin-1"),
@@ -59,12 +59,12 @@ def test_other_encodings_are_refused(write, content, message):
 
 
 def test_missing_file_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing.txt"):
+    with pytest.raises(FileNotFoundError, match=r"nothing.txt"):
         ConvBertTokenizer(str(tmp_path / "nothing.txt"))
 
 
 @pytest.mark.parametrize(
-    "tokens, message",
+    ("tokens", "message"),
     [
         pytest.param(
             [*SPECIAL, "a", "b", "a"],
@@ -97,7 +97,7 @@ def test_broken_vocabularies_are_refused(tokens, message):
 
 
 @pytest.mark.parametrize(
-    "tokens, encoding, name",
+    ("tokens", "encoding", "name"),
     [
         pytest.param(FOREIGN, "gbk", "GBK", id="gbk"),
         pytest.param(FOREIGN, "gb18030", "GBK", id="gb18030"),

@@ -53,7 +53,7 @@ def stopped_train(folder, stops, action=crash, **options):
 
 
 @pytest.mark.parametrize(
-    "save_freq, stops",
+    ("save_freq", "stops"),
     [("epoch", [9]), (2, [3, 9]), (3, [10]), (1, [1, 1, 3])],
     ids=str,
 )
@@ -165,7 +165,9 @@ def test_run_that_a_callback_has_ended_stays_so(tmp_path):
     for epochs in (4, 9):
         net = small_runs.model()
         stop = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: setattr(net, "stop_training", True)
+            on_epoch_end=lambda epoch, logs, net=net: setattr(
+                net, "stop_training", True
+            )
         )
         small_runs.train(tmp_path, net=net, extra=[stop], epochs=epochs)
         assert net.history.epoch == [0]
@@ -278,9 +280,11 @@ def test_damaged_checkpoint_is_passed_over(file, copy, whole):
 def test_nothing_is_trained_where_nothing_is_whole(copy):
     for folder in copy.iterdir():
         (folder / "arrays.npy").write_bytes(b"")
-    with pytest.warns(UserWarning):
-        with pytest.raises(ValueError, match="Every checkpoint in .*damaged"):
-            small_runs.train(copy)
+    with (
+        pytest.warns(UserWarning, match="is damaged, the one before"),
+        pytest.raises(ValueError, match=r"Every checkpoint in .*damaged"),
+    ):
+        small_runs.train(copy)
 
 
 @ONCE
@@ -292,7 +296,7 @@ def test_another_model_or_other_data_is_refused(copy, monkeypatch):
     for one, other in zip(before, net.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     monkeypatch.setattr(small_runs.Batches, "num_batches", 3)
-    with pytest.raises(ValueError, match="has 4 batches.*with 3 batches"):
+    with pytest.raises(ValueError, match=r"has 4 batches.*with 3 batches"):
         small_runs.train(copy)
 
 
@@ -317,7 +321,7 @@ def test_disk_without_space_is_an_error_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     handler = signal.getsignal(signal.SIGTERM)
     net = small_runs.model()
-    with pytest.raises(OSError, match="2.2 times.*Received: 5000 bytes free"):
+    with pytest.raises(OSError, match=r"2.2 times.*Received: 5000 bytes free"):
         small_runs.train(copy, net=net)
     assert before == {p: p.read_bytes() for p in copy.rglob("*.*")}
     assert int(net.optimizer.iterations) == 8
@@ -363,7 +367,7 @@ def test_gradient_that_is_not_finite_is_found_before_clipping(tmp_path):
     net = keras.Model(inputs, keras.layers.Dense(1, name="after")(x))
     net.compile(AdamW(0.1), loss="mse", run_eagerly=small_runs.EAGERLY)
     with pytest.raises(
-        FloatingPointError, match="'before/kernel' holds NaN .*first of 2"
+        FloatingPointError, match=r"'before/kernel' holds NaN .*first of 2"
     ):
         net.fit(
             *small_runs.arrays(),
@@ -414,7 +418,7 @@ def test_signal_after_a_crash_is_not_swallowed(tmp_path):
 
 @ONCE
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         (("",), "Received: directory=''"),
         (("x", 0), "Received: save_freq=0"),
@@ -431,8 +435,13 @@ def test_bad_arguments_are_refused(arguments, message):
 @pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.long)])
 def test_killed_at_any_moment_it_goes_on(kills, tmp_path):
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed_runs", tmp_path]
-        + [str(kills)],
+        [
+            sys.executable,
+            "-m",
+            "tests.training.killed_runs",
+            tmp_path,
+            str(kills),
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -84,7 +84,7 @@ def test_neighbours_close_up_over_what_is_left_out():
 
 
 @pytest.mark.parametrize(
-    "labels, ids, predicted, wanted",
+    ("labels", "ids", "predicted", "wanted"),
     [
         # Same span, another type; same start, another end; and the reverse.
         (["O", "B-X", "B-Y"], [1, 0], [2, 0], 0),
@@ -125,7 +125,7 @@ def test_batches_may_differ_in_length():
 
 
 @pytest.mark.parametrize(
-    "y_true, y_pred, weights, message",
+    ("y_true", "y_pred", "weights", "message"),
     [
         ((2, 5), (2, 5, 4), None, r"length, 3\) or .*y_pred.shape=\(2, 5, 4\)"),
         ((2, 5), (2, 6), None, r"y_true.shape=\(2, 5\), y_pred.shape=\(2, 6\)"),

@@ -9,7 +9,7 @@ from tests.training.test_matthews_correlation import samples
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["all", "weighted"])
 @pytest.mark.parametrize(
-    "num_classes, class_id", [(2, 0), (2, 1), (5, 0), (5, 3)]
+    ("num_classes", "class_id"), [(2, 0), (2, 1), (5, 0), (5, 3)]
 )
 def test_equals_sklearn(num_classes, class_id, weighted):
     labels, scores, weights = samples(num_classes)
@@ -43,7 +43,7 @@ def test_one_score_a_sample(shape, threshold, class_id):
 
 
 @pytest.mark.parametrize(
-    "labels, classes",
+    ("labels", "classes"),
     [([0, 0], [0, 0]), ([1, 1], [0, 0]), ([0, 0], [1, 1])],
     ids=["neither", "labels", "predictions"],
 )

@@ -35,9 +35,9 @@ def test_rates_fall_layer_by_layer(path):
 def test_numbers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="num_layers=0"):
         LayerwiseDecay(0)
-    with pytest.raises(ValueError, match="decay=1.5"):
+    with pytest.raises(ValueError, match=r"decay=1.5"):
         LayerwiseDecay(2, decay=1.5)
-    with pytest.raises(ValueError, match="num_layers=2.*transformer_layer_2"):
+    with pytest.raises(ValueError, match=r"num_layers=2.*transformer_layer_2"):
         LayerwiseDecay(2).scale("transformer_layer_2/output_dense/kernel")
 
 

@@ -66,7 +66,7 @@ def test_rare_classes_keep_their_digits():
 
 @pytest.mark.parametrize("weight", [1.0, 0.1], ids=["whole", "fraction"])
 @pytest.mark.parametrize(
-    "labels, classes",
+    ("labels", "classes"),
     [([1] * 50, [0, 1] * 25), ([0, 1] * 25, [1] * 50), ([0] * 50, [0] * 50)],
     ids=["labels", "predictions", "both"],
 )
@@ -86,7 +86,7 @@ def test_labels_that_are_no_class_do_not_count():
 
 
 @pytest.mark.parametrize(
-    "num_classes, y_true, y_pred, weights, message",
+    ("num_classes", "y_true", "y_pred", "weights", "message"),
     [
         (3, (4,), (4, 2), None, r"3 classes. Received: y_pred.shape=\(4, 2\)"),
         (3, (4,), (4, 1), None, r"3 classes. Received: y_pred.shape=\(4, 1\)"),
@@ -107,5 +107,7 @@ def test_wrong_shapes_are_refused(
 
 
 def test_one_class_is_refused():
-    with pytest.raises(ValueError, match="at least 2. Received: num_classes=1"):
+    with pytest.raises(
+        ValueError, match=r"at least 2. Received: num_classes=1"
+    ):
         MatthewsCorrelation(1)

@@ -86,7 +86,10 @@ def of_numbers(function):
 def of_tags(scores, labels, kept):
     return entity_f1(
         *(
-            [[TAGS[i] for i in row[chosen]] for row, chosen in zip(ids, kept)]
+            [
+                [TAGS[i] for i in row[chosen]]
+                for row, chosen in zip(ids, kept, strict=False)
+            ]
             for ids in (labels, scores.argmax(-1))
         )
     )
@@ -191,5 +194,5 @@ def test_config_survives(metric):
 def test_what_does_not_fit_is_told_at_the_first_step():
     case = dataclasses.replace(CASES["classes"], shape=(4,))
     scores, labels, _ = case.data(seed=0)
-    with pytest.raises(ValueError, match="the scores of 3 classes. Received"):
+    with pytest.raises(ValueError, match=r"the scores of 3 classes. Received"):
         case.compiled("metrics").evaluate(scores, labels, verbose=0)

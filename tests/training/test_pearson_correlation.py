@@ -99,7 +99,7 @@ def test_nan_is_not_hidden():
 
 
 @pytest.mark.parametrize(
-    "y_true, y_pred, message",
+    ("y_true", "y_pred", "message"),
     [
         ((4,), (4, 2), r"`y_pred`.*Received: y_pred.shape=\(4, 2\)"),
         ((), (4,), r"`y_true`.*Received: y_true.shape=\(\)"),

@@ -8,7 +8,7 @@ from tests.training.test_pearson_correlation import pairs
 
 
 @pytest.mark.parametrize(
-    "digits, room", [(0, 1000), (1, 1000), (6, 1500)], ids=str
+    ("digits", "room"), [(0, 1000), (1, 1000), (6, 1500)], ids=str
 )
 def test_equals_scipy(digits, room):
     """Of 0 digits some 7 numbers are left, and almost all samples tie."""

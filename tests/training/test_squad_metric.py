@@ -32,7 +32,7 @@ BY_HAND = [
 ]
 
 
-@pytest.mark.parametrize("accepted, answer, exact, f1", BY_HAND)
+@pytest.mark.parametrize(("accepted", "answer", "exact", "f1"), BY_HAND)
 def test_worked_by_hand(accepted, answer, exact, f1):
     for metric, wanted in ((SquadExactMatch(), exact), (SquadF1(), f1)):
         rule = RULES[type(metric)]
@@ -91,7 +91,7 @@ def test_answers_of_a_dataset(metric_class):
 
 
 @pytest.mark.parametrize(
-    "accepted, answers, message",
+    ("accepted", "answers", "message"),
     [
         ([["a"]], [], r"Received: len\(y_true\)=1, len\(y_pred\)=0"),
         (["Rome"], ["Rome"], "`y_true`.*Received: 'Rome'"),

@@ -6,7 +6,7 @@ from keras_convbert.training import WarmupLinearDecay
 
 
 @pytest.mark.parametrize(
-    "options, rates",
+    ("options", "rates"),
     [
         # 0.5 * step / 10 * (1 - step / 100), then without the first factor.
         ({"warmup_steps": 10, "total_steps": 100}, [0, 0.2375, 0.45, 0.25, 0]),
@@ -39,7 +39,7 @@ def test_config_survives(total_steps):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ((-0.1, 1), "at least 0. Received: learning_rate=-0.1"),
         ((0.1, -1), "Received: warmup_steps=-1, total_steps=None"),

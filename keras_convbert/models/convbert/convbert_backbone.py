@@ -322,7 +322,7 @@ class ConvBertBackbone(keras_hub.models.Backbone):
         return super().call(inputs, training=training, mask=mask)
 
     @classproperty
-    def presets(cls) -> Config:  # noqa: N805
+    def presets(cls) -> Config:
         """The built-in presets, by name: sizes of the paper, no weights."""
         return {
             name: {

@@ -36,7 +36,7 @@ def reloaded(backbone, folder):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "name, parameters",
+    ("name", "parameters"),
     [
         ("convbert_small", 13_143_768),
         ("convbert_medium_small", 17_475_888),
@@ -98,7 +98,8 @@ def test_a_named_size_takes_other_arguments():
         num_layers=1,
         max_sequence_length=20,
     )
-    assert backbone.hidden_dim == 256 and backbone.num_layers == 1
+    assert backbone.hidden_dim == 256
+    assert backbone.num_layers == 1
     assert backbone.token_embedding.embeddings.shape == (50, 128)
 
 
@@ -221,7 +222,8 @@ def test_outputs_of_each_layer_are_at_hand():
         backbone.inputs, [backbone.get_layer(name).output for name in names]
     )
     norm, first, last = run(probe, INPUTS)
-    assert norm.shape == (3, 16, 16) and first.shape == (3, 16, 32)
+    assert norm.shape == (3, 16, 16)
+    assert first.shape == (3, 16, 32)
     np.testing.assert_allclose(to_numpy(last), outputs_of(backbone), atol=1e-6)
 
 
@@ -254,7 +256,7 @@ def test_embeddings_can_be_those_of_another():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"vocabulary_size": 0}, "`vocabulary_size`.*vocabulary_size=0"),
         ({"num_layers": 1.0}, "`num_layers`.*Received: num_layers=1.0"),

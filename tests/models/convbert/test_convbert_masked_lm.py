@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -152,7 +153,7 @@ def test_training_goes_on_from_a_file_bit_by_bit(tmp_path):
 
 def test_file_of_an_unknown_generator_is_refused(tmp_path):
     (tmp_path / "generator.json").write_text('{"bit_generator": "MT19937"}')
-    with pytest.raises(ValueError, match="generator.json does not hold"):
+    with pytest.raises(ValueError, match=r"generator.json does not hold"):
         masked_lm().preprocessor.load_assets(str(tmp_path))
 
 
@@ -187,7 +188,11 @@ def test_fill_mask_gives_the_likeliest_tokens():
     found = task.fill_mask(samples, top_k=3)
     assert [len(masks) for masks in found] == [1, 2, 1]
     again = task.fill_mask(samples, top_k=3, batch_size=1)
-    for one, other in zip(sum(found, []), sum(again, []), strict=True):
+    for one, other in zip(
+        [*itertools.chain(*found)],
+        [*itertools.chain(*again)],
+        strict=True,
+    ):
         assert [a["token"] for a in one] == [a["token"] for a in other]
     vocabulary = texts.VOCABULARY
     ids = [*map(vocabulary.index, ("[CLS]", "[MASK]", "[MASK]", "[SEP]"))]

@@ -93,7 +93,8 @@ def test_counts_and_places(path, rate):
         assert count == min(wanted, candidates)
         # Used slots come first, the others are zero.
         assert row_weights.tolist() == [1.0] * count + [0.0] * (5 - count)
-        assert not row_positions[count:].any() and not row_ids[count:].any()
+        assert not row_positions[count:].any()
+        assert not row_ids[count:].any()
         chosen = row_positions[:count]
         assert len(set(chosen)) == count
         assert not np.isin(row[chosen], SPECIAL_IDS).any()
@@ -188,7 +189,8 @@ def test_all_hidden_gives_literal_outputs():
     assert x["segment_ids"].tolist() == [[0] * 8] * 2
     assert x["mask_positions"][1].tolist() == [1, 0, 0]
     assert sorted(x["mask_positions"][0, :2]) == [1, 2]
-    assert sorted(y[0, :2]) == [5, 6] and y[1].tolist() == [7, 0, 0]
+    assert sorted(y[0, :2]) == [5, 6]
+    assert y[1].tolist() == [7, 0, 0]
     assert weight.tolist() == [[1, 1, 0], [1, 0, 0]]
 
 
@@ -226,7 +228,7 @@ def test_weights_of_texts_weigh_their_tokens(path):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"mask_selection_rate": 0}, "Received: mask_selection_rate=0"),
         ({"mask_selection_rate": 1.5}, "Received: mask_selection_rate=1.5"),

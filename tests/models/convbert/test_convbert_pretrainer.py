@@ -145,7 +145,7 @@ def test_embeddings_are_shared_and_trained_by_both():
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "size, scale, count",
+    ("size", "scale", "count"),
     [
         ("convbert_small", 1 / 4, 14_019_903),
         pytest.param(
@@ -186,7 +186,7 @@ def test_learns_to_copy_a_pattern():
 
 
 @pytest.mark.parametrize(
-    "policy, optimizer",
+    ("policy", "optimizer"),
     [("float32", "auto"), ("mixed_bfloat16", AdamW(1e-3))],
     ids=["float32-auto", "mixed_bfloat16-adamw"],
 )
@@ -231,7 +231,10 @@ def test_default_rate_rises_and_falls_over_the_steps_of_fit():
     pretrainer.fit(batch, batch_size=2, verbose=0)
     assert pretrainer.optimizer._learning_rate.total_steps == 15
     after = weights_of(pretrainer)
-    assert max(np.abs(a - b).max() for a, b in zip(after, before)) > 1e-4
+    assert (
+        max(np.abs(a - b).max() for a, b in zip(after, before, strict=False))
+        > 1e-4
+    )
 
 
 def text_pretrainer(**options):
@@ -295,7 +298,7 @@ def test_config_goes_through_json():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"mask_rate": 0.0}, "mask_rate=0.0"),
         ({"mask_token_rate": 1.5}, "mask_token_rate=1.5"),

@@ -42,7 +42,7 @@ def test_graph_gives_the_same():
 
 
 def test_labels_pass_through():
-    x, y, weight = preprocessor()(["a"], [1], [0.5])
+    _x, y, weight = preprocessor()(["a"], [1], [0.5])
     assert (np.asarray(y).item(), np.asarray(weight).item()) == (1, 0.5)
 
 

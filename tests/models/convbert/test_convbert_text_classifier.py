@@ -46,7 +46,10 @@ def first_letters(rows, seed):
     generator = np.random.default_rng(seed)
     labels = generator.integers(2, size=rows)
     tails = texts.letters(rows, longest=5, seed=seed)
-    x = [f"{'ab'[label]} {tail}" for label, tail in zip(labels, tails)]
+    x = [
+        f"{'ab'[label]} {tail}"
+        for label, tail in zip(labels, tails, strict=False)
+    ]
     return x, labels
 
 
@@ -275,7 +278,7 @@ def test_lora_trains_and_is_merged_in_a_file(tmp_path):
 
 def test_random_state_of_another_model_is_refused(tmp_path, task):
     task.save_assets(str(tmp_path))
-    with pytest.raises(ValueError, match="only in the model:.*output_dropout"):
+    with pytest.raises(ValueError, match=r"only in the model:.*output_dropout"):
         classifier(head="dense").load_assets(str(tmp_path))
 
 
@@ -299,7 +302,7 @@ def test_config_round_trip():
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"head": "deep"}, 'Expected "linear" or "dense". Received: head=deep'),
         ({"num_classes": 0}, "positive integer. Received: num_classes=0"),
@@ -460,14 +463,15 @@ def test_several_labels():
     history = task.fit(x, y, epochs=4, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     found = task.predict(x, verbose=0)
-    assert found.min() >= 0 and found.max() <= 1
+    assert found.min() >= 0
+    assert found.max() <= 1
     found = task.evaluate(x, y, verbose=0, return_dict=True)
     assert found["accuracy"] > 0.5
 
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "options, labels, message",
+    ("options", "labels", "message"),
     [
         ({}, [0, 3], "0 to 2.*Received: 3 for sample 1"),
         ({}, [-1, 0], "Received: -1 for sample 0"),
@@ -486,11 +490,11 @@ def test_labels_that_are_none_are_refused(options, labels, message):
 
     task = tasks.classifier(**options)
     before = [to_numpy(weight) for weight in task.weights]
-    for labels in (labels, np.array(labels)):
+    for given in (labels, np.array(labels)):
         with pytest.raises(ValueError, match=message):
-            task.fit(["a", "b"], labels, verbose=0)
+            task.fit(["a", "b"], given, verbose=0)
         with pytest.raises(ValueError, match=message):
-            task.fit(["a"], [0], validation_data=(["a", "b"], labels))
+            task.fit(["a"], [0], validation_data=(["a", "b"], given))
     for value, weight in zip(before, task.weights, strict=True):
         np.testing.assert_array_equal(value, to_numpy(weight))
     dataset = tf.data.Dataset.from_tensors((["a", "b"], labels))

@@ -63,7 +63,7 @@ PACKED = [
 ]
 
 
-@pytest.mark.parametrize("truncate, token_ids, segment_ids", PACKED)
+@pytest.mark.parametrize(("truncate", "token_ids", "segment_ids"), PACKED)
 def test_pairs_are_cut_and_packed(truncate, token_ids, segment_ids):
     layer = preprocessor(truncate=truncate)
     outputs = as_lists(layer(x=PAIR))
@@ -99,7 +99,7 @@ def test_length_can_be_set_anew():
 
 
 @pytest.mark.parametrize(
-    "x, message",
+    ("x", "message"),
     [
         pytest.param((["a"], ["b"], ["c"]), "x of 3 parts", id="three"),
         pytest.param((["a", "b"], ["c"]), r"\[\(2,\), \(1,\)\]", id="uneven"),
@@ -116,7 +116,7 @@ def test_what_is_no_text_is_refused(x, message):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"sequence_length": 2}, "Received: sequence_length=2"),
         ({"sequence_length": None}, "Received: sequence_length=None"),

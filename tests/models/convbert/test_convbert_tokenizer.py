@@ -46,7 +46,7 @@ def padded(ids, length=2):
 
 
 @once
-@pytest.mark.parametrize("text, ids", INPUTS)
+@pytest.mark.parametrize(("text", "ids"), INPUTS)
 def test_forms_of_inputs(text, ids):
     import tensorflow as tf
 
@@ -109,7 +109,7 @@ def in_graph_dense(tokenizer, texts):
 
 @once
 @pytest.mark.parametrize(
-    "wrong, message",
+    ("wrong", "message"),
     [
         pytest.param(None, "Received: None", id="none"),
         pytest.param(5, "Received: 5", id="number"),

@@ -37,7 +37,7 @@ def apart(row, gap):
 
 
 @pytest.mark.parametrize(
-    "options, gap, length",
+    ("options", "gap", "length"),
     [
         ({"kernel_size": 9}, 4, 44),
         ({"kernel_size": 3, "num_groups": 2}, 2, 33),
@@ -174,7 +174,7 @@ def test_a_backbone_of_before_does_not_pack():
 
 def test_convolutions_that_see_padding_are_refused():
     with pytest.raises(
-        ValueError, match="`mask_conv=True`.*packed=True, mask_conv=False"
+        ValueError, match=r"`mask_conv=True`.*packed=True, mask_conv=False"
     ):
         made(mask_conv=False)
     assert made(mask_conv=False, conv=False).packed

@@ -117,7 +117,7 @@ BAD = [
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("x, y, message", BAD)
+@pytest.mark.parametrize(("x", "y", "message"), BAD)
 def test_what_does_not_fit_is_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         preprocessor()(x=x, y=y)

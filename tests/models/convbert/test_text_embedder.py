@@ -29,7 +29,8 @@ def embedder(backbone_options=None, **options):
 def test_vectors_are_those_of_the_tokens(dtype, pooling, normalize):
     task = embedder({"dtype": dtype}, pooling=pooling, normalize=normalize)
     found = task.predict(X, verbose=0)
-    assert found.dtype == "float32" and found.shape == (4, 32)
+    assert found.dtype == "float32"
+    assert found.shape == (4, 32)
     inputs = task.preprocessor(X)
     sequence = task.backbone(inputs, training=False)["sequence_output"]
     sequence = to_numpy(keras.ops.cast(sequence, "float32"))
@@ -55,7 +56,8 @@ def test_it_is_saved_and_trained(tmp_path):
         ConvBertTextEmbedder.from_preset(tmp_path / "embedder"),
         keras_hub.models.TextEmbedder.from_preset(str(tmp_path / "embedder")),
     ):
-        assert revived.pooling == "mean" and revived.normalize
+        assert revived.pooling == "mean"
+        assert revived.normalize
         found = revived.predict(X, verbose=0)
         np.testing.assert_allclose(found, wanted, atol=1e-6)
     task.compile(keras.optimizers.Adam(0.01), "cosine_similarity")
@@ -70,7 +72,8 @@ def test_a_backbone_alone_will_do(tmp_path, recwarn):
     backbone.save_to_preset(tmp_path)
     texts.tokenizer().save_to_preset(tmp_path)
     task = ConvBertTextEmbedder.from_preset(tmp_path, pooling="first")
-    assert task.pooling == "first" and task.preprocessor.sequence_length == 32
+    assert task.pooling == "first"
+    assert task.preprocessor.sequence_length == 32
     # There is no head that could be new.
     assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
     with pytest.raises(ValueError, match="pooling=last"):

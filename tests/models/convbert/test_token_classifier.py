@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -52,7 +54,7 @@ def sentences(count=12, longest=20, seed=0):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("size, stride", [(6, 3), (6, 1), (5, 5), (6, 4)])
+@pytest.mark.parametrize(("size", "stride"), [(6, 3), (6, 1), (5, 5), (6, 4)])
 def test_windows_part_a_text(size, stride):
     for length in range(40):
         windows = windows_of(length, size, stride)
@@ -78,7 +80,8 @@ def test_the_first_piece_has_the_label():
     assert not x["segment_ids"].any()
     assert weights.tolist()[0] == [0, 1, 0, 1, 1, 0, 0, 0]
     assert y.tolist()[0] == [0, 0, 0, 3, 2, 0, 0, 0]
-    assert y[1, 1] == 1 and weights[1].sum() == 1
+    assert y[1, 1] == 1
+    assert weights[1].sum() == 1
 
 
 @pytest.mark.once
@@ -125,7 +128,7 @@ BAD = [
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("words, labels, message", BAD)
+@pytest.mark.parametrize(("words", "labels", "message"), BAD)
 def test_what_does_not_fit_is_refused(words, labels, message):
     with pytest.raises(ValueError, match=message):
         preprocessor()(x=words, y=labels)
@@ -182,7 +185,13 @@ def test_it_learns_what_words_tell(dtype, tmp_path):
     words, labels = sentences(6, seed=2)
     found = task.predict_labels(words)
     assert [*map(len, found)] == [*map(len, words)]
-    flat = [*zip(sum(found, []), sum(labels, []), strict=True)]
+    flat = [
+        *zip(
+            [*itertools.chain(*found)],
+            [*itertools.chain(*labels)],
+            strict=True,
+        )
+    ]
     right = np.mean([one == other for one, other in flat])
     assert right > 0.8
     assert task.predict_labels(words, batch_size=1) == found
@@ -247,7 +256,7 @@ def test_nothing_is_nothing():
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "labels, spans",
+    ("labels", "spans"),
     [
         ("O B-A I-A O", [("A", 1, 3)]),
         ("I-A I-B I-B", [("A", 0, 1), ("B", 1, 3)]),

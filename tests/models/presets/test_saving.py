@@ -117,7 +117,8 @@ def test_lora_alone_is_a_small_file(enabled, tmp_path):
 def test_lora_that_does_not_fit_is_refused(tmp_path):
     task, _ = with_lora(tmp_path)
     learnt = [weight.path for weight in task.backbone.trainable_weights]
-    assert learnt and all("lora_kernel" in path for path in learnt)
+    assert learnt
+    assert all("lora_kernel" in path for path in learnt)
     path = tmp_path / "learnt.lora.h5"
     with pytest.raises(ValueError, match=r"ends with '\.lora\.h5'"):
         task.backbone.save_lora_weights(tmp_path / "learnt.h5")

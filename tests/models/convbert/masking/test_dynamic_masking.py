@@ -32,8 +32,12 @@ def mask(token_ids, padding_mask, training=True, seed=0, **options):
 def expected_counts(batch, rate, slots):
     """The rule of the authors' `pretrain_helpers.py`, in plain Python."""
     counts = []
-    for ids, real in zip(batch["token_ids"], batch["padding_mask"]):
-        candidates = sum(r and i not in SPECIAL_IDS for i, r in zip(ids, real))
+    for ids, real in zip(
+        batch["token_ids"], batch["padding_mask"], strict=False
+    ):
+        candidates = sum(
+            r and i not in SPECIAL_IDS for i, r in zip(ids, real, strict=False)
+        )
         # Half to even, as NumPy and TensorFlow round.
         wanted = max(1, min(slots, int(np.round(rate * real.sum()))))
         counts.append(min(wanted, candidates))

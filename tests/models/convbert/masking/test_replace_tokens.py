@@ -40,7 +40,8 @@ def test_noise_of_evaluation_is_the_same_each_time_and_row_by_row():
     positions = np.zeros((6, 3), "int32")
     first = noise(token_ids, positions, 0, training=False)
     assert first.shape == (6, 3)
-    assert 0 <= first.min() and first.max() < 1
+    assert 0 <= first.min()
+    assert first.max() < 1
     again = noise(token_ids, positions, 1, training=False)
     np.testing.assert_array_equal(first, again)
     alone = noise(token_ids[2:3], positions[2:3], 0, training=False)

@@ -113,7 +113,8 @@ def test_config_may_be_a_file_and_arguments_replace_it(tmp_path):
     )
     assert (backbone.num_heads, backbone.head_ratio) == (4, 1)
     assert not backbone.conv
-    assert backbone.dropout == 0.0 and backbone.mask_conv
+    assert backbone.dropout == 0.0
+    assert backbone.mask_conv
     assert backbone.dtype_policy.name == "bfloat16"
     nested = golden.FOLDER / "convbert_tf1/attention_only/config.json"
     again = ConvBertBackbone.from_tf1_checkpoint(
@@ -220,7 +221,7 @@ LAYER_1 = "electra/encoder/layer_1/"
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         (
             {f"{LAYER_1}output/dense/bias": None},

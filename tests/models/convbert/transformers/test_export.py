@@ -31,7 +31,8 @@ HEADS = {
 def open_theirs(name, folder):
     kind = getattr(transformers, f"ConvBert{name}")
     model, found = kind.from_pretrained(folder, output_loading_info=True)
-    assert not found["missing_keys"] and not found["unexpected_keys"]
+    assert not found["missing_keys"]
+    assert not found["unexpected_keys"]
     assert not found["mismatched_keys"]
     return model.eval()
 
@@ -123,7 +124,7 @@ def test_a_pretrainer_gives_its_encoder(tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "make, message",
+    ("make", "message"),
     [
         (lambda: tiny.backbone(conv=False, head_ratio=1), "conv=False"),
         (lambda: tiny.backbone(head_ratio=4), "head_dim=8"),

@@ -286,7 +286,7 @@ def test_every_form_holds_the_same(rewrite, groups, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "spoil, message",
+    ("spoil", "message"),
     [
         (lambda a: a.pop("encoder.layer.1.output.dense.bias"), "Missing"),
         (lambda a: a.update({"encoder.extra": np.ones(2)}), "Unknown"),
@@ -319,7 +319,7 @@ def test_arrays_that_do_not_fit_are_refused(spoil, message, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         ({"model_type": "electra"}, "model_type='electra'"),
         ({"hidden_act": "gelu_new"}, "hidden_act='gelu_new'"),

@@ -13,14 +13,17 @@ import numpy as np
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.npz import read_npz
+from keras_convbert.compat import child_layers
+from keras_convbert.compat import seed_generators
+from keras_convbert.compat import set_torch_generators
+from keras_convbert.compat import torch_generators
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_file
 from keras_convbert.files import write_text
 
 FILE_NAME = "random_state.npz"
 GENERATOR_FILE = "generator.json"
-TORCH_CPU = "torch/cpu"
-TORCH_CUDA = "torch/cuda/"
+TORCH = "torch/"
 
 
 def save_random_state(model: keras.Model, directory: AnyPath) -> None:
@@ -29,7 +32,8 @@ def save_random_state(model: keras.Model, directory: AnyPath) -> None:
         name: keras.ops.convert_to_numpy(generator.state)
         for name, generator in _generators(model).items()
     }
-    arrays.update(_torch_state())
+    for name, state in torch_generators().items():
+        arrays[TORCH + name.replace(":", "/")] = state
     with atomic_file(pathlib.Path(directory) / FILE_NAME) as temporary:
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -48,9 +52,9 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
     path = pathlib.Path(directory) / FILE_NAME
     arrays = read_npz(path)
     torch_state = {
-        name: arrays.pop(name)
+        name.removeprefix(TORCH).replace("/", ":"): arrays.pop(name)
         for name in [*arrays]
-        if name.startswith("torch/")
+        if name.startswith(TORCH)
     }
     generators = _generators(model)
     if generators.keys() != arrays.keys():
@@ -65,7 +69,7 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
                 f"{path} holds no state for the random generator {name!r}."
             )
     try:
-        _put_torch_state(torch_state)
+        set_torch_generators(torch_state)
     except (KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(
             f"{path} does not hold the state of torch's generators: {error}"
@@ -101,9 +105,8 @@ def load_generator(generator: np.random.Generator, directory: AnyPath) -> None:
 def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """A model and its layers, parents first, by the names on the way to them.
 
-    It is the same on every backend. Which attributes Keras takes for layers
-    depends on it, and so does `_flatten_layers`; what is in a functional graph
-    does not.
+    The result is the same on every backend, other than that of
+    `flatten_layers`.
     """
     found: dict[str, keras.layers.Layer] = {}
     seen: set[int] = set()
@@ -113,8 +116,7 @@ def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
             return
         seen.add(id(layer))
         found[path if path not in found else f"{path}:{len(found)}"] = layer
-        is_model = isinstance(layer, keras.Model)
-        for child in layer.layers if is_model else layer._layers:
+        for child in child_layers(layer):
             visit(child, f"{path}/{child.name}")
 
     visit(model, "")
@@ -127,29 +129,5 @@ def _generators(
     return {
         f"{path}:{i}": generator
         for path, layer in layers_by_path(model).items()
-        for i, generator in enumerate(getattr(layer, "_seed_generators", ()))
+        for i, generator in enumerate(seed_generators(layer))
     }
-
-
-def _torch_state() -> dict[str, np.ndarray]:
-    if keras.backend.backend() != "torch":
-        return {}
-    import torch
-
-    states = {TORCH_CPU: torch.get_rng_state().numpy()}
-    if torch.cuda.is_available():
-        for i, state in enumerate(torch.cuda.get_rng_state_all()):
-            states[f"{TORCH_CUDA}{i}"] = state.numpy()
-    return states
-
-
-def _put_torch_state(states: dict[str, np.ndarray]) -> None:
-    if keras.backend.backend() != "torch" or not states:
-        return
-    import torch
-
-    torch.set_rng_state(torch.from_numpy(states[TORCH_CPU]))
-    for i in range(torch.cuda.device_count()):
-        if f"{TORCH_CUDA}{i}" in states:
-            state = torch.from_numpy(states[f"{TORCH_CUDA}{i}"])
-            torch.cuda.set_rng_state(state, i)

@@ -7,6 +7,8 @@ import keras
 from keras_convbert.compat import CallbackList
 from keras_convbert.compat import EpochIterator
 from keras_convbert.compat import find_in_callers
+from keras_convbert.compat import set_initial_epoch
+from keras_convbert.compat import validation_data
 from keras_convbert.files import AnyPath
 from keras_convbert.training.backup_folder import BackupFolder
 from keras_convbert.training.data_position import DataPosition
@@ -134,7 +136,7 @@ class BackupAndResume(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         # `fit` would begin there again the next time that it is called.
-        self.model._initial_epoch = None
+        set_initial_epoch(self.model, None)
         self._epoch = epoch
         self._step_in_epoch = 0
         if self._restored is not None:
@@ -181,14 +183,14 @@ class BackupAndResume(keras.callbacks.Callback):
             self._exit()
 
     def on_test_begin(self, logs: Logs = None) -> None:
-        data = self._validation_data()
+        data = validation_data(self.model)
         if self._validations and hasattr(data, "epoch"):
             # What is drawn for it depends on how often it was gone through.
             data.epoch += self._validations
             self._validations = 0
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self.model._initial_epoch = None
+        set_initial_epoch(self.model, None)
         self._signals.stop_listening()
         if not self._ended:
             self._save(self._next_epoch, 0, finished=True)
@@ -223,7 +225,7 @@ class BackupAndResume(keras.callbacks.Callback):
                 "step_in_epoch": step_in_epoch,
                 "data": self._position.get_state(),
                 "validations": self._validations
-                or getattr(self._validation_data(), "epoch", 0),
+                or getattr(validation_data(self.model), "epoch", 0),
                 "stopped": bool(self.model.stop_training),
                 "finished": finished,
                 "callbacks": others,
@@ -239,10 +241,6 @@ class BackupAndResume(keras.callbacks.Callback):
             self._signals.stop_listening()
             raise
         self._unsaved = 0
-
-    def _validation_data(self) -> Any:
-        iterator = getattr(self.model, "_eval_epoch_iterator", None)
-        return getattr(iterator, "data_adapter", None)
 
     def _restore(self, iterator: Any) -> None:
         found = self._choose()
@@ -261,9 +259,9 @@ class BackupAndResume(keras.callbacks.Callback):
         self._ended = state["finished"] and (
             state["stopped"] or state["epoch"] >= epochs
         )
-        self.model._initial_epoch = state["epoch"]
+        set_initial_epoch(self.model, state["epoch"])
         if state["stopped"]:
-            self.model._initial_epoch = max(epochs, state["epoch"])
+            set_initial_epoch(self.model, max(epochs, state["epoch"]))
         elif state["data"] is not None:
             self._position.set_state(state["data"], state["step_in_epoch"])
             if state["step_in_epoch"]:

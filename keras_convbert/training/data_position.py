@@ -3,6 +3,8 @@
 from typing import Any
 
 from keras_convbert.compat import PyDatasetAdapter
+from keras_convbert.compat import open_iterator
+from keras_convbert.compat import skip_steps
 from keras_convbert.types import Config
 
 
@@ -65,23 +67,6 @@ class DataPosition:
         if self._iterator.steps_per_epoch:
             # Several epochs of `fit` share an iterator over the data, and it
             # counts from 0 when it makes one itself.
-            self._iterator._current_iterator = iter(
-                self._iterator._get_iterator()
-            )
-            self._iterator._steps_seen = state["batch"] - steps
+            open_iterator(self._iterator, state["batch"] - steps)
         if steps:
-            _begin_at(self._iterator, steps)
-
-
-def _begin_at(iterator: Any, steps: int) -> None:
-    """Has the next epoch begin with a later step, without taking batches."""
-    enumerate_whole = iterator._enumerate_iterator
-
-    def enumerate_rest() -> Any:
-        del iterator._enumerate_iterator
-        places = enumerate_whole()
-        for _ in range(0, steps, iterator.steps_per_execution):
-            next(places)
-        yield from places
-
-    iterator._enumerate_iterator = enumerate_rest
+            skip_steps(self._iterator, steps)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import global_seed_generator
-from keras_convbert.training.per_backend import set_torch_generators
-from keras_convbert.training.per_backend import torch_generators
+from keras_convbert.compat import set_torch_generators
+from keras_convbert.compat import torch_generators
 from keras_convbert.training.plain_state import Arrays
 from keras_convbert.training.plain_state import decode
 from keras_convbert.training.plain_state import encode

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_convbert.compat import build_for_training
 from keras_convbert.training.per_backend import synchronize
 from keras_convbert.training.plain_state import Arrays
 
@@ -23,8 +24,7 @@ class ModelState:
 
     def build(self, iterator: Any) -> None:
         """Makes all variables, which on TensorFlow the first step would."""
-        self._model._symbolic_build(iterator=iterator)
-        iterator.reset()
+        build_for_training(self._model, iterator)
 
     def weights(self) -> list[keras.Variable]:
         """What must be finite: of the model and of its optimizer."""

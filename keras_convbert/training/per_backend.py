@@ -6,8 +6,8 @@ from typing import Any
 from typing import TypeVar
 
 import keras
-import numpy as np
 
+from keras_convbert.compat import jax_training_state
 from keras_convbert.types import Tensor
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,9 +57,8 @@ def dense_gradient(gradient: Tensor) -> Tensor:
 def trained_values(model: keras.Model) -> list[Tensor]:
     """The weights that are trained, as they are after a step of `fit`."""
     if BACKEND == "jax":
-        state = getattr(model, "_jax_state", None)
-        if state and not model._jax_state_synced:
-            # The variables themselves are empty between two steps.
+        state = jax_training_state(model)
+        if state is not None:
             values: list[Tensor] = state["trainable_variables"]
             return values
     return [variable.value for variable in model.trainable_variables]
@@ -111,30 +110,3 @@ def _torch_total(values: Sequence[Tensor]) -> float:
 
     with torch.no_grad():
         return float(torch.nn.utils.get_total_norm([*values]))
-
-
-def torch_generators() -> dict[str, np.ndarray]:
-    """The states of PyTorch's global generators, where it is the backend."""
-    if BACKEND != "torch":
-        return {}
-    import torch
-
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        for number, state in enumerate(torch.cuda.get_rng_state_all()):
-            states[f"cuda:{number}"] = state
-    return {name: state.numpy() for name, state in states.items()}
-
-
-def set_torch_generators(states: dict[str, np.ndarray]) -> None:
-    """Puts them back."""
-    if BACKEND != "torch":
-        return
-    import torch
-
-    for name, array in states.items():
-        state = torch.from_numpy(array.copy())
-        if name == "cpu":
-            torch.set_rng_state(state)
-        else:
-            torch.cuda.set_rng_state(state, name)

@@ -1,0 +1,89 @@
+"""All access to private parts of Keras and KerasHub.
+
+A release that moves or renames one of them breaks this package alone. The
+names below are re-exported unchanged; the modules hold functions around
+private attributes.
+"""
+
+from keras.src.backend import get_keras_mask
+from keras.src.callbacks.callback_list import CallbackList
+from keras.src.random.seed_generator import global_seed_generator
+from keras.src.saving.saving_lib import H5IOStore
+from keras.src.saving.serialization_lib import ObjectSharingScope
+from keras.src.saving.serialization_lib import SafeModeScope
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+from keras.src.trainers.epoch_iterator import EpochIterator
+from keras_hub.src.layers.preprocessing.preprocessing_layer import (
+    PreprocessingLayer,
+)
+from keras_hub.src.utils.pipeline_model import (
+    _apply_preprocessing as apply_preprocessing,
+)
+from keras_hub.src.utils.preset_utils import KerasPresetLoader
+from keras_hub.src.utils.preset_utils import check_file_exists
+from keras_hub.src.utils.preset_utils import get_file
+from keras_hub.src.utils.python_utils import classproperty
+from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
+from keras_hub.src.utils.tensor_utils import (
+    convert_preprocessing_outputs_python,
+)
+from keras_hub.src.utils.tensor_utils import preprocessing_function
+from keras_hub.src.utils.tensor_utils import restore_outer_shape
+
+from keras_convbert.compat.backends import set_torch_generators
+from keras_convbert.compat.backends import torch_generators
+from keras_convbert.compat.backends import without_autotune
+from keras_convbert.compat.fitting import build_for_training
+from keras_convbert.compat.fitting import find_in_callers
+from keras_convbert.compat.fitting import jax_training_state
+from keras_convbert.compat.fitting import open_iterator
+from keras_convbert.compat.fitting import set_initial_epoch
+from keras_convbert.compat.fitting import skip_steps
+from keras_convbert.compat.fitting import validation_data
+from keras_convbert.compat.layers import child_layers
+from keras_convbert.compat.layers import flatten_layers
+from keras_convbert.compat.layers import lora_layer_numbers
+from keras_convbert.compat.layers import lora_rank
+from keras_convbert.compat.layers import seed_generators
+from keras_convbert.compat.saving import load_state
+from keras_convbert.compat.saving import save_state
+
+__all__ = [
+    "CallbackList",
+    "DataAdapter",
+    "EpochIterator",
+    "H5IOStore",
+    "KerasPresetLoader",
+    "ObjectSharingScope",
+    "PreprocessingLayer",
+    "PyDatasetAdapter",
+    "SafeModeScope",
+    "apply_preprocessing",
+    "build_for_training",
+    "canonicalize_python_string_inputs",
+    "check_file_exists",
+    "child_layers",
+    "classproperty",
+    "convert_preprocessing_outputs_python",
+    "find_in_callers",
+    "flatten_layers",
+    "get_file",
+    "get_keras_mask",
+    "global_seed_generator",
+    "jax_training_state",
+    "load_state",
+    "lora_layer_numbers",
+    "lora_rank",
+    "open_iterator",
+    "preprocessing_function",
+    "restore_outer_shape",
+    "save_state",
+    "seed_generators",
+    "set_initial_epoch",
+    "set_torch_generators",
+    "skip_steps",
+    "torch_generators",
+    "validation_data",
+    "without_autotune",
+]

@@ -1,0 +1,60 @@
+"""What Keras does not offer for a backend."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def without_autotune(dataset: Any) -> Any:
+    """Returns a `tf.data` dataset that TensorFlow does not tune.
+
+    Tuning gains nothing where Python makes the batches. And the end of an
+    iterator waits for the tuner: as long as the iterator was in use, up to a
+    minute.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def torch_generators() -> dict[str, np.ndarray]:
+    """Returns the states of the global PyTorch generators.
+
+    Their names are `cpu`, `cuda:0`, `cuda:1`, … On another backend there are
+    none.
+    """
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        for number, state in enumerate(torch.cuda.get_rng_state_all()):
+            states[f"cuda:{number}"] = state
+    return {name: state.numpy() for name, state in states.items()}
+
+
+def set_torch_generators(states: dict[str, np.ndarray]) -> None:
+    """Sets the global PyTorch generators to states that were read.
+
+    Devices that the machine does not have are skipped. On another backend, or
+    with no states, nothing happens.
+
+    Raises:
+        KeyError: if there are states, but none of the CPU.
+        RuntimeError: if a state has another size than PyTorch expects.
+        TypeError: if a state is not an array of bytes.
+    """
+    if keras.backend.backend() != "torch" or not states:
+        return
+    import torch
+
+    torch.set_rng_state(torch.from_numpy(states["cpu"].copy()))
+    for number in range(torch.cuda.device_count()):
+        name = f"cuda:{number}"
+        if name in states:
+            state = torch.from_numpy(states[name].copy())
+            torch.cuda.set_rng_state(state, number)

@@ -1,0 +1,90 @@
+"""Private state of `fit`: its iterator over the data, and the model's."""
+
+import sys
+from typing import Any
+
+import keras
+from keras.src.trainers.epoch_iterator import EpochIterator
+
+
+def find_in_callers(kind: type, name: str) -> Any:
+    """Finds an instance of `kind` named `name` in a caller's frame.
+
+    Keras gives a callback neither the other callbacks nor the data.
+
+    Returns:
+        The object of the nearest caller that has one, else `None`.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        value = frame.f_locals.get(name)
+        if isinstance(value, kind):
+            return value
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def open_iterator(iterator: EpochIterator, steps_seen: int) -> None:
+    """Opens the iterator over the data before `fit` does.
+
+    `fit` keeps it open across epochs where `steps_per_epoch` is set, and opens
+    the next one once it has taken as many steps as the data has.
+
+    Args:
+        iterator: the `EpochIterator` of `fit`.
+        steps_seen: int. Steps that count as taken already.
+    """
+    iterator._current_iterator = iter(iterator._get_iterator())
+    iterator._steps_seen = steps_seen
+
+
+def skip_steps(iterator: EpochIterator, steps: int) -> None:
+    """Starts the step numbers of the next epoch at `steps`.
+
+    No batch is read for the steps that are skipped.
+    """
+    enumerate_all = iterator._enumerate_iterator
+
+    def enumerate_rest() -> Any:
+        del iterator._enumerate_iterator
+        numbered = enumerate_all()
+        for _ in range(0, steps, iterator.steps_per_execution):
+            next(numbered)
+        yield from numbered
+
+    iterator._enumerate_iterator = enumerate_rest
+
+
+def set_initial_epoch(model: keras.Model, epoch: int | None) -> None:
+    """Sets the epoch at which `fit` starts; `None` leaves it to its argument.
+
+    It stays set until it is set to `None` again.
+    """
+    model._initial_epoch = epoch
+
+
+def build_for_training(model: keras.Model, iterator: EpochIterator) -> None:
+    """Creates all variables of a model, its optimizer and its metrics.
+
+    Args:
+        model: a compiled model.
+        iterator: the `EpochIterator` of `fit`, which it resets.
+    """
+    model._symbolic_build(iterator=iterator)
+    iterator.reset()
+
+
+def validation_data(model: keras.Model) -> Any:
+    """Returns the data adapter of the validation in `fit`, or `None`."""
+    iterator = getattr(model, "_eval_epoch_iterator", None)
+    return getattr(iterator, "data_adapter", None)
+
+
+def jax_training_state(model: keras.Model) -> dict[str, Any] | None:
+    """Returns the state that a JAX model trains on.
+
+    Between two steps of `fit` the variables of the model are empty, and this
+    has their values. It is `None` while the variables hold them.
+    """
+    state: dict[str, Any] | None = getattr(model, "_jax_state", None)
+    return None if not state or model._jax_state_synced else state

@@ -1,5 +1,6 @@
 """Aliases for the types that Keras leaves unnamed."""
 
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeAlias
 
@@ -26,3 +27,9 @@ Activation: TypeAlias = Any
 
 Config: TypeAlias = dict[str, Any]
 """A JSON-serialisable configuration."""
+
+if TYPE_CHECKING:
+    Mixin: TypeAlias = Any
+else:
+    Mixin = object
+"""Base of a class that uses attributes of the other bases of a subclass."""

@@ -78,7 +78,7 @@ def documented():
                 continue
             for method, function in inspect.getmembers(value):
                 # A class among them is listed under its own name.
-                if method.startswith("_") or inspect.isclass(function):
+                if method.startswith("_") or not inspect.isroutine(function):
                     continue
                 module = getattr(function, "__module__", None) or ""
                 if module.startswith("keras_convbert") and function.__doc__:

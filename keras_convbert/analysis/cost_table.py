@@ -1,28 +1,18 @@
 import dataclasses
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from keras_convbert.models.base.layer_costs import LayerCost
 
 HEADINGS = ("layer", "number", "parameters", "MFLOPs", "activations, MB")
 
 
-class LayerCost(NamedTuple):
-    """What one layer costs."""
-
-    name: str
-    parameters: int
-    flops: int
-    """Of a forward pass over one sequence."""
-    activation_bytes: int
-    """Kept of one sequence for the backward pass."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """What a model costs, a row a layer; `str()` is a table.
+    """Costs of a model, one row per layer; `str()` is a table.
 
-    `analysis.profile` makes it, and says what is counted. In the table layers
-    that repeat share a line, which is their sum.
+    `analysis.profile` makes it and documents what is counted. Repeated layers
+    share a line of the table, with their sum.
 
     Args:
         rows: tuple of rows, in the order of the computation, each with

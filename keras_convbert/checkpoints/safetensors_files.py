@@ -23,20 +23,19 @@ class SafetensorsFiles:
         self.paths = [os.fspath(path) for path in paths]
         self.size = sum(map(os.path.getsize, self.paths))
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self._places: dict[str, str] = {}
+        self._files: dict[str, Any] = {}
         for path in self.paths:
-            with self._open(path) as file:
-                for name in file.keys():
-                    self.shapes[name] = tuple(file.get_slice(name).get_shape())
-                    self._places[name] = path
+            file = self._open(path)
+            for name in file.keys():
+                self.shapes[name] = tuple(file.get_slice(name).get_shape())
+                self._files[name] = file
 
     def __str__(self) -> str:
         return repr(", ".join(self.paths))
 
     def array(self, name: str) -> np.ndarray:
         """Reads the array called `name`."""
-        with self._open(self._places[name]) as file:
-            return file.get_tensor(name)
+        return self._files[name].get_tensor(name)
 
     def _open(self, path: str) -> Any:
         try:

@@ -12,12 +12,21 @@ MAX_INDEX_BYTES = 2**24
 
 
 def read_weight_map(path: AnyPath) -> Config:
-    """What an index of shards says of where the arrays are.
+    """The part of an index of shards that tells where the arrays are.
 
     Raises:
         CheckpointError: if it is damaged, or lists anything but names.
     """
-    weight_map = read_json(path, MAX_INDEX_BYTES).get("weight_map")
+    return check_weight_map(read_json(path, MAX_INDEX_BYTES), path)
+
+
+def check_weight_map(index: Config, path: AnyPath) -> Config:
+    """The `weight_map` of an index that was read from `path`.
+
+    Raises:
+        CheckpointError: if it is not a dict of paths to names.
+    """
+    weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not all(
         key.startswith("/") for key in weight_map
     ):

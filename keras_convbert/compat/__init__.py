@@ -20,9 +20,9 @@ from keras_hub.src.layers.preprocessing.preprocessing_layer import (
 from keras_hub.src.utils.pipeline_model import (
     _apply_preprocessing as apply_preprocessing,
 )
-from keras_hub.src.utils.preset_utils import KerasPresetLoader
 from keras_hub.src.utils.preset_utils import check_file_exists
 from keras_hub.src.utils.preset_utils import get_file
+from keras_hub.src.utils.preset_utils import jax_memory_cleanup
 from keras_hub.src.utils.python_utils import classproperty
 from keras_hub.src.utils.tensor_utils import canonicalize_python_string_inputs
 from keras_hub.src.utils.tensor_utils import (
@@ -54,7 +54,6 @@ __all__ = [
     "DataAdapter",
     "EpochIterator",
     "H5IOStore",
-    "KerasPresetLoader",
     "ObjectSharingScope",
     "PreprocessingLayer",
     "PyDatasetAdapter",
@@ -71,6 +70,7 @@ __all__ = [
     "get_file",
     "get_keras_mask",
     "global_seed_generator",
+    "jax_memory_cleanup",
     "jax_training_state",
     "load_state",
     "lora_layer_numbers",

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_convbert.compat import flatten_layers
 from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.writing import FORMS
 from keras_convbert.export.writing import check_installed
@@ -14,8 +15,6 @@ from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_file
 from keras_convbert.files import merge_into_folder
-from keras_convbert.models import ConvBertMaskedLM
-from keras_convbert.models import ConvBertQuestionAnswerer
 
 
 def export_onnx(
@@ -153,14 +152,13 @@ def export_torch(
         RuntimeError: if the export fails.
     """
     joint = getattr(model, "head", None) == "joint"
-    if isinstance(model, ConvBertMaskedLM) or (
-        isinstance(model, ConvBertQuestionAnswerer) and joint
-    ):
+    kind = getattr(model, "task_kind", None)
+    if kind == "masked_lm" or (kind == "question_answerer" and joint):
         raise ValueError(
-            "`torch.export` fixes the length of what Keras gathers by places. "
-            "Expected a model other than `ConvBertMaskedLM` and "
-            '`ConvBertQuestionAnswerer` with `head="joint"`, which '
-            "`export_onnx` and `export_saved_model` take. "
+            "`torch.export` fixes the length of tensors that Keras gathers by "
+            "position. Expected a model other than a masked LM and a question "
+            'answerer with `head="joint"`, which `export_onnx` and '
+            "`export_saved_model` take. "
             f"Received: model={model} (of type {type(model).__name__})"
         )
     return _write_file("torch", ".pt2", model, path, verbose)
@@ -191,7 +189,7 @@ def _checked(form: str, suffix: str, model: Any, path: AnyPath) -> pathlib.Path:
 
 
 def _check_dtypes(form: str, model: Any) -> None:
-    layers = [layer for layer in model._flatten_layers() if layer.weights]
+    layers = [layer for layer in flatten_layers(model) if layer.weights]
     found = {layer.compute_dtype for layer in layers}
     found |= {weight.dtype for weight in model.weights}
     allowed = {"float32"}

@@ -16,7 +16,6 @@ from keras_convbert.export.writing import place
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
-from keras_convbert.models import ConvBertTextClassifier
 
 
 def export_saved_model(
@@ -180,7 +179,7 @@ def export_saved_model(
 
 def _check_model(model: Any) -> None:
     export_kind(model)
-    if not isinstance(model, ConvBertTextClassifier):
+    if model.task_kind != "text_classifier":
         return
     if model.activation not in (
         keras.activations.linear,
@@ -213,7 +212,7 @@ def _checked_labels(
 ) -> list[str] | None:
     if labels is None:
         return None
-    if not isinstance(model, ConvBertTextClassifier) or model.num_classes == 1:
+    if model.task_kind != "text_classifier" or model.num_classes == 1:
         raise ValueError(
             "Expected `labels=None` for a model that is no classifier, or "
             f"that has its labels. Received: labels={labels}, and a "

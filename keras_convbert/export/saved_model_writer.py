@@ -156,9 +156,10 @@ def _checked(model: Any, serve: Serve) -> Serve:
     backbone = getattr(model, "backbone", model)
     limits = {
         "token_ids": backbone.vocabulary_size,
-        "segment_ids": backbone.num_segments,
+        "segment_ids": getattr(backbone, "num_segments", 1),
         "padding_mask": 2,
     }
+    limits = {name: limits[name] for name in limits if name in model.input}
 
     def checks(inputs: dict[str, Tensor]) -> Iterator[Any]:
         shape = tf.shape(inputs["token_ids"])

@@ -1,4 +1,4 @@
-"""What a served model answers to, by the kind of model."""
+"""The signatures of a served model, by the kind of model."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -7,12 +7,6 @@ from typing import NamedTuple
 
 from keras_convbert.export import outputs
 from keras_convbert.export import texts
-from keras_convbert.models import ConvBertBackbone
-from keras_convbert.models import ConvBertMaskedLM
-from keras_convbert.models import ConvBertQuestionAnswerer
-from keras_convbert.models import ConvBertTextClassifier
-from keras_convbert.models import ConvBertTextEmbedder
-from keras_convbert.models import ConvBertTokenClassifier
 from keras_convbert.types import Tensor
 
 DEFAULT = "serving_default"
@@ -23,15 +17,15 @@ class TextSignature(NamedTuple):
 
     inputs: tuple[str, ...]
     serve: Callable[..., dict[str, Tensor]]
-    """From a model, the function of its signature on ids, and a tensor of
-    strings for each input."""
+    """Takes a model, the function of its signature on ids, and a tensor of
+    strings per input."""
 
 
 class Kind(NamedTuple):
-    """How the models of a class are served."""
+    """How models of a kind are served."""
 
     name_outputs: Callable[[Any, Any], dict[str, Tensor]]
-    """From a model, and what a call of it gave."""
+    """Takes a model and the outputs of a call."""
 
     texts: Mapping[str, TextSignature]
 
@@ -44,32 +38,33 @@ QUESTION_ANSWER = {
     )
 }
 
-KINDS: dict[type, Kind] = {
-    ConvBertBackbone: Kind(outputs.features, {}),
-    ConvBertMaskedLM: Kind(outputs.logits, {}),
-    ConvBertTextClassifier: Kind(outputs.classes, {**TEXT, **TEXT_PAIR}),
-    ConvBertTextEmbedder: Kind(outputs.embedding, TEXT),
-    ConvBertTokenClassifier: Kind(
+# By the `task_kind` of a class.
+KINDS: dict[str, Kind] = {
+    "backbone": Kind(outputs.features, {}),
+    "masked_lm": Kind(outputs.logits, {}),
+    "text_classifier": Kind(outputs.classes, {**TEXT, **TEXT_PAIR}),
+    "text_embedder": Kind(outputs.embedding, TEXT),
+    "token_classifier": Kind(
         outputs.token_classes,
         {"tokens": TextSignature(("text",), texts.tokens)},
     ),
-    ConvBertQuestionAnswerer: Kind(outputs.answer_logits, QUESTION_ANSWER),
+    "question_answerer": Kind(outputs.answer_logits, QUESTION_ANSWER),
 }
 
 
 def export_kind(model: Any) -> Kind:
-    """The row of `KINDS` for a model.
+    """How a model is served.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if it cannot be served.
     """
-    for cls in type(model).__mro__:
-        if cls in KINDS:
-            return KINDS[cls]
-    names = ", ".join(cls.__name__ for cls in KINDS)
+    kind = getattr(model, "task_kind", None)
+    if kind in KINDS:
+        return KINDS[kind]
     raise ValueError(
-        f"Expected a model of one of the classes {names}; of a "
-        "`ConvBertPretrainer` that is its `.backbone`. "
+        "Expected a backbone, or a task that can be served: "
+        f"{', '.join([*KINDS][1:])}. A pretrainer is not served; its "
+        "`.backbone` is. "
         f"Received: model={model} (of type {type(model).__name__})"
     )
 

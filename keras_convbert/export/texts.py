@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_convbert.models.base.batch_prediction import padding_margin
-from keras_convbert.models.convbert.convbert_question_answerer import EXCLUDED
+from keras_convbert.text.answer_search import EXCLUDED
 from keras_convbert.text.answer_search import best_answers_in_graph
 from keras_convbert.types import Tensor
 
@@ -112,7 +111,7 @@ def _without_padding(
 
     lengths = tf.reduce_sum(inputs["padding_mask"], axis=1)  # (R,)
     longest = tf.maximum(tf.reduce_max(lengths), 1)
-    longest += padding_margin(model.backbone)
+    longest += model.backbone.padding_margin
     return {name: values[:, :longest] for name, values in inputs.items()}
 
 

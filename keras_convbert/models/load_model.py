@@ -9,12 +9,15 @@ import keras
 from keras_convbert.checkpoints import keras_archive
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.json_file import walk
 from keras_convbert.checkpoints.keras_h5 import load_validated
 from keras_convbert.checkpoints.safe_config import check_config
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import ObjectSharingScope
 from keras_convbert.compat import load_state
 from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.family import Family
+from keras_convbert.models.presets.size_limits import SizeRules
 from keras_convbert.models.presets.size_limits import check_sizes
 from keras_convbert.types import Config
 
@@ -22,18 +25,18 @@ from keras_convbert.types import Config
 def load_model(
     path: AnyPath, custom_objects: Mapping[str, Any] | None = None
 ) -> keras.Model:
-    """Loads a `.keras` file that may be a stranger's.
+    """Loads an untrusted `.keras` file with a model of this library.
 
-    It gives what `keras.saving.load_model` gives, of files that hold a model
-    of this library. It builds nothing but what is on a list of allowed
-    classes: those of this library, and Keras's optimizers, losses, metrics and
-    dtype policies; nothing larger than the file has weights for. It reads
-    no other file, and leaves Keras's global settings as they are.
+    It returns the model that `keras.saving.load_model` returns, but builds
+    only classes on a list: those of this library, and the optimizers, losses,
+    metrics and dtype policies of Keras; and nothing larger than the weights in
+    the file. It reads no other file, and leaves the global settings of Keras
+    unchanged.
 
     Args:
         path: path of a file that `model.save` wrote.
-        custom_objects: dict of names to classes or functions that the file may
-            use besides. Their code runs, with arguments from the file.
+        custom_objects: dict of names to further classes or functions that the
+            file may use. Their code runs, with arguments from the file.
             Defaults to `None`.
 
     Returns:
@@ -71,7 +74,7 @@ def load_model(
             with safe_loading():
                 return _load(unpacked, path, custom_objects)
         except Exception as error:
-            # Whatever a spoilt configuration leads to.
+            # A damaged configuration may raise anything.
             fault = str(error).replace(f"{unpacked}{os.sep}", "")
             raise CheckpointError(
                 f"Cannot load {os.fspath(path)!r}: {fault}"
@@ -86,16 +89,39 @@ def _load(
     weights = unpacked / keras_archive.WEIGHTS
     config = read_json(unpacked / keras_archive.CONFIG)
     check_config(config, os.fspath(path), custom_objects)
-    check_sizes(config, os.fspath(path), weights.stat().st_size)
+    check_sizes(
+        config,
+        os.fspath(path),
+        _size_rules(config, custom_objects),
+        weights.stat().st_size,
+    )
     model = _build(config, custom_objects)
     assets = unpacked / keras_archive.ASSETS
     if assets.is_dir():
-        # They come first: an optimizer is built by what is among them.
+        # Assets come first: they tell whether to build the optimizer.
         load_state(model, assets=str(assets))
     load_validated(
         model, [weights], lambda: load_state(model, weights=str(weights))
     )
     return model
+
+
+def _size_rules(
+    config: Config, custom_objects: Mapping[str, Any] | None
+) -> list[SizeRules]:
+    """The rules of the families whose classes a configuration names."""
+    registered = {
+        **keras.saving.get_custom_objects(),
+        **(custom_objects or {}),
+    }
+    rules: dict[str, SizeRules] = {}
+    for part in walk(config):
+        if isinstance(part, str) and part in registered:
+            cls = getattr(registered[part], "backbone_cls", registered[part])
+            family = getattr(cls, "family", None)
+            if isinstance(family, Family):
+                rules[family.name] = family.size_rules
+    return [*rules.values()]
 
 
 def _build(

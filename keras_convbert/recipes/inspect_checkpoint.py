@@ -4,22 +4,11 @@ from typing import NamedTuple
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import WeightMapping
-from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
-from keras_convbert.models.convbert.tf1 import weight_names as tf1_names
-from keras_convbert.models.convbert.tf1.arguments import tf1_table
-from keras_convbert.models.convbert.transformers import weight_names as names
-from keras_convbert.models.convbert.transformers.files import open_arrays
-from keras_convbert.models.convbert.transformers.weights import encoder_table
-from keras_convbert.models.convbert.transformers.weights import head_table
-from keras_convbert.models.presets.files import CONFIG_FILE
-from keras_convbert.models.presets.files import read
+from keras_convbert.recipes.sources import checkpoint_format
 from keras_convbert.recipes.sources import class_in
+from keras_convbert.recipes.sources import open_preset
 from keras_convbert.recipes.sources import open_source
-from keras_convbert.recipes.sources import source_format
-
-MAX_LAYERS = 512
-TF1_PRETRAINING = "discriminator_predictions"
 
 
 class Entry(NamedTuple):
@@ -37,15 +26,15 @@ class Entry(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """What `inspect_checkpoint` finds."""
+    """The result of `inspect_checkpoint`."""
 
     class_name: str
-    """The class of ours that takes the most of it."""
+    """The class of ours that takes most of it."""
     entries: list[Entry]
 
 
 def inspect_checkpoint(source: AnyPath) -> Inspection:
-    """Lists what a checkpoint holds.
+    """Lists the arrays of a checkpoint.
 
     Args:
         source: path or handle, as `convert_checkpoint` takes it.
@@ -56,44 +45,23 @@ def inspect_checkpoint(source: AnyPath) -> Inspection:
         ours that takes the array, or `None`.
 
     Raises:
-        ValueError: if the source is no checkpoint, or cannot be read.
+        ValueError: if the source is not a checkpoint, or cannot be read.
     """
     source = os.fspath(source)
-    kind = source_format(source)
-    if kind == "tf1":
-        checkpoint = Tf1Checkpoint(source)
-        whole = any(TF1_PRETRAINING in name for name in checkpoint.shapes)
-        name = "ConvBertPretrainer" if whole else "ConvBertBackbone"
-        return Inspection(name, _entries(checkpoint, _tf1_rows()))
-    if kind == "huggingface":
-        arrays = open_arrays(source)
-        return Inspection(
-            class_in(source, kind).__name__,
-            _entries(arrays, _huggingface_rows(source)),
-        )
+    if not source.endswith(".keras"):
+        checkpoint = checkpoint_format(source)
+        if checkpoint is not None:
+            entries = _entries(*checkpoint.weight_mappings(source))
+            return Inspection(checkpoint.class_name(source), entries)
+        preset = open_preset(source)
+        if preset.foreign is not None:
+            entries = _entries(*preset.foreign.weight_mappings(preset))
+            return Inspection(class_in(preset).__name__, entries)
     model, _ = open_source(source)
     return Inspection(
         type(model).__name__,
         [Entry(w.path, tuple(w.shape), w.path) for w in model.weights],
     )
-
-
-def _tf1_rows() -> list[WeightMapping]:
-    table = tf1_table(MAX_LAYERS)
-    table += tf1_table(MAX_LAYERS, tf1_names.TF1_GENERATOR, "generator/")
-    heads = (*tf1_names.TF1_MASKED_LM_HEAD, *tf1_names.TF1_DETECTION_HEAD)
-    return table + [WeightMapping(*entry) for entry in heads]
-
-
-def _huggingface_rows(source: str) -> list[WeightMapping]:
-    config = read(source, CONFIG_FILE)
-    groups = config.get("num_groups") or config.get("linear_groups") or 1
-    rows = [
-        row
-        for prefix in ("", names.HF_ENCODER)
-        for row in encoder_table(MAX_LAYERS, groups, prefix)
-    ]
-    return rows + [row for kind in names.HF_HEADS for row in head_table(kind)]
 
 
 def _entries(source: ArraySource, rows: list[WeightMapping]) -> list[Entry]:

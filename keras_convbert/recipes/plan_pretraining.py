@@ -1,6 +1,5 @@
 import dataclasses
 
-from keras_convbert import models
 from keras_convbert.analysis import Profile
 from keras_convbert.analysis import profile
 from keras_convbert.data.documents import Files
@@ -10,6 +9,7 @@ from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import SPECIAL_TOKENS
 from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
+from keras_convbert.recipes.pretraining_model import tokenizer_class
 from keras_convbert.recipes.step_time import StepTime
 from keras_convbert.recipes.step_time import time_step
 from keras_convbert.types import Config
@@ -115,7 +115,7 @@ def plan_pretraining(
     config, corpus = checked(files, config)
     if output is not None:
         PretrainingFolder(output, config, corpus)
-    tokenizer = models.ConvBertTokenizer(config.vocabulary or SPECIAL_TOKENS)
+    tokenizer = tokenizer_class()(config.vocabulary or SPECIAL_TOKENS)
     size = config.vocabulary_size
     if config.vocabulary is not None:
         size = tokenizer.vocabulary_size()

@@ -1,10 +1,10 @@
 import importlib.util
 import warnings
+from typing import Any
 
 import keras
 
 from keras_convbert import data
-from keras_convbert import models
 from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
@@ -14,6 +14,7 @@ from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
+from keras_convbert.recipes.pretraining_model import tokenizer_class
 from keras_convbert.recipes.stop_at_step import StopAtStep
 from keras_convbert.training import BackupAndResume
 from keras_convbert.types import Config
@@ -95,10 +96,8 @@ def pretrain(
     return results
 
 
-def _tokenizer(
-    config: PretrainingConfig, vocabulary: AnyPath
-) -> models.ConvBertTokenizer:
-    return models.ConvBertTokenizer(
+def _tokenizer(config: PretrainingConfig, vocabulary: AnyPath) -> Any:
+    return tokenizer_class()(
         str(vocabulary),
         lowercase=config.lowercase,
         strip_accents=config.strip_accents,
@@ -110,7 +109,7 @@ def _prepare(
     corpus: Corpus,
     folder: PretrainingFolder,
     progress: bool,
-) -> models.ConvBertTokenizer:
+) -> Any:
     """Makes the vocabulary and the sequences, unless they are there."""
     options: Config = {"workers": config.workers, "progress": progress}
     if not folder.vocabulary.is_file():
@@ -141,7 +140,7 @@ def _prepare(
 def _datasets(
     config: PretrainingConfig,
     folder: PretrainingFolder,
-    tokenizer: models.ConvBertTokenizer,
+    tokenizer: Any,
 ) -> tuple[data.PretrainingDataset, data.PretrainingDataset | None]:
     border = 1 - config.held_out
     train = data.PretrainingDataset(
@@ -194,8 +193,8 @@ def _is_installed(package: str) -> bool:
 
 
 def _save(
-    pretrainer: models.ConvBertPretrainer,
-    tokenizer: models.ConvBertTokenizer,
+    pretrainer: Any,
+    tokenizer: Any,
     folder: PretrainingFolder,
 ) -> None:
     with atomic_folder(folder.pretrainer, overwrite=True) as path:

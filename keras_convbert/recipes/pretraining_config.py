@@ -8,13 +8,13 @@ import typing
 from typing import Any
 
 from keras_convbert.files import AnyPath
-from keras_convbert.models import ConvBertBackbone
-from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.presets.family import backbone_class
 from keras_convbert.recipes.known_keys import check_keys
 from keras_convbert.recipes.paper_settings import MOST_WARMUP_STEPS
 from keras_convbert.recipes.paper_settings import PAPER_SETTINGS
 from keras_convbert.types import Config
 
+FAMILY = "convbert"
 DTYPES = ("float32", "mixed_bfloat16")
 INFINITY = float("inf")
 RANGES = {
@@ -157,16 +157,18 @@ class PretrainingConfig:
         if isinstance(self.model, dict):
             given = dict(self.model)
         name = given.pop("preset", None)
-        if name is not None and name not in [*ARCHITECTURES]:
+        backbone_cls = backbone_class(FAMILY)
+        architectures = backbone_cls.family.architectures
+        if name is not None and name not in [*architectures]:
             raise ValueError(
-                f"Expected a model of {(*ARCHITECTURES,)}, or a table of "
+                f"Expected a model of {(*architectures,)}, or a table of "
                 f"arguments of a ConvBertBackbone. Received: model={name!r}"
             )
-        parameters = inspect.signature(ConvBertBackbone.__init__).parameters
+        parameters = inspect.signature(backbone_cls.__init__).parameters
         left_out = ("self", "kwargs", "dtype", "vocabulary_size")
         known = [name for name in parameters if name not in left_out]
         check_keys(given, [*known, "preset"], "`model`")
-        arguments = ARCHITECTURES[name]["config"] if name else {}
+        arguments = architectures[name]["config"] if name else {}
         arguments = {**arguments, **given}
         arguments.pop("vocabulary_size", None)
         missing = [

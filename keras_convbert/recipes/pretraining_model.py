@@ -1,37 +1,49 @@
 import pathlib
+from typing import Any
 
-import keras_hub
-
-from keras_convbert import models
 from keras_convbert import training
 from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.family import backbone_class
+from keras_convbert.models.presets.family import task_class
+from keras_convbert.recipes.pretraining_config import FAMILY
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.types import Config
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
+def pretrainer_class() -> Any:
+    """The class that `pretrain` trains."""
+    return task_class(backbone_class(FAMILY), "pretrainer")
+
+
+def tokenizer_class() -> Any:
+    """The class of its tokenizer."""
+    return pretrainer_class().preprocessor_cls.tokenizer_cls
+
+
 def make_pretrainer(
     config: PretrainingConfig,
-    tokenizer: keras_hub.tokenizers.Tokenizer,
+    tokenizer: Any,
     vocabulary_size: int,
     num_layers: int | None = None,
-) -> models.ConvBertPretrainer:
-    """The model of a configuration, compiled.
+) -> Any:
+    """Makes the model of a configuration, compiled.
 
     Args:
         config: a `PretrainingConfig`.
         tokenizer: a `ConvBertTokenizer`.
-        vocabulary_size: int. Tokens that the model takes.
-        num_layers: int. In the place of the model's own; `None` for that.
+        vocabulary_size: int. Number of token ids.
+        num_layers: int. Replaces that of the configuration, unless `None`.
             Defaults to `None`.
     """
     arguments = config.backbone_arguments()
     if num_layers is not None:
         arguments["num_layers"] = num_layers
-    backbone = models.ConvBertBackbone(
+    cls = pretrainer_class()
+    backbone = cls.backbone_cls(
         vocabulary_size=vocabulary_size, dtype=config.dtype, **arguments
     )
     if config.sequence_length > backbone.max_sequence_length:
@@ -40,16 +52,14 @@ def make_pretrainer(
             f"of `model`, {backbone.max_sequence_length}. "
             f"Received: sequence_length={config.sequence_length}"
         )
-    pretrainer = models.ConvBertPretrainer(
+    pretrainer = cls(
         backbone,
         generator_scale=config.generator_scale,
         mask_rate=config.mask_rate,
         mask_token_rate=config.mask_token_rate,
         discriminator_weight=config.discriminator_weight,
         temperature=config.temperature,
-        preprocessor=models.ConvBertPretrainerPreprocessor(
-            tokenizer, config.sequence_length
-        ),
+        preprocessor=cls.preprocessor_cls(tokenizer, config.sequence_length),
         seed=config.seed,
         compile=False,
     )
@@ -91,5 +101,5 @@ def _check_model(config: PretrainingConfig) -> None:
     """Raises `ValueError` if no model can be made; a small one is."""
     number = config.backbone_arguments()["num_layers"]
     layers = 1 if isinstance(number, int) and number > 0 else number
-    tokenizer = models.ConvBertTokenizer(SPECIAL_TOKENS)
+    tokenizer = tokenizer_class()(SPECIAL_TOKENS)
     make_pretrainer(config, tokenizer, len(SPECIAL_TOKENS), layers)

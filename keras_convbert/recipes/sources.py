@@ -1,104 +1,141 @@
-"""What a checkpoint is, by its files, and the model that it holds."""
+"""The format of a checkpoint, by its files, and the model in it."""
 
 import os
-import pathlib
-import warnings
 from typing import Any
 
-import keras_hub
-
-from keras_convbert import models
 from keras_convbert.files import AnyPath
-from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-from keras_convbert.models.convbert.transformers import weight_names as names
-from keras_convbert.models.convbert.transformers.files import is_transformers
-from keras_convbert.models.convbert.transformers.tokenizer import has_tokenizer
 from keras_convbert.models.load_model import load_model
-from keras_convbert.models.presets.files import read
+from keras_convbert.models.presets.checkpoint_format import CheckpointFormat
+from keras_convbert.models.presets.family import backbone_classes
+from keras_convbert.models.presets.family import task_classes
+from keras_convbert.models.presets.files import CONFIG_FILE
+from keras_convbert.models.presets.files import TASK_FILE
+from keras_convbert.models.presets.files import TOKENIZER_FILE
+from keras_convbert.models.presets.preset import Preset
 
 
 def source_format(source: str) -> str:
-    """`"keras"` (a file), `"tf1"`, `"huggingface"` or `"preset"`.
+    """`"keras"` (a file), `"preset"`, or the name of a foreign format.
 
     Raises:
         ValueError: if it is none of these.
     """
     if source.endswith(".keras"):
         return "keras"
-    if pathlib.Path(f"{source}.index").is_file():
-        return "tf1"
-    found = os.path.isdir(source) or "://" in source
-    if source in ARCHITECTURES or not found:
+    checkpoint = checkpoint_format(source)
+    if checkpoint is not None:
+        return checkpoint.name
+    foreign = open_preset(source).foreign
+    return "preset" if foreign is None else foreign.name
+
+
+def checkpoint_format(source: str) -> CheckpointFormat | None:
+    """The format of an authors' checkpoint that `source` is, if any."""
+    for cls in backbone_classes():
+        for checkpoint in cls.family.checkpoints:
+            if checkpoint.recognizes(source):
+                found: CheckpointFormat = checkpoint
+                return found
+    return None
+
+
+def open_preset(source: str) -> Preset:
+    """Opens a preset with the family of the model in it.
+
+    Raises:
+        ValueError: if `source` is not a preset, or is the name of an
+            architecture.
+    """
+    if "://" not in source and not os.path.isdir(source):
+        titles = [
+            checkpoint.title
+            for cls in backbone_classes()
+            for checkpoint in cls.family.checkpoints
+        ]
         raise ValueError(
-            "Expected a folder or a handle of a hub, of KerasHub's or Hugging "
-            "Face's form, a .keras file, or the prefix of a checkpoint of "
-            f"TensorFlow 1. Received: source={source!r}"
+            "Expected a folder, or a handle of a hub, in the format of "
+            "KerasHub or Hugging Face `transformers`, a .keras file, or "
+            f"{', or '.join(titles)}. Received: source={source!r}"
         )
-    return "huggingface" if is_transformers(source) else "preset"
+    faults = []
+    for cls in backbone_classes():
+        preset = Preset(source, cls.family)
+        try:
+            if preset.foreign is not None or _describes(preset, cls):
+                return preset
+        except ValueError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return Preset(source, backbone_classes()[0].family)
+
+
+def _describes(preset: Preset, cls: type[Any]) -> bool:
+    file = CONFIG_FILE if preset.find(CONFIG_FILE) else TOKENIZER_FILE
+    names = {found.__name__ for found in [cls, *task_classes(cls)]}
+    registered = str(preset.read(file).get("registered_name"))
+    return registered.rpartition(">")[-1] in names
 
 
 def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
-    """The model in a checkpoint, and its tokenizer if it is a backbone's.
+    """The model in a checkpoint, and its tokenizer if it is a backbone.
 
     Args:
         source: string. Path or handle of the checkpoint.
-        vocabulary: path. Vocabulary to take in place of the source's own.
+        vocabulary: path. A vocabulary that replaces the one of the source.
             Defaults to `None`.
     """
-    kind = source_format(source)
     given = None if vocabulary is None else os.fspath(vocabulary)
-    if given is not None and kind not in ("huggingface", "tf1"):
-        raise ValueError(
-            "A vocabulary can be given for Hugging Face's folders and "
-            f"checkpoints of TensorFlow 1. Received: source={source!r}, of "
-            f"the kind {kind}"
-        )
-    if kind == "keras":
+    if source.endswith(".keras"):
+        _refuse_vocabulary(given, source, "keras")
         return load_model(source), None
-    if kind == "tf1":
-        warnings.warn(
-            "The encoder alone was taken. `from_tf1_checkpoint` of "
-            "`ConvBertPretrainer` or `ConvBertTextClassifier` takes heads too.",
-            stacklevel=3,
-        )
-        model = models.ConvBertBackbone.from_tf1_checkpoint(source)
-        return model, given and models.ConvBertTokenizer(given)
-    cls = class_in(source, kind)
-    if cls is not models.ConvBertBackbone:
-        extra = {} if given is None else {"vocabulary": given}
-        return cls.from_preset(source, **extra), None
-    return cls.from_preset(source), _tokenizer(source, given)
+    checkpoint = checkpoint_format(source)
+    if checkpoint is not None:
+        model = checkpoint.load_backbone(source)
+        return model, given and tokenizer_class(type(model))(given)
+    preset = open_preset(source)
+    if preset.foreign is None:
+        _refuse_vocabulary(given, source, "preset")
+    cls = class_in(preset)
+    options = {} if given is None else {"vocabulary": given}
+    if cls.task_kind != "backbone":
+        return cls.from_preset(preset, **options), None
+    model = cls.from_preset(preset)
+    if given is None and not preset.has_tokenizer:
+        return model, None
+    return model, tokenizer_class(cls).from_preset(preset, **options)
 
 
-def class_in(source: str, kind: str) -> type[Any]:
-    """The class of ours whose weights are there."""
-    if kind == "huggingface":
-        theirs = read(source, "config.json").get("architectures") or []
-        ours = {name: cls for cls, name in names.HF_CLASSES.items()}
-        found = [ours[name] for name in ours if name in theirs]
-        name = found[0] if found else ""
-        if theirs and not found:
-            warnings.warn(
-                f"There is no class for {theirs}: the encoder alone was taken.",
-                stacklevel=4,
-            )
+def class_in(preset: Preset) -> type[Any]:
+    """The class whose weights the preset holds."""
+    (backbone_cls,) = [
+        cls for cls in backbone_classes() if cls.family is preset.family
+    ]
+    if preset.foreign is not None:
+        name = preset.foreign.class_name(preset)
     else:
-        registered = str(read(source, "task.json").get("registered_name"))
+        registered = str(preset.read(TASK_FILE).get("registered_name"))
         name = registered.rpartition(">")[-1]
-    there: Any = getattr(models, name, None)
-    is_task = isinstance(there, type) and issubclass(
-        there, keras_hub.models.Task
-    )
-    return there if is_task else models.ConvBertBackbone
+    for cls in task_classes(backbone_cls):
+        if cls.__name__ == name:
+            return cls
+    found: type[Any] = backbone_cls
+    return found
 
 
-def _tokenizer(
-    source: str, vocabulary: str | None
-) -> keras_hub.tokenizers.Tokenizer | None:
+def tokenizer_class(backbone_cls: type[Any]) -> type[Any]:
+    """The tokenizer of the tasks of a family."""
+    task = next(task_classes(backbone_cls))
+    found: type[Any] = task.preprocessor_cls.tokenizer_cls
+    return found
+
+
+def _refuse_vocabulary(
+    vocabulary: str | None, source: str, source_format: str
+) -> None:
     if vocabulary is not None:
-        return models.ConvBertTokenizer.from_preset(
-            source, vocabulary=vocabulary
+        raise ValueError(
+            "Expected no vocabulary, except for Hugging Face folders and "
+            f"authors' checkpoints. Received: source={source!r}, in the format "
+            f"{source_format!r}"
         )
-    if has_tokenizer(source):
-        return models.ConvBertTokenizer.from_preset(source)
-    return None

@@ -1,10 +1,9 @@
 import time
+from typing import Any
 from typing import NamedTuple
 
 import keras
 import numpy as np
-
-from keras_convbert import models
 
 # Square, large enough for a machine to show its rate.
 MATRIX = 1024
@@ -24,7 +23,7 @@ class StepTime(NamedTuple):
 
 
 def time_step(
-    pretrainer: models.ConvBertPretrainer,
+    pretrainer: Any,
     batch_size: int,
     sequence_length: int,
     row_flops: int,

@@ -12,6 +12,8 @@ from keras_convbert.types import Tensor
 
 # Starts, and ends of each, that are looked at in a window.
 BEAM = 20
+# The score that the authors give to positions outside of the context.
+EXCLUDED = -1000.0
 
 
 class Candidate(NamedTuple):

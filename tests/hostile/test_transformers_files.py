@@ -90,7 +90,7 @@ def change_tokenizer(folder, **changes):
     [
         ({"normalizer": "x"}, "Cannot load"),
         ({"model": "x"}, "Cannot load"),
-        ({"normalizer": None}, "as BERT's"),
+        ({"normalizer": None}, "WordPiece tokenizer of BERT"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "'Whitespace'"),
         ({"model": {"type": "BPE", "vocab": {}}}, "'BPE'"),
         ({"added_tokens": [{"content": "<new>", "id": 99}]}, "<new>"),
@@ -265,4 +265,4 @@ def test_ids_with_holes_are_refused(folder):
     content["model"]["vocab"]["far"] = 10**9
     with open(path, "w") as file:
         json.dump(content, file)
-    refuse(folder, "without holes", ConvBertTokenizer)
+    refuse(folder, "without gaps", ConvBertTokenizer)

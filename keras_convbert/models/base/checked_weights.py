@@ -1,5 +1,3 @@
-"""What models take over by name, to load weights whole or not at all."""
-
 import os
 from typing import Any
 
@@ -10,53 +8,62 @@ from keras_convbert.checkpoints.plain_names import plain_name
 from keras_convbert.checkpoints.shard_index import read_weight_map
 from keras_convbert.checkpoints.shard_index import shard_names
 from keras_convbert.files import AnyPath
+from keras_convbert.types import Mixin
 
 
-def load_weights(
-    self: keras.Model,
-    filepath: AnyPath,
-    skip_mismatch: bool = False,
-    **kwargs: Any,
-) -> None:
-    """Loads weights; with an error, the weights are those from before.
+class CheckedWeights(Mixin):
+    """`load_weights` that loads all of a file or nothing."""
 
-    A file `.weights.h5`, or shards under `.weights.json`, is checked before
-    anything is loaded of it; any other is left to Keras.
+    def load_weights(
+        self, filepath: AnyPath, skip_mismatch: bool = False, **kwargs: Any
+    ) -> None:
+        """Loads weights; after an error the weights are as before.
 
-    Args:
-        filepath: path of the file.
-        skip_mismatch: bool. Whether to pass over layers whose arrays have
-            other shapes. Defaults to `False`.
-        **kwargs: arguments of `keras.Model.load_weights`.
+        A `.weights.h5` file, or shards listed in `.weights.json`, are checked
+        before any array is loaded; other files are left to Keras.
 
-    Raises:
-        CheckpointError: if a file is damaged, does not fit the model, or holds
-            NaN or infinity. It is a `ValueError`, and names the file.
-    """
-    path = os.fspath(filepath)
-    files: list[AnyPath] = []
-    weight_map = None
-    # What is on a remote disk is fetched by Keras.
-    if path.endswith(".weights.h5") and os.path.exists(path):
-        files = [path]
-    elif path.endswith(".weights.json") and os.path.exists(path):
-        weight_map = read_weight_map(path)
-        folder = os.path.dirname(path) or "."
-        files = [plain_name(folder, name) for name in shard_names(weight_map)]
+        Args:
+            filepath: path of the file.
+            skip_mismatch: bool. Whether to skip layers whose arrays have other
+                shapes. Defaults to `False`.
+            **kwargs: arguments of `keras.Model.load_weights`.
 
-    def load() -> None:
-        keras.Model.load_weights(
-            self, filepath, skip_mismatch=skip_mismatch, **kwargs
+        Raises:
+            CheckpointError: if a file is damaged, does not fit the model, or
+                holds NaN or infinity. It is a `ValueError`, and names the
+                file.
+        """
+
+        def load() -> None:
+            keras.Model.load_weights(
+                self, filepath, skip_mismatch=skip_mismatch, **kwargs
+            )
+
+        files, weight_map = _files(filepath)
+        if not files:
+            load()
+            return
+        load_validated(
+            self,
+            files,
+            load,
+            skipped=kwargs.get("objects_to_skip") or (),
+            skip_mismatch=skip_mismatch,
+            weight_map=weight_map,
         )
 
-    if not files:
-        load()
-        return
-    load_validated(
-        self,
-        files,
-        load,
-        skipped=kwargs.get("objects_to_skip") or (),
-        skip_mismatch=skip_mismatch,
-        weight_map=weight_map,
-    )
+
+def _files(filepath: AnyPath) -> tuple[list[AnyPath], dict[str, Any] | None]:
+    """The files to check, and the index that lists them, if there is one."""
+    path = os.fspath(filepath)
+    # Keras fetches files from remote disks.
+    if not os.path.exists(path):
+        return [], None
+    if path.endswith(".weights.h5"):
+        return [path], None
+    if path.endswith(".weights.json"):
+        weight_map = read_weight_map(path)
+        folder = os.path.dirname(path) or "."
+        names = shard_names(weight_map)
+        return [plain_name(folder, name) for name in names], weight_map
+    return [], None

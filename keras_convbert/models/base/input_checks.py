@@ -1,4 +1,4 @@
-"""The checks that the preprocessors share."""
+"""Checks of inputs that preprocessors and tasks share."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ TRUNCATIONS = ("round_robin", "waterfall")
 
 
 def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
-    """Raises `ValueError` if no sequence can be packed so."""
+    """Raises `ValueError` unless sequences can have this length."""
     if not isinstance(sequence_length, int) or sequence_length < 3:
         raise ValueError(
             "Invalid value for argument `sequence_length`. Expected an "
@@ -21,7 +21,7 @@ def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
 
 
 def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
-    """Raises `ValueError` if texts cannot be cut into windows so."""
+    """Raises `ValueError` unless texts can be cut into such windows."""
     if tokenizer.sequence_length is not None:
         raise ValueError(
             "Expected a tokenizer that does not cut texts. Received: "
@@ -38,10 +38,10 @@ def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
 
 
 def check_fits(backbone: Any, preprocessor: Any) -> None:
-    """Raises `ValueError` if a backbone cannot take what is prepared for it.
+    """Raises `ValueError` if a preprocessor does not fit a backbone.
 
-    Ids beyond its vocabulary would be an error of the backend's, or, on JAX,
-    NaN in silence.
+    Ids beyond the vocabulary would be an error of the backend, and on JAX NaN
+    without a message.
     """
     if preprocessor is None:
         return
@@ -58,7 +58,7 @@ def check_fits(backbone: Any, preprocessor: Any) -> None:
 
 
 def check_vocabulary_size(backbone: Any, size: int) -> None:
-    """Raises `ValueError` if there are ids that a backbone does not know."""
+    """Raises `ValueError` if a vocabulary is larger than the embeddings."""
     if size > backbone.vocabulary_size:
         raise ValueError(
             "Expected a vocabulary no larger than the backbone's "
@@ -67,32 +67,8 @@ def check_vocabulary_size(backbone: Any, size: int) -> None:
         )
 
 
-def check_dataset(backbone: Any, dataset: Any) -> None:
-    """Raises `ValueError` if a backbone would take rows for what they are not.
-
-    Of datasets that do not tell of their rows nothing is known.
-    """
-    if hasattr(dataset, "vocabulary_size"):
-        check_vocabulary_size(backbone, dataset.vocabulary_size)
-    gap = getattr(dataset, "gap", None)
-    if gap is None:
-        return
-    if not backbone.packed:
-        raise ValueError(
-            "Expected a backbone of `packed=True` for rows that several "
-            f"sequences share. Received: packed={backbone.packed}"
-        )
-    if backbone.conv and gap < backbone.kernel_size // 2:
-        raise ValueError(
-            "Expected rows with padding of at least "
-            f"{backbone.kernel_size // 2} between their sequences, as from "
-            f"`prepare(..., pack=True, kernel_size={backbone.kernel_size})`. "
-            f"Received: padding of {gap}"
-        )
-
-
 def check_texts(x: Any) -> None:
-    """Raises `ValueError` unless `x` is texts, or a tuple of two such."""
+    """Raises `ValueError` unless `x` is texts, or a tuple of two of them."""
     parts = x if isinstance(x, tuple) else (x,)
     if len(parts) not in (1, 2):
         raise ValueError(
@@ -113,7 +89,7 @@ def check_texts(x: Any) -> None:
 
 
 def _shape(texts: Any) -> tuple[int | None, ...]:
-    """As far as it is known; what is no text is left to the tokenizer."""
+    """The known shape; the tokenizer refuses what is not text."""
     if isinstance(texts, list):
         return (len(texts), *(_shape(texts[0]) if texts else ()))
     shape = getattr(texts, "shape", ())
@@ -123,7 +99,7 @@ def _shape(texts: Any) -> tuple[int | None, ...]:
 
 
 def check_words(x: Any) -> list[list[str]]:
-    """Sentences as lists of words; raises `ValueError` if `x` is none."""
+    """Sentences as lists of words; raises `ValueError` if `x` is not."""
     rows = x.to_list() if hasattr(x, "to_list") else x
     if hasattr(rows, "tolist"):
         rows = rows.tolist()

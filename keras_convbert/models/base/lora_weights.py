@@ -1,5 +1,3 @@
-"""What LoRA learnt of a backbone, as a small file of its own."""
-
 import os
 from collections.abc import Sequence
 
@@ -9,92 +7,91 @@ import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.hdf5_file import Hdf5File
+from keras_convbert.compat import flatten_layers
+from keras_convbert.compat import lora_layer_numbers
+from keras_convbert.compat import lora_rank
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_file
+from keras_convbert.types import Mixin
 
 SUFFIX = ".lora.h5"
 RANK = "lora/vars/rank"
 
 
-def enable_lora(
-    self: keras_hub.models.Backbone,
-    rank: int,
-    target_layer_names: Sequence[str] | None = None,
-) -> None:
-    """Freezes the backbone and adds low-rank updates to matrix products.
+class LoraWeights(Mixin):
+    """LoRA of a backbone, whose weights are stored in a small file."""
 
-    Biases are frozen too (KerasHub's go on learning, and are not in the file
-    of `save_lora_weights`). Compile the model after it.
+    def enable_lora(
+        self, rank: int, target_layer_names: Sequence[str] | None = None
+    ) -> None:
+        """Freezes the backbone and adds low-rank updates to matrix products.
 
-    Args:
-        rank: int. Rank of the updates.
-        target_layer_names: sequence of strings. Names of the layers that are
-            updated; `None` is `query` and `value`. Defaults to `None`.
-    """
-    keras_hub.models.Backbone.enable_lora(self, rank, target_layer_names)
-    layers = _layers(self)
-    for number in self._lora_enabled_layers:
-        bias = getattr(layers[number], "bias", None)
-        if bias is not None:
-            bias.trainable = False
+        Biases are frozen too: KerasHub keeps training them, and leaves them
+        out of `save_lora_weights`. Compile the model after it.
 
+        Args:
+            rank: int. Rank of the updates.
+            target_layer_names: sequence of strings. Names of the layers to
+                update; `None` is `query` and `value`. Defaults to `None`.
+        """
+        super().enable_lora(rank, target_layer_names)
+        layers = _layers(self)
+        for number in lora_layer_numbers(self):
+            bias = getattr(layers[number], "bias", None)
+            if bias is not None:
+                bias.trainable = False
 
-def save_lora_weights(
-    self: keras_hub.models.Backbone, filepath: AnyPath
-) -> None:
-    """Saves what LoRA learnt, without the weights that it updates.
+    def save_lora_weights(self, filepath: AnyPath) -> None:
+        """Saves the low-rank updates, without the weights that they update.
 
-    Args:
-        filepath: path of the file. It ends with `.lora.h5`.
+        Args:
+            filepath: path of the file. It ends in `.lora.h5`.
 
-    Raises:
-        ValueError: if LoRA is not enabled, or the file is named otherwise.
-    """
-    if not os.fspath(filepath).endswith(SUFFIX):
-        raise ValueError(
-            f"Expected a file that ends with {SUFFIX!r}. "
-            f"Received: filepath={os.fspath(filepath)!r}"
-        )
-    with atomic_file(filepath) as temporary:
-        keras_hub.models.Backbone.save_lora_weights(self, str(temporary))
+        Raises:
+            ValueError: if LoRA is not enabled, or the file has another suffix.
+        """
+        if not os.fspath(filepath).endswith(SUFFIX):
+            raise ValueError(
+                f"Expected a file that ends in {SUFFIX!r}. "
+                f"Received: filepath={os.fspath(filepath)!r}"
+            )
+        with atomic_file(filepath) as temporary:
+            super().save_lora_weights(str(temporary))
 
+    def load_lora_weights(self, filepath: AnyPath) -> None:
+        """Loads the file of `save_lora_weights`; enables LoRA if it is not.
 
-def load_lora_weights(
-    self: keras_hub.models.Backbone, filepath: AnyPath
-) -> None:
-    """Loads what `save_lora_weights` saved; enables LoRA, if it is not.
+        After an error the backbone is as before.
 
-    With an error the backbone is as before.
+        Args:
+            filepath: path of the file.
 
-    Args:
-        filepath: path of the file.
-
-    Raises:
-        CheckpointError: if the file is damaged, does not fit the backbone or
-            its rank, or holds NaN or infinity. It is a `ValueError`.
-    """
-    file = Hdf5File(filepath)
-    rank = _rank(file)
-    layers = _layers(self)
-    numbers = getattr(self, "_lora_enabled_layers", [])
-    if numbers and self._lora_rank != rank:
-        raise CheckpointError(
-            f"Expected {file} to have the rank of the backbone, "
-            f"{self._lora_rank}. Received: rank={rank}"
-        )
-    names = self.default_lora_layer_names()
-    found = [i for i, layer in enumerate(layers) if layer.name in names]
-    arrays = _arrays({i: layers[i] for i in numbers or found}, file, rank)
-    if not numbers:
-        self.enable_lora(rank)
-    for number in self._lora_enabled_layers:
-        for name in ("lora_kernel_a", "lora_kernel_b"):
-            getattr(layers[number], name).assign(arrays[number, name])
+        Raises:
+            CheckpointError: if the file is damaged, does not fit the backbone
+                or its rank, or holds NaN or infinity. It is a `ValueError`.
+        """
+        file = Hdf5File(filepath)
+        rank = _rank(file)
+        layers = _layers(self)
+        numbers = lora_layer_numbers(self)
+        if numbers and lora_rank(self) != rank:
+            raise CheckpointError(
+                f"Expected {file} to have the rank of the backbone, "
+                f"{lora_rank(self)}. Received: rank={rank}"
+            )
+        names = self.default_lora_layer_names()
+        found = [i for i, layer in enumerate(layers) if layer.name in names]
+        arrays = _arrays({i: layers[i] for i in numbers or found}, file, rank)
+        if not numbers:
+            self.enable_lora(rank)
+        for number in lora_layer_numbers(self):
+            for name in ("lora_kernel_a", "lora_kernel_b"):
+                getattr(layers[number], name).assign(arrays[number, name])
 
 
 def _layers(backbone: keras_hub.models.Backbone) -> list[keras.layers.Layer]:
-    """The layers that KerasHub counts."""
-    layers = backbone._flatten_layers(include_self=False)
+    """The layers that KerasHub numbers."""
+    layers = flatten_layers(backbone, include_self=False)
     return [layer for layer in layers if layer.weights]
 
 
@@ -103,8 +100,8 @@ def _rank(file: Hdf5File) -> int:
     rank = file.array(RANK) if shape == () else None
     if not isinstance(rank, np.integer) or rank < 1:
         raise CheckpointError(
-            f"Expected a file of `save_lora_weights`. Received: {file}, whose "
-            f"rank is {rank}"
+            "Expected a file that `save_lora_weights` wrote. "
+            f"Received: {file}, with rank={rank}"
         )
     return int(rank)
 
@@ -112,7 +109,7 @@ def _rank(file: Hdf5File) -> int:
 def _arrays(
     layers: dict[int, keras.layers.Layer], file: Hdf5File, rank: int
 ) -> dict[tuple[int, str], np.ndarray]:
-    """The arrays of a file, if they are those of these layers."""
+    """The arrays of a file, checked against the layers."""
     wanted = {}
     for number, layer in layers.items():
         shape = tuple(layer.kernel.shape)
@@ -129,8 +126,8 @@ def _arrays(
             if name != RANK and shapes.get(name) != file.shapes.get(name)
         )
         raise CheckpointError(
-            f"{file} does not fit the backbone: it has no such layers, or of "
-            f"other shapes, in {differing[:5]}"
+            f"{file} does not fit the backbone: arrays are missing, unknown or "
+            f"of other shapes. Received: {differing[:5]}"
         )
     arrays = {
         (number, name): file.array(f"lora/{number}/vars/{name}")

@@ -1,11 +1,5 @@
-"""How tasks take their samples: `fit`, `evaluate` and `predict`.
-
-KerasHub turns samples in memory into a dataset that is never shuffled, and
-needs `grain` or TensorFlow for it. These take such samples through
-`InMemoryDataset`, and leave datasets to KerasHub.
-"""
-
 import contextlib
+import math
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,123 +11,135 @@ from keras_convbert.compat import apply_preprocessing
 from keras_convbert.models.base.in_memory_dataset import InMemoryAdapter
 from keras_convbert.models.base.in_memory_dataset import InMemoryDataset
 from keras_convbert.models.base.in_memory_dataset import leaves_of
+from keras_convbert.types import Mixin
 
 BATCH_SIZE = 32
 
 
-def fit(
-    task: keras_hub.models.Task,
-    x: Any = None,
-    y: Any = None,
-    batch_size: int | None = None,
-    sample_weight: Any = None,
-    validation_data: Any = None,
-    validation_split: float | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Trains the task.
+class Trainer(Mixin):
+    """`fit`, `evaluate` and `predict` of tasks.
 
-    Args:
-        x: samples: texts (a list, an array, a tensor), a tuple of two such
-            for pairs, or a dict of arrays where there is no preprocessor; or
-            a `tf.data`, `grain` or `keras.utils.PyDataset` dataset, the last
-            of batches that need no preprocessing. Defaults to `None`.
-        y: labels, unless `x` is a dataset. Defaults to `None`.
-        batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
-        sample_weight: weights, unless `x` is a dataset. Defaults to `None`.
-        validation_data: tuple of `x`, `y`, perhaps `sample_weight`, or a
-            dataset. Defaults to `None`.
-        validation_split: float. Share of the samples, the last of them, to
-            validate on. Defaults to `None`.
-        **kwargs: arguments of `keras.Model.fit`; `shuffle=True` gives samples
-            in memory a new order in each epoch.
-
-    Returns:
-        A `keras.callbacks.History`.
+    KerasHub turns samples in memory into a dataset that is never shuffled, and
+    needs `grain` or TensorFlow for it. These methods take such samples through
+    `InMemoryDataset`, and leave datasets to KerasHub.
     """
-    if task.compiled and task.optimizer and not task.optimizer.built:
-        # TensorFlow traces a step twice if the first makes variables.
-        task.optimizer.build(task.trainable_variables)
-    if not (_in_memory(x) or isinstance(x, keras.utils.PyDataset)):
-        return keras_hub.models.Task.fit(
-            task,
-            x,
-            y,
-            batch_size,
-            sample_weight,
-            validation_data,
-            validation_split,
-            **kwargs,
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        validation_split: float | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Trains the task.
+
+        Args:
+            x: samples: texts (a list, an array or a tensor), a tuple of two
+                of these for pairs, or a dict of arrays if the task has no
+                preprocessor; or a `tf.data`, `grain` or
+                `keras.utils.PyDataset` dataset, the last of batches that need
+                no preprocessing. Defaults to `None`.
+            y: labels, unless `x` is a dataset. Defaults to `None`.
+            batch_size: int. Samples per step, `None` for 32. Defaults to
+                `None`.
+            sample_weight: weights, unless `x` is a dataset. Defaults to
+                `None`.
+            validation_data: tuple of `x`, `y` and optionally `sample_weight`,
+                or a dataset. Defaults to `None`.
+            validation_split: float. Fraction of the samples to validate on,
+                taken from the end. Defaults to `None`.
+            **kwargs: arguments of `keras.Model.fit`; `shuffle=True` gives
+                samples in memory a new order in each epoch.
+
+        Returns:
+            A `keras.callbacks.History`.
+        """
+        if self.compiled and self.optimizer and not self.optimizer.built:
+            # TensorFlow traces a step twice if the first creates variables.
+            self.optimizer.build(self.trainable_variables)
+        if not (_in_memory(x) or isinstance(x, keras.utils.PyDataset)):
+            return super().fit(
+                x,
+                y,
+                batch_size,
+                sample_weight,
+                validation_data,
+                validation_split,
+                **kwargs,
+            )
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = _split(
+                (x, y, sample_weight), validation_split
+            )
+        if _in_memory(x):
+            x = _batches(
+                self,
+                (x, y, sample_weight),
+                batch_size,
+                shuffle=kwargs.pop("shuffle", True),
+                class_weight=kwargs.pop("class_weight", None),
+            )
+            # The dataset shuffles; Keras would warn that it cannot.
+            kwargs["shuffle"] = False
+        if validation_data is not None:
+            validation_data = _prepare(self, validation_data, batch_size)
+        return keras.Model.fit(
+            self, x, validation_data=validation_data, **kwargs
         )
-    if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = _split(
-            (x, y, sample_weight), validation_split
-        )
-    if _in_memory(x):
-        x = _batches(
-            task,
-            (x, y, sample_weight),
-            batch_size,
-            shuffle=kwargs.pop("shuffle", True),
-            class_weight=kwargs.pop("class_weight", None),
-        )
-        # Its order is its own; Keras would only warn that it cannot.
-        kwargs["shuffle"] = False
-    if validation_data is not None:
-        validation_data = _prepare(task, validation_data, batch_size)
-    return keras.Model.fit(task, x, validation_data=validation_data, **kwargs)
 
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Returns the loss and metrics on samples, given as to `fit`.
 
-def evaluate(
-    task: keras_hub.models.Task,
-    x: Any = None,
-    y: Any = None,
-    batch_size: int | None = None,
-    sample_weight: Any = None,
-    **kwargs: Any,
-) -> Any:
-    """Loss and metrics on samples that are given as to `fit`.
+        Args:
+            x: samples, or a dataset. Defaults to `None`.
+            y: labels, unless `x` is a dataset. Defaults to `None`.
+            batch_size: int. Samples per step, `None` for 32. Defaults to
+                `None`.
+            sample_weight: weights, unless `x` is a dataset. Defaults to
+                `None`.
+            **kwargs: arguments of `keras.Model.evaluate`.
 
-    Args:
-        x: samples, or a dataset. Defaults to `None`.
-        y: labels, unless `x` is a dataset. Defaults to `None`.
-        batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
-        sample_weight: weights, unless `x` is a dataset. Defaults to `None`.
-        **kwargs: arguments of `keras.Model.evaluate`.
+        Returns:
+            As `keras.Model.evaluate` does.
+        """
+        if _in_memory(x):
+            x = _batches(self, (x, y, sample_weight), batch_size)
+        if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):
+            return keras.Model.evaluate(self, x, **kwargs)
+        return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
-    Returns:
-        As `keras.Model.evaluate` does.
-    """
-    if _in_memory(x):
-        x = _batches(task, (x, y, sample_weight), batch_size)
-    if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):
-        return keras.Model.evaluate(task, x, **kwargs)
-    return keras_hub.models.Task.evaluate(
-        task, x, y, batch_size, sample_weight, **kwargs
-    )
+    def predict(
+        self,
+        x: Any = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Returns the outputs for samples, given as to `fit`.
 
+        Args:
+            x: samples, or a dataset. Defaults to `None`.
+            batch_size: int. Samples per step, `None` for 32. Defaults to
+                `None`.
+            **kwargs: arguments of `keras.Model.predict`.
 
-def predict(
-    task: keras_hub.models.Task,
-    x: Any = None,
-    batch_size: int | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Outputs for samples that are given as to `fit`.
-
-    Args:
-        x: samples, or a dataset. Defaults to `None`.
-        batch_size: int. Samples in a step, `None` for 32. Defaults to `None`.
-        **kwargs: arguments of `keras.Model.predict`.
-
-    Returns:
-        Arrays, as `keras.Model.predict` does.
-    """
-    if _in_memory(x):
-        x = _batches(task, (x, None, None), batch_size)
-    if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):
-        return keras.Model.predict(task, x, **kwargs)
-    return keras_hub.models.Task.predict(task, x, batch_size, **kwargs)
+        Returns:
+            Arrays, as `keras.Model.predict` does.
+        """
+        if _in_memory(x):
+            x = _batches(self, (x, None, None), batch_size)
+        if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):
+            return keras.Model.predict(self, x, **kwargs)
+        return super().predict(x, batch_size, **kwargs)
 
 
 def _in_memory(x: Any) -> bool:
@@ -176,14 +182,14 @@ def _batches(
 
 
 def _check_strings(task: keras_hub.models.Task, x: Any) -> None:
-    """Raises `ValueError` for text that nothing makes token ids of."""
+    """Raises `ValueError` for text if the task has no preprocessor."""
     if task.preprocessor is None:
         for leaf in leaves_of(x):
             if isinstance(leaf, list) and leaf and isinstance(leaf[0], str):
                 raise ValueError(
                     "Expected arrays of token ids, since the task has no "
-                    "preprocessor to make them of text; give it one with "
-                    f"`preprocessor=`. Received: x of strings, as {leaf[0]!r}"
+                    "preprocessor. To train on text, pass `preprocessor=` to "
+                    f"the task. Received: x of strings, such as {leaf[0]!r}"
                 )
 
 
@@ -202,16 +208,29 @@ def _prepare(
     return apply_preprocessing(data, task.preprocess_samples)
 
 
-def _split(samples: tuple[Any, Any, Any], share: float) -> tuple[Any, Any]:
-    """What comes before the last `share` of the samples, and that."""
+def _split(samples: tuple[Any, Any, Any], fraction: float) -> tuple[Any, Any]:
+    """The samples before the last `fraction` of them, and the last."""
     batches = InMemoryDataset(
         samples, 1, lambda *batch: batch, shuffle=False, noise=_no_noise
     )
     total = batches.num_samples
-    first = int(np.floor(total * (1.0 - share)))
+    first = int(np.floor(total * (1.0 - fraction)))
     if not 0 < first < total:
         raise ValueError(
             f"Expected `validation_split` to leave samples on both sides of "
-            f"{total}. Received: validation_split={share}"
+            f"{total}. Received: validation_split={fraction}"
         )
     return batches.part(0, first), batches.part(first, total)
+
+
+def count_batches(x: Any, batch_size: int | None) -> int | None:
+    """The batches per epoch of what `fit` is given, `None` if unknown."""
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    if hasattr(x, "cardinality"):
+        cardinality = int(x.cardinality())
+        return cardinality if cardinality >= 0 else None
+    leaves = leaves_of(x)
+    if leaves and hasattr(leaves[0], "__len__"):
+        return math.ceil(len(leaves[0]) / (batch_size or BATCH_SIZE))
+    return None

@@ -1,5 +1,3 @@
-"""What every task adds, so that a `.keras` file goes on where it stopped."""
-
 import contextlib
 import json
 import os
@@ -7,96 +5,118 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import keras_hub
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.keras_h5 import load_validated
 from keras_convbert.checkpoints.safe_loading import safe_loading
+from keras_convbert.compat import flatten_layers
 from keras_convbert.files import write_text
 from keras_convbert.types import Config
+from keras_convbert.types import Mixin
 
 TRAINING_FILE = "training.json"
 
 
-def compile_from_config(task: keras_hub.models.Task, config: Config) -> None:
-    """Compiles as it was; Keras declines, as tasks override `compile`."""
-    with safe_loading():
-        arguments: Any = keras.saving.deserialize_keras_object(config)
-    task.compile(**arguments)
+class TrainingState(Mixin):
+    """State beside weights, so that training resumes from a `.keras` file."""
 
+    def compile_from_config(self, config: Config) -> None:
+        """Compiles as saved; Keras does not where `compile` is overridden.
 
-def save_assets(task: keras_hub.models.Task, dir_path: str) -> None:
-    """Writes what a task in training has beside weights; to `.keras` alone."""
-    random_state.save_random_state(task, dir_path)
-    optimizer = task.optimizer if task.compiled else None
-    # LoRA is merged into the weights of a file, and cannot go on there.
-    lora = any(
-        getattr(layer, "lora_enabled", False)
-        for layer in task._flatten_layers()
-    )
-    state = {
-        "optimizer_built": bool(optimizer and optimizer.built) and not lora,
-        "frozen_layers": [
-            path
-            for path, layer in random_state.layers_by_path(task).items()
-            if not layer.trainable
-        ],
-    }
-    write_text(os.path.join(dir_path, TRAINING_FILE), json.dumps(state))
+        Args:
+            config: dict, as `get_compile_config` returns it.
+        """
+        with safe_loading():
+            arguments: Any = keras.saving.deserialize_keras_object(config)
+        self.compile(**arguments)
 
+    def save_assets(self, dir_path: str) -> None:
+        """Writes the state of training to a `.keras` file.
 
-def load_assets(task: keras_hub.models.Task, dir_path: str) -> None:
-    """Reads it, where there is any; before the weights of the optimizer.
-
-    Raises:
-        CheckpointError: if it is damaged.
-    """
-    path = os.path.join(dir_path, TRAINING_FILE)
-    if not os.path.exists(path):
-        return
-    state = read_json(path)
-    frozen = state.get("frozen_layers")
-    if not isinstance(frozen, list):
-        raise CheckpointError(
-            f"Expected {path!r} to hold a list `frozen_layers`."
+        Args:
+            dir_path: string. Path of a folder.
+        """
+        random_state.save_random_state(self, dir_path)
+        optimizer = self.optimizer if self.compiled else None
+        # LoRA is merged into the weights of a file, and cannot resume there.
+        lora = any(
+            getattr(layer, "lora_enabled", False)
+            for layer in flatten_layers(self)
         )
-    for name, layer in random_state.layers_by_path(task).items():
-        # Parents come first: what they set for their children is set anew.
-        layer.trainable = name not in frozen
-    if state.get("optimizer_built") and task.optimizer:
-        task.optimizer.build(task.trainable_variables)
-    random_state.load_random_state(task, dir_path)
+        state = {
+            "optimizer_built": bool(optimizer and optimizer.built) and not lora,
+            "frozen_layers": [
+                path
+                for path, layer in random_state.layers_by_path(self).items()
+                if not layer.trainable
+            ],
+        }
+        write_text(os.path.join(dir_path, TRAINING_FILE), json.dumps(state))
 
+    def load_assets(self, dir_path: str) -> None:
+        """Reads the state of training, before the weights of the optimizer.
 
-def save_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:
-    """Writes the weights of the head to a preset.
+        Args:
+            dir_path: string. Path of a folder, which may lack the state.
 
-    KerasHub writes those of the optimizer too, for the backbone as well.
-    """
-    with _without_optimizer(task):
-        keras_hub.models.Task.save_task_weights(task, filepath)
+        Raises:
+            CheckpointError: if the state is damaged.
+        """
+        path = os.path.join(dir_path, TRAINING_FILE)
+        if not os.path.exists(path):
+            return
+        state = read_json(path)
+        frozen = state.get("frozen_layers")
+        if not isinstance(frozen, list):
+            raise CheckpointError(
+                f"Expected {path!r} to hold a list `frozen_layers`."
+            )
+        for name, layer in random_state.layers_by_path(self).items():
+            # Parents come first: they set their children, which follow.
+            layer.trainable = name not in frozen
+        if state.get("optimizer_built") and self.optimizer:
+            self.optimizer.build(self.trainable_variables)
+        random_state.load_random_state(self, dir_path)
 
+    def save_task_weights(self, filepath: Any) -> None:
+        """Writes the weights of the head to a preset.
 
-def load_task_weights(task: keras_hub.models.Task, filepath: Any) -> None:
-    """Reads them."""
-    with _without_optimizer(task):
-        load_validated(
-            task,
-            [filepath],
-            lambda: keras_hub.models.Task.load_task_weights(task, filepath),
-            skipped=task.backbone._flatten_layers(),
-        )
+        KerasHub writes those of the optimizer too, for the backbone as well.
 
+        Args:
+            filepath: path of the file. It ends in `.weights.h5`.
+        """
+        with self._without_optimizer():
+            super().save_task_weights(filepath)
 
-@contextlib.contextmanager
-def _without_optimizer(task: keras_hub.models.Task) -> Iterator[None]:
-    if not task.compiled:
-        yield
-        return
-    optimizer, task.optimizer = task.optimizer, None
-    try:
-        yield
-    finally:
-        task.optimizer = optimizer
+    def load_task_weights(self, filepath: Any) -> None:
+        """Loads the weights of the head from a preset.
+
+        Args:
+            filepath: path of the file. It ends in `.weights.h5`.
+
+        Raises:
+            CheckpointError: if the file is damaged or does not fit the task.
+        """
+        load = super().load_task_weights
+        with self._without_optimizer():
+            load_validated(
+                self,
+                [filepath],
+                lambda: load(filepath),
+                skipped=flatten_layers(self.backbone),
+            )
+
+    @contextlib.contextmanager
+    def _without_optimizer(self) -> Iterator[None]:
+        if not self.compiled:
+            yield
+            return
+        optimizer: Any = self.optimizer
+        self.optimizer: Any = None
+        try:
+            yield
+        finally:
+            self.optimizer = optimizer

@@ -3,24 +3,21 @@ from typing import Any
 import keras_hub
 import numpy as np
 
-from keras_convbert.models.convbert.convbert_preprocessor import (
-    ConvBertPreprocessor,
-)
-from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.models.base.preprocessor import Preprocessor
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
-class WindowedPreprocessor(ConvBertPreprocessor, keras_hub.models.Preprocessor):
-    """Base of the preprocessors that cut a text into several rows.
+class WindowedPreprocessor(Preprocessor, keras_hub.models.Preprocessor):
+    """Base of the preprocessors that cut a text into several windows.
 
-    Subclasses have `to_windows`, which cuts samples, `collate`, which makes
-    batches of rows, and `_call_tf`, which does both in TensorFlow's graph.
+    A subclass has `to_windows`, which cuts samples, `collate`, which batches
+    windows, and `_call_tf`, which does both in a TensorFlow graph.
     """
 
     def __init__(
         self,
-        tokenizer: ConvBertTokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         sequence_length: int,
         stride: int | None,
         **kwargs: Any,
@@ -36,7 +33,7 @@ class WindowedPreprocessor(ConvBertPreprocessor, keras_hub.models.Preprocessor):
         return self.collate(*self.to_windows(x, y, sample_weight))
 
     def _padded(self, values: Tensor, padding: int) -> Tensor:
-        """A ragged tensor of a graph as one of the whole length."""
+        """A ragged tensor, padded to `sequence_length`, in a graph."""
         return values.to_tensor(padding, shape=(None, self.sequence_length))
 
     def get_config(self) -> Config:
@@ -47,8 +44,8 @@ class WindowedPreprocessor(ConvBertPreprocessor, keras_hub.models.Preprocessor):
         }
 
 
-def weights_of_rows(sample_weight: Any, samples: list[int]) -> Any:
-    """The weight of the sample that each row is of."""
+def window_weights(sample_weight: Any, samples: list[int]) -> Any:
+    """The weight of the sample that each window is from."""
     if sample_weight is None:
         return None
     return np.asarray(sample_weight, "float32")[samples]

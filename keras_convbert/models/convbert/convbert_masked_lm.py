@@ -5,8 +5,10 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.base.batch_prediction import needed_preprocessor
 from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.batch_prediction import required_preprocessor
+from keras_convbert.models.base.head_policies import head_config
+from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
@@ -14,15 +16,16 @@ from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
-from keras_convbert.models.convbert.tf1 import loading as tf1_loading
-from keras_convbert.models.presets import task_loading
+from keras_convbert.models.convbert.tf1.loading import MaskedLMFromTf1
 from keras_convbert.text.answer_spans import as_texts
 from keras_convbert.text.masked_texts import masked_inputs
 from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
+class ConvBertMaskedLM(
+    MaskedLMFromTf1, ConvBertTask, keras_hub.models.MaskedLM
+):
     """ConvBERT that guesses hidden tokens.
 
     The head is that of the authors' generator: a dense layer to the width of
@@ -73,8 +76,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
     """
 
     preprocessor_cls = ConvBertMaskedLMPreprocessor
-
-    from_tf1_checkpoint = classmethod(tf1_loading.masked_lm)
+    task_kind = "masked_lm"
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            dtype=task_loading.head_policy(backbone, kwargs),
+            dtype=head_policy(backbone, kwargs),
             name="mlm_head",
         )
 
@@ -155,7 +157,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
             ValueError: if a text has no `[MASK]`, or one beyond the length of
                 a sequence, or the task has no preprocessor.
         """
-        preprocessor = needed_preprocessor(self)
+        preprocessor = required_preprocessor(self)
         tokenizer = preprocessor.tokenizer
         check_positive_integers(top_k=top_k, batch_size=batch_size)
         texts = as_texts(texts)
@@ -171,7 +173,7 @@ class ConvBertMaskedLM(ConvBertTask, keras_hub.models.MaskedLM):
         return found
 
     def get_config(self) -> Config:
-        return {**super().get_config(), **task_loading.head_config(self)}
+        return {**super().get_config(), **head_config(self)}
 
 
 def _best(

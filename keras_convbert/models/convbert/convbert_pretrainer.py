@@ -1,4 +1,3 @@
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -6,13 +5,16 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_convbert.compat import flatten_layers
 from keras_convbert.layers.dtype_policies import quantized_policies
-from keras_convbert.models.base import trainer
-from keras_convbert.models.base import training_state
-from keras_convbert.models.base.in_memory_dataset import leaves_of
-from keras_convbert.models.base.input_checks import check_dataset
 from keras_convbert.models.base.input_checks import check_fits
+from keras_convbert.models.base.layer_costs import ElementBytes
+from keras_convbert.models.base.layer_costs import LayerCost
+from keras_convbert.models.base.layer_costs import dense_cost
+from keras_convbert.models.base.trainer import count_batches
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
+from keras_convbert.models.convbert.convbert_costs import masked_lm_cost
+from keras_convbert.models.convbert.convbert_generator import make_generator
 from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
@@ -23,10 +25,9 @@ from keras_convbert.models.convbert.masking.dynamic_masking import (
 )
 from keras_convbert.models.convbert.masking.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.masking.row_noise import SampleNoise
-from keras_convbert.models.convbert.tf1 import loading as tf1_loading
-from keras_convbert.models.convbert.transformers import (
-    export as transformers_export,
-)
+from keras_convbert.models.convbert.packed_data import check_dataset
+from keras_convbert.models.convbert.tf1.loading import PretrainerFromTf1
+from keras_convbert.models.convbert.transformers.export import ExportsEncoder
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
 from keras_convbert.training.per_backend import not_compiled
@@ -38,35 +39,42 @@ WARMUP_STEPS = 10_000
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
+class ConvBertPretrainer(
+    PretrainerFromTf1, ExportsEncoder, ConvBertTask, keras_hub.models.Task
+):
     """Pretrains a ConvBERT by replaced-token detection.
 
-    A small generator guesses hidden tokens; samples of its guesses replace
-    them; the backbone learns which tokens were replaced. Both share the
-    embeddings and their norm. Masking and sampling happen in the graph, anew
-    in each step; in `evaluate` and `predict` they depend on the text alone.
+    A small generator predicts masked tokens; samples of its predictions
+    replace them; the backbone learns to detect the replaced tokens (RTD). Both
+    share the embeddings and their norm. Masking and sampling happen in the
+    graph, anew in each step; in `evaluate` and `predict` they depend on the
+    text alone.
 
         loss = mlm_loss + discriminator_weight * rtd_loss
+
+    `mlm_loss` is the mean cross-entropy of the masked tokens; `rtd_loss` is
+    the mean binary cross-entropy of "this token was replaced" over all tokens
+    that are not padding.
 
     Train it with plain `fit`, then use `.backbone`.
 
     Args:
         backbone: a `ConvBertBackbone`, the discriminator.
-        generator_scale: float. Width of the generator, as a share of the
-            backbone's. Defaults to `0.25`.
-        mask_rate: float. Share of tokens hidden. Defaults to `0.15`.
-        mask_token_rate: float. Share of the hidden that become `[MASK]`; the
-            rest stays in sight. Defaults to `0.85`.
+        generator_scale: float. Width of the generator, as a fraction of the
+            width of the backbone. Defaults to `0.25`.
+        mask_rate: float. Fraction of tokens to predict. Defaults to `0.15`.
+        mask_token_rate: float. Fraction of these that become `[MASK]`; the
+            others stay visible. Defaults to `0.85`.
         discriminator_weight: float. Weight of the detection in the loss.
             Defaults to `50.0`.
         temperature: float. Divides the logits before sampling. Defaults to
             `1.0`.
-        mask_token_id: int. Id of `[MASK]`; `None` asks the preprocessor's
-            tokenizer. Defaults to `None`.
-        special_token_ids: sequence of ints. Ids that are never hidden; `None`
-            asks the preprocessor's tokenizer. Defaults to `None`.
-        preprocessor: a `ConvBertPretrainerPreprocessor`; with `None` inputs
-            are taken as they are. Defaults to `None`.
+        mask_token_id: int. Id of `[MASK]`; `None` asks the tokenizer of the
+            preprocessor. Defaults to `None`.
+        special_token_ids: sequence of ints. Ids that are never masked; `None`
+            asks the tokenizer of the preprocessor. Defaults to `None`.
+        preprocessor: a `ConvBertPretrainerPreprocessor`; with `None` the task
+            takes token ids. Defaults to `None`.
         seed: int. Seed of masking and sampling. Defaults to `None`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
@@ -78,12 +86,12 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
     Output shape:
         dict. Of shape `(batch, length)`: `corrupted_token_ids`, `rtd_logits`,
         `rtd_labels`. Of shape `(batch, masked)`: `mask_positions`,
-        `mask_weights` (1 where a slot is used), `mask_ids` (the hidden
+        `mask_weights` (1 where a slot is used), `mask_ids` (the original
         tokens), `sampled_ids`, `mlm_predictions`, `mlm_losses`.
 
     Raises:
-        ValueError: if the generator's sizes do not divide, a rate is out of
-            its range, or ids are neither given nor known to a tokenizer.
+        ValueError: if the sizes of the generator do not divide, a rate is out
+            of its range, or ids are neither given nor known to a tokenizer.
 
     Example:
 
@@ -117,11 +125,9 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
     """
 
     preprocessor_cls = ConvBertPretrainerPreprocessor
+    task_kind = "pretrainer"
 
     _schedules_itself = False
-
-    from_tf1_checkpoint = classmethod(tf1_loading.pretrainer)
-    export_to_transformers = transformers_export.export_encoder
 
     def __init__(
         self,
@@ -143,11 +149,10 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         mask_token_id, special_token_ids = _token_ids(
             mask_token_id, special_token_ids, preprocessor
         )
-        dtype = backbone.dtype_policy
 
         # === Layers ===
-        # In the order of the graph, which is that of the weights on PyTorch:
-        # an optimizer's state is saved by number.
+        # In the order of the graph, which is the order of the weights on
+        # PyTorch: the state of an optimizer is saved by number.
         self.preprocessor = preprocessor
         self.mask_tokens = DynamicMasking(
             mask_rate=mask_rate,
@@ -157,12 +162,12 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             seed=seed,
             name="mask_tokens",
         )
-        self.generator = _generator(backbone, generator_scale)
+        self.generator = make_generator(backbone, generator_scale)
         self.mlm_head = MaskedLMHead(
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            dtype=dtype,
+            dtype=backbone.dtype_policy,
             name="mlm_head",
         )
         self.sample_noise = SampleNoise(
@@ -170,52 +175,14 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         )
         self.replace_tokens = ReplaceTokens(name="replace_tokens")
         self.backbone = backbone
-        self.rtd_dense = keras.layers.Dense(
-            backbone.hidden_dim,
-            activation=backbone.activation,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
-            dtype=dtype,
-            name="rtd_dense",
-        )
-        self.rtd_logits = keras.layers.Dense(1, dtype=dtype, name="rtd_logits")
+        self.rtd_dense, self.rtd_logits = _detection_head(backbone)
 
         # === Functional Model ===
         inputs = {
             name: keras.Input((None,), dtype="int32", name=name)
             for name in INPUTS
         }
-        masked = self.mask_tokens(
-            inputs["token_ids"], padding_mask=inputs["padding_mask"]
-        )
-        guessed = self.generator(
-            {**inputs, "token_ids": masked.pop("masked_token_ids")}
-        )
-        guesses = self.mlm_head(
-            guessed["sequence_output"],
-            masked["mask_positions"],
-            mask_ids=masked["mask_ids"],
-            noise=self.sample_noise(
-                inputs["token_ids"], mask_positions=masked["mask_positions"]
-            ),
-            temperature=temperature,
-        )
-        replaced = self.replace_tokens(
-            inputs["token_ids"],
-            mask_positions=masked["mask_positions"],
-            mask_weights=masked["mask_weights"],
-            sampled_ids=guesses.pop("sampled_ids"),
-        )
-        judged = backbone(
-            {**inputs, "token_ids": replaced["corrupted_token_ids"]}
-        )
-        judged = self.rtd_dense(judged["sequence_output"])
-        judged = ops.squeeze(self.rtd_logits(judged), -1)  # (B, T)
-        outputs = {
-            **masked,
-            **guesses,
-            **replaced,
-            "rtd_logits": ops.cast(judged, "float32"),
-        }
+        outputs = self._generate_and_discriminate(inputs, temperature)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
@@ -227,12 +194,17 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         self.mask_token_id = mask_token_id
         self.special_token_ids = special_token_ids
         self.seed = seed
+        self._make_metrics()
 
+    def _make_metrics(self) -> None:
         self._token_metrics = {
-            "mlm_loss": keras.metrics.Mean("mlm_loss"),
-            "mlm_accuracy": keras.metrics.Mean("mlm_accuracy"),
-            "sampled_accuracy": keras.metrics.Mean("sampled_accuracy"),
-            "rtd_loss": keras.metrics.Mean("rtd_loss"),
+            name: keras.metrics.Mean(name)
+            for name in (
+                "mlm_loss",
+                "mlm_accuracy",
+                "sampled_accuracy",
+                "rtd_loss",
+            )
         }
         self._detection_metrics = [
             keras.metrics.BinaryAccuracy("rtd_accuracy"),
@@ -240,6 +212,43 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             keras.metrics.Precision(name="rtd_precision"),
             keras.metrics.Recall(name="rtd_recall"),
         ]
+
+    def _generate_and_discriminate(
+        self, inputs: dict[str, Tensor], temperature: float
+    ) -> dict[str, Tensor]:
+        """The outputs of the generator, its samples, and their detection."""
+        masked = self.mask_tokens(
+            inputs["token_ids"], padding_mask=inputs["padding_mask"]
+        )
+        generated = self.generator(
+            {**inputs, "token_ids": masked.pop("masked_token_ids")}
+        )
+        predicted = self.mlm_head(
+            generated["sequence_output"],
+            masked["mask_positions"],
+            mask_ids=masked["mask_ids"],
+            noise=self.sample_noise(
+                inputs["token_ids"], mask_positions=masked["mask_positions"]
+            ),
+            temperature=temperature,
+        )
+        replaced = self.replace_tokens(
+            inputs["token_ids"],
+            mask_positions=masked["mask_positions"],
+            mask_weights=masked["mask_weights"],
+            sampled_ids=predicted.pop("sampled_ids"),
+        )
+        discriminated = self.backbone(
+            {**inputs, "token_ids": replaced["corrupted_token_ids"]}
+        )
+        hidden = self.rtd_dense(discriminated["sequence_output"])  # (B, T, D)
+        rtd_logits = ops.squeeze(self.rtd_logits(hidden), -1)  # (B, T)
+        return {
+            **masked,
+            **predicted,
+            **replaced,
+            "rtd_logits": ops.cast(rtd_logits, "float32"),
+        }
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -250,13 +259,14 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         ]
 
     def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
-        """Sets up training; the loss and the metrics are the task's own.
+        """Configures training; the task has its own loss and metrics.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                with a rate that rises to 0.0005 over the first tenth of the
-                steps of `fit` (10,000 at most), and falls to zero at its end;
-                a further `fit` takes up a longer fall. Defaults to `"auto"`.
+                with a learning rate that rises to 0.0005 over the first tenth
+                of the steps of `fit` (10,000 at most) and falls to zero at its
+                end; a further `fit` continues with a longer fall. Defaults to
+                `"auto"`.
             **kwargs: arguments of `keras.Model.compile` but for `loss`.
         """
         self._refuse_loss(kwargs)
@@ -266,7 +276,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         super().compile(optimizer=optimizer, loss=None, **kwargs)
 
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
-        """Refuses: what is quantized cannot go on being pretrained.
+        """Refuses: a quantized model cannot be pretrained further.
 
         Args:
             mode: string, as `keras.Model.quantize` takes it. Defaults to
@@ -277,8 +287,8 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             ValueError: always.
         """
         raise ValueError(
-            "A quantized model cannot go on being pretrained. Expected "
-            "`quantize` on a task made of `.backbone`, when it is pretrained. "
+            "A quantized model cannot be pretrained further. Expected "
+            "`quantize` on a task made of the pretrained `.backbone`. "
             f"Received: mode={mode!r}"
         )
 
@@ -291,7 +301,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
     def compile_from_config(self, config: Config) -> None:
         config = dict(config)
         schedules_itself = config.pop("schedules_itself")
-        training_state.compile_from_config(self, config)
+        super().compile_from_config(config)
         self._schedules_itself = schedules_itself
 
     def compute_loss(
@@ -302,7 +312,7 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        # Where sequences are packed it has their numbers.
+        # The mask numbers the sequences of a packed row.
         real = ops.cast(x["padding_mask"], "bool")
         real = ops.cast(real, "float32")  # (B, T)
         chosen = y_pred["mask_weights"]  # (B, N)
@@ -311,7 +321,9 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             real, chosen = real * rows, chosen * rows
         labels = ops.cast(y_pred["rtd_labels"], "float32")
         logits = y_pred["rtd_logits"]
-        # Keras's cross-entropy asks torch what devices there are.
+        # RTD: binary cross-entropy of labels y and logits z, in the stable
+        # form softplus(z) - y z. The function of Keras queries the devices of
+        # PyTorch at each call.
         rtd_losses = ops.softplus(logits) - labels * logits  # (B, T)
         self._update_metrics(y_pred, chosen, real, labels, rtd_losses)
         loss = _weighted_mean(y_pred["mlm_losses"], chosen)
@@ -329,11 +341,11 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         labels: Tensor,
         rtd_losses: Tensor,
     ) -> None:
-        hidden = y_pred["mask_ids"]
+        originals = y_pred["mask_ids"]
         by_name = {
             "mlm_loss": (y_pred["mlm_losses"], chosen),
-            "mlm_accuracy": (y_pred["mlm_predictions"] == hidden, chosen),
-            "sampled_accuracy": (y_pred["sampled_ids"] == hidden, chosen),
+            "mlm_accuracy": (y_pred["mlm_predictions"] == originals, chosen),
+            "sampled_accuracy": (y_pred["sampled_ids"] == originals, chosen),
             "rtd_loss": (rtd_losses, real),
         }
         for name, (values, weights) in by_name.items():
@@ -341,7 +353,8 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
                 ops.cast(values, "float32"), sample_weight=weights
             )
         probabilities = ops.sigmoid(y_pred["rtd_logits"])
-        # One long row: accuracy means over the last axis before it weighs.
+        # One column: the accuracy averages over the last axis before it
+        # weights samples.
         labels, probabilities, real = (
             ops.reshape(t, (-1, 1)) for t in (labels, probabilities, real)
         )
@@ -376,10 +389,10 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             check_dataset(self.backbone, dataset)
         if self._schedules_itself:
             self._schedule(x, kwargs)
-        return trainer.fit(self, x, *args, **kwargs)
+        return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Loss and metrics on samples that are given as to `fit`.
+        """Returns the loss and metrics on samples, given as to `fit`.
 
         Args:
             x: samples, or a dataset. Defaults to `None`.
@@ -387,15 +400,15 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             **kwargs: arguments of `keras.Model.evaluate`.
 
         Returns:
-            As `keras.Model.evaluate` does.
+            As `keras.Model.evaluate`.
         """
         check_dataset(self.backbone, x)
-        return trainer.evaluate(self, x, *args, **kwargs)
+        return super().evaluate(x, *args, **kwargs)
 
     def _schedule(self, x: Any, arguments: dict[str, Any]) -> None:
-        """Gives the optimizer a rate made for the steps of this `fit`."""
+        """Sets a learning-rate schedule for the steps of this `fit`."""
         done = int(self.optimizer.iterations)
-        steps = arguments.get("steps_per_epoch") or _batches(
+        steps = arguments.get("steps_per_epoch") or count_batches(
             x, arguments.get("batch_size")
         )
         total, warmup = None, WARMUP_STEPS
@@ -406,8 +419,31 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
             total = done + steps * epochs
             warmup = min(WARMUP_STEPS, total // 10)
         self.optimizer.learning_rate = WarmupLinearDecay(5e-4, warmup, total)
-        # The old rate may be a constant of the compiled step.
+        # The old learning rate may be a constant of the compiled step.
         self.train_function = None
+
+    def layer_costs(
+        self, length: int, size: ElementBytes, dense_lookup: bool = False
+    ) -> list[LayerCost]:
+        generator, backbone = self.generator, self.backbone
+        hidden = backbone.hidden_dim
+        options = (length, size, dense_lookup)
+        return [
+            *generator.layer_costs(
+                generator.get_config(), *options, prefix="generator/"
+            ),
+            masked_lm_cost(
+                "mlm_head",
+                generator.hidden_dim,
+                backbone.token_embedding.output_dim,
+                backbone.vocabulary_size,
+                self.mask_tokens.slots(length),
+                size,
+            ),
+            *backbone.layer_costs(backbone.get_config(), *options),
+            dense_cost("rtd_dense", hidden, hidden, True, length, size),
+            dense_cost("rtd_logits", hidden, 1, False, length, size),
+        ]
 
     def get_config(self) -> Config:
         return {
@@ -423,29 +459,19 @@ class ConvBertPretrainer(ConvBertTask, keras_hub.models.Task):
         }
 
 
-def _generator(backbone: ConvBertBackbone, scale: float) -> ConvBertBackbone:
-    config = backbone.get_config()
-    hidden_dim = round(backbone.hidden_dim * scale)
-    config.update(
-        name="generator",
-        dtype=backbone.dtype_policy,
-        num_heads=max(1, int(backbone.num_heads * scale)),
-        hidden_dim=hidden_dim,
-        intermediate_dim=4 * hidden_dim,
-        embedding_dim=backbone.token_embedding.output_dim,
-        head_dim=None,
+def _detection_head(
+    backbone: ConvBertBackbone,
+) -> tuple[keras.layers.Dense, keras.layers.Dense]:
+    """`logits = rtd_logits(activation(rtd_dense(x)))`, per position."""
+    dtype = backbone.dtype_policy
+    dense = keras.layers.Dense(
+        backbone.hidden_dim,
+        activation=backbone.activation,
+        kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+        dtype=dtype,
+        name="rtd_dense",
     )
-    config["activation"] = keras.activations.get(config["activation"])
-    try:
-        # Its weights need paths of their own: by these Keras tells them apart
-        # on torch, where it would not reset the gradients of the others.
-        with keras.name_scope("generator"):
-            return ConvBertBackbone(shared_embeddings=backbone, **config)
-    except ValueError as error:
-        raise ValueError(
-            f"The sizes of the generator do not fit each other: {error} "
-            f"Received: generator_scale={scale}"
-        ) from error
+    return dense, keras.layers.Dense(1, dtype=dtype, name="rtd_logits")
 
 
 def _token_ids(
@@ -471,12 +497,12 @@ def _token_ids(
 
 
 def _check_is_float(backbone: ConvBertBackbone) -> None:
-    quantized = [*quantized_policies(backbone._flatten_layers())]
+    quantized = [*quantized_policies(flatten_layers(backbone))]
     if quantized:
         raise ValueError(
-            "A quantized model cannot go on being pretrained. Expected a "
-            f"backbone that is not quantized. Received: {quantized[:3]}, "
-            "quantized layers"
+            "A quantized model cannot be pretrained further. Expected a "
+            "backbone that is not quantized. "
+            f"Received: quantized layers {quantized[:3]}"
         )
 
 
@@ -498,16 +524,3 @@ def _check_rates(
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return ops.sum(values * weights) / (ops.sum(weights) + 1e-6)
-
-
-def _batches(x: Any, batch_size: int | None) -> int | None:
-    """Batches in what is given to `fit`, or `None` where it is not known."""
-    if isinstance(x, keras.utils.PyDataset):
-        return x.num_batches
-    if hasattr(x, "cardinality"):
-        cardinality = int(x.cardinality())
-        return cardinality if cardinality >= 0 else None
-    leaves = leaves_of(x)
-    if leaves and hasattr(leaves[0], "__len__"):
-        return math.ceil(len(leaves[0]) / (batch_size or trainer.BATCH_SIZE))
-    return None

@@ -7,8 +7,10 @@ from keras import ops
 
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.models.base.batch_prediction import needed_preprocessor
 from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.batch_prediction import required_preprocessor
+from keras_convbert.models.base.head_policies import head_config
+from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_question_answerer_preprocessor import (  # noqa: E501
@@ -16,8 +18,8 @@ from keras_convbert.models.convbert.convbert_question_answerer_preprocessor impo
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.layers.span_end_head import SpanEndHead
-from keras_convbert.models.presets import task_loading
 from keras_convbert.text.answer_search import BEAM
+from keras_convbert.text.answer_search import EXCLUDED
 from keras_convbert.text.answer_search import Candidate
 from keras_convbert.text.answer_search import best_answers
 from keras_convbert.text.answer_search import candidates
@@ -26,8 +28,6 @@ from keras_convbert.text.answer_spans import as_texts
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
-# What the authors put in the place of scores outside of the context.
-EXCLUDED = -1000.0
 ANSWERABLE_WEIGHT = 0.5
 
 
@@ -96,6 +96,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
     """
 
     preprocessor_cls = ConvBertQuestionAnswererPreprocessor
+    task_kind = "question_answerer"
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
                 f'"joint". Received: head={head}'
             )
         check_fits(backbone, preprocessor)
-        dtype = task_loading.head_policy(backbone, kwargs)
+        dtype = head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -260,7 +261,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
             ValueError: if there are not as many contexts as questions, or the
                 task has no preprocessor.
         """
-        preprocessor = needed_preprocessor(self)
+        preprocessor = required_preprocessor(self)
         check_positive_integers(
             max_answer_length=max_answer_length,
             **({} if n_best is None else {"n_best": n_best}),
@@ -323,7 +324,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_loading.head_config(self),
+            **head_config(self),
             "head": self.head,
         }
 

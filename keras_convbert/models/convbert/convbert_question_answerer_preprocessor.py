@@ -9,7 +9,10 @@ from keras_convbert.models.base.input_checks import check_windows
 from keras_convbert.models.base.windowed_preprocessor import (
     WindowedPreprocessor,
 )
-from keras_convbert.models.base.windowed_preprocessor import weights_of_rows
+from keras_convbert.models.base.windowed_preprocessor import window_weights
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.answer_spans import answers_in_graph
 from keras_convbert.text.answer_spans import as_texts
@@ -25,7 +28,9 @@ SPECIAL_TOKENS = 3
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
+class ConvBertQuestionAnswererPreprocessor(
+    ConvBertPreprocessor, WindowedPreprocessor
+):
     """Turns questions, contexts and answers into inputs of a question answerer.
 
     `[CLS] question [SEP] context [SEP]`. A context that does not fit is cut
@@ -127,7 +132,7 @@ class ConvBertQuestionAnswererPreprocessor(WindowedPreprocessor):
         questions, contexts = map(as_texts, _pair(x))
         rows = self.rows((questions, contexts))
         parts = ([row.question for row in rows], [row.context for row in rows])
-        sample_weight = weights_of_rows(
+        sample_weight = window_weights(
             sample_weight, [row.sample for row in rows]
         )
         if y is None:

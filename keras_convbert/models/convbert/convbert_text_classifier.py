@@ -4,14 +4,15 @@ import keras
 import keras_hub
 
 from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.models.base.head_policies import head_config
+from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
     ConvBertTextClassifierPreprocessor,
 )
-from keras_convbert.models.convbert.tf1 import loading as tf1_loading
-from keras_convbert.models.presets import task_loading
+from keras_convbert.models.convbert.tf1.loading import TextClassifierFromTf1
 from keras_convbert.text.class_labels import check_class_ids
 from keras_convbert.text.class_labels import check_finite
 from keras_convbert.text.class_labels import check_probabilities
@@ -21,7 +22,9 @@ from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
+class ConvBertTextClassifier(
+    TextClassifierFromTf1, ConvBertTask, keras_hub.models.TextClassifier
+):
     """ConvBERT that puts a text, or a pair of texts, into one of classes.
 
     With `num_classes=1` it tells a number (regression), and with
@@ -85,8 +88,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
     """
 
     preprocessor_cls = ConvBertTextClassifierPreprocessor
-
-    from_tf1_checkpoint = classmethod(tf1_loading.text_classifier)
+    task_kind = "text_classifier"
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
                 f"positive integer. Received: num_classes={num_classes}"
             )
         check_fits(backbone, preprocessor)
-        dtype = task_loading.head_policy(backbone, kwargs)
+        dtype = head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -215,7 +217,7 @@ class ConvBertTextClassifier(ConvBertTask, keras_hub.models.TextClassifier):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_loading.head_config(self),
+            **head_config(self),
             "num_classes": self.num_classes,
             "head": self.head,
             "activation": keras.activations.serialize(self.activation),

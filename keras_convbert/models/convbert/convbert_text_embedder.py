@@ -72,6 +72,7 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
     """
 
     preprocessor_cls = ConvBertTextEmbedderPreprocessor
+    task_kind = "text_embedder"
 
     def __init__(
         self,

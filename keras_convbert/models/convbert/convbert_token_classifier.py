@@ -7,15 +7,16 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.layers.dtype_policies import policy_at
-from keras_convbert.models.base.batch_prediction import needed_preprocessor
 from keras_convbert.models.base.batch_prediction import predict_batch
+from keras_convbert.models.base.batch_prediction import required_preprocessor
+from keras_convbert.models.base.head_policies import head_config
+from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
     ConvBertTokenClassifierPreprocessor,
 )
-from keras_convbert.models.presets import task_loading
 from keras_convbert.text.entity_spans import EntitySpan
 from keras_convbert.text.entity_spans import entity_spans
 from keras_convbert.text.word_labels import check_labels
@@ -86,6 +87,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
     """
 
     preprocessor_cls = ConvBertTokenClassifierPreprocessor
+    task_kind = "token_classifier"
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
                 f"{preprocessor.labels}. Received: labels={labels}"
             )
         check_fits(backbone, preprocessor)
-        dtype = task_loading.head_policy(backbone, kwargs)
+        dtype = head_policy(backbone, kwargs)
 
         # === Layers ===
         self.backbone = backbone
@@ -179,7 +181,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         Raises:
             ValueError: if the task has no preprocessor.
         """
-        preprocessor = needed_preprocessor(self)
+        preprocessor = required_preprocessor(self)
         rows = preprocessor.rows(sentences)
         found: dict[int, dict[int, str]] = {row.sentence: {} for row in rows}
         for first in range(0, len(rows), batch_size):
@@ -215,7 +217,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            **task_loading.head_config(self),
+            **head_config(self),
             "labels": self.labels,
             "dropout": self.dropout,
         }

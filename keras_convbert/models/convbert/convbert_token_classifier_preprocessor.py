@@ -11,7 +11,10 @@ from keras_convbert.models.base.input_checks import check_words
 from keras_convbert.models.base.windowed_preprocessor import (
     WindowedPreprocessor,
 )
-from keras_convbert.models.base.windowed_preprocessor import weights_of_rows
+from keras_convbert.models.base.windowed_preprocessor import window_weights
+from keras_convbert.models.convbert.convbert_preprocessor import (
+    ConvBertPreprocessor,
+)
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.word_labels import check_labels
 from keras_convbert.text.word_labels import label_ids
@@ -30,7 +33,9 @@ from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
+class ConvBertTokenClassifierPreprocessor(
+    ConvBertPreprocessor, WindowedPreprocessor
+):
     """Turns sentences, as words, and a label a word into inputs of a tagger.
 
     A word is cut into pieces; its label is that of the first, and the others
@@ -109,7 +114,7 @@ class ConvBertTokenClassifierPreprocessor(WindowedPreprocessor):
         words = check_words(x)
         rows = self.rows(words)
         ids = [row.ids for row in rows]
-        sample_weight = weights_of_rows(
+        sample_weight = window_weights(
             sample_weight, [row.sentence for row in rows]
         )
         if y is None:

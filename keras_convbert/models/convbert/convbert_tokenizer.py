@@ -1,74 +1,48 @@
-import os
-import re
-from collections.abc import Callable
-from collections.abc import Iterable
-from typing import Any
-
 import keras
-import keras_hub
-import numpy as np
 
-from keras_convbert.compat import canonicalize_python_string_inputs
-from keras_convbert.compat import preprocessing_function
-from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
-from keras_convbert.files import write_text
+from keras_convbert.models.base.word_piece_tokenizer import WordPieceTokenizer
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
-from keras_convbert.models.presets import preprocessor_loading
-from keras_convbert.models.presets import saving
-from keras_convbert.text import bert_pretokenizer
-from keras_convbert.text.bert_pretokenizer import piece_spans
-from keras_convbert.text.bert_pretokenizer import words_in_graph
-from keras_convbert.text.vocabulary import check_vocabulary
-from keras_convbert.text.vocabulary import read_vocabulary
-from keras_convbert.types import Config
-from keras_convbert.types import DType
-from keras_convbert.types import Tensor
-
-VOCABULARY_FILE = "vocabulary.txt"
-# Stand for special tokens while a graph cleans a text; BERT deletes
-# characters of private use, so no cleaned text holds one.
-FIRST_MARK = 0xF0000
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
-    """BERT's tokenizer: text to word pieces to ids, and back.
+class ConvBertTokenizer(WordPieceTokenizer):
+    """BERT tokenizer: text to word pieces to ids, and back.
 
-    Its ids are those of Hugging Face's BERT tokenizer: control characters are
-    deleted, any Unicode space separates, accents are stripped, CJK characters
-    and punctuation stand alone, words of more than 100 characters are unknown.
-    It runs in plain Python (in Rust, to be exact) and, inside `tf.data` and
-    SavedModels, as TensorFlow operations, with the same ids.
+    Its ids equal those of the Hugging Face BERT tokenizer: control characters
+    are deleted, any Unicode space separates words, accents are stripped, CJK
+    characters and punctuation are words of their own, and words of more than
+    100 characters are unknown. It runs in Python (through Rust) and, inside
+    `tf.data` and SavedModels, as TensorFlow operations, with the same ids.
 
-    Bytes that are no UTF-8 are left out, as NUL is.
+    Bytes that are not UTF-8 are deleted, as NUL is.
 
     Args:
         vocabulary: list of strings, the tokens in the order of their ids, or
-            the path of a text file with one token a line. `None` waits for
+            the path of a text file with one token per line. `None` waits for
             `set_vocabulary`. Defaults to `None`.
-        lowercase: bool. Whether to lower-case. Defaults to `True`.
-        strip_accents: bool. Whether to strip accents; `None` is as
+        lowercase: bool. Whether to lowercase. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` follows
             `lowercase`. Defaults to `None`.
         special_tokens_in_strings: bool. Whether `"[MASK]"` and the like in a
-            text mean the special token; if not, they are ordinary text.
-            Defaults to `False`.
-        sequence_length: int. Length to pad or cut to; `None` leaves lengths
-            as they are. Defaults to `None`.
-        dtype: string. Type of the output, an integer or `"string"`. Defaults
-            to `"int32"`.
+            text are special tokens; if not, they are ordinary text. Defaults
+            to `False`.
+        sequence_length: int. Length to pad or cut to; `None` keeps lengths.
+            Defaults to `None`.
+        dtype: string. Type of the output, an integer type or `"string"`.
+            Defaults to `"int32"`.
         **kwargs: `name` and `trainable`.
 
     Call arguments:
         inputs: a string, a list of strings, or a string tensor.
 
     Raises:
-        ValueError: if the vocabulary is damaged, has duplicates or misses a
-            special token; if an input is no text.
+        ValueError: if the vocabulary is damaged, has duplicates or lacks a
+            special token; if an input is not text.
 
     Example:
 
@@ -88,85 +62,11 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
 
     backbone_cls = ConvBertBackbone
 
-    from_preset = classmethod(preprocessor_loading.load_tokenizer)
-    save_to_preset = saving.save_tokenizer
-
-    def __init__(
-        self,
-        vocabulary: Iterable[str] | str | None = None,
-        lowercase: bool = True,
-        strip_accents: bool | None = None,
-        special_tokens_in_strings: bool = False,
-        sequence_length: int | None = None,
-        dtype: DType = "int32",
-        **kwargs: Any,
-    ) -> None:
-        self.unk_token = "[UNK]"
-        for name in ("cls", "sep", "pad", "mask"):
-            self._add_special_token(f"[{name.upper()}]", f"{name}_token")
-        # Names that KerasHub's preprocessors go by.
-        self._add_special_token("[CLS]", "start_token")
-        self._add_special_token("[SEP]", "end_token")
-        super().__init__(
-            vocabulary=vocabulary,
-            lowercase=lowercase,
-            strip_accents=lowercase if strip_accents is None else strip_accents,
-            special_tokens_in_strings=special_tokens_in_strings,
-            sequence_length=sequence_length,
-            dtype=dtype,
-            **kwargs,
-        )
-        # It has nothing to build, and `Model.quantize` refuses what is not.
-        self.built = True
-
-    def set_vocabulary(self, vocabulary: Iterable[str] | str | None) -> None:
-        """Sets the vocabulary.
-
-        Args:
-            vocabulary: list of strings, the path of a file, or `None`.
-        """
-        if isinstance(vocabulary, os.PathLike):
-            vocabulary = os.fspath(vocabulary)
-        if isinstance(vocabulary, str):
-            vocabulary = read_vocabulary(vocabulary)
-        self._use(vocabulary)
-
-    def load_assets(self, dir_path: str) -> None:
-        self._use(read_vocabulary(os.path.join(dir_path, VOCABULARY_FILE)))
-
-    def save_assets(self, dir_path: str) -> None:
-        self._check_vocabulary()
-        write_text(
-            os.path.join(dir_path, VOCABULARY_FILE),
-            "".join(f"{token}\n" for token in self.vocabulary),
-        )
-
-    def _use(self, vocabulary: Iterable[str] | None) -> None:
-        if vocabulary is not None:
-            vocabulary = check_vocabulary(
-                vocabulary, sorted([self.unk_token, *self.special_tokens])
-            )
-        super().set_vocabulary(vocabulary)
-        self._rust: Any = None
-        if vocabulary is not None:
-            self._rust = bert_pretokenizer.wordpiece_tokenizer(
-                vocabulary,
-                self.unk_token,
-                self.lowercase,
-                self.strip_accents,
-                self._marked_tokens(),
-            )
-
-    def _marked_tokens(self) -> list[str]:
-        if not self.special_tokens_in_strings:
-            return []
-        return sorted([self.unk_token, *self.special_tokens])
-
     def export_to_transformers(self, path: AnyPath) -> None:
         """Writes the files that `transformers` reads a tokenizer from.
 
         Args:
-            path: path of the folder, where nothing may be yet.
+            path: path of the folder, which must not exist or be empty.
 
         Raises:
             FileExistsError: if something is at `path`.
@@ -174,217 +74,3 @@ class ConvBertTokenizer(keras_hub.tokenizers.WordPieceTokenizer):
         self._check_vocabulary()
         with atomic_folder(path) as folder:
             write_tokenizer(self, folder)
-
-    @classmethod
-    def from_config(cls, config: Config) -> "ConvBertTokenizer":
-        # A vocabulary is saved as an asset: a path in a config comes from
-        # elsewhere, and would make us read a file of its choosing.
-        if isinstance(config.get("vocabulary"), str):
-            raise ValueError(
-                "Expected a config without the path of a vocabulary file. "
-                f"Received: vocabulary={config['vocabulary']!r}"
-            )
-        return super().from_config(config)
-
-    def tokenize_with_offsets(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """Tokens of texts, and where in the texts they are.
-
-        Places are counted in code points, as Python counts characters:
-        `text[start:end]` is what a token was made of. Padding, which
-        `sequence_length` asks for, is from 0 to 0.
-
-        Args:
-            inputs: a string, a list of strings, or a string tensor.
-
-        Returns:
-            `(token_ids, starts, ends)`, each of the form that the tokenizer
-            gives to ids.
-
-        Example:
-
-        ```python
-        from keras_convbert.models import ConvBertTokenizer
-
-        tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        tokenizer = ConvBertTokenizer([*tokens, "cafe", "open", "##s"])
-        tokenizer.tokenize_with_offsets(["Café opens"])
-        # [[5, 6, 7]], [[0, 5, 9]], [[4, 9, 10]]
-        ```
-        """
-        self._check_vocabulary()
-        if self._use_tf_workflow():
-            return self._tokenize_with_offsets_tf(inputs)
-        encodings, form = self._encode(inputs)
-        return (
-            form([self._pieces(encoding) for encoding in encodings]),
-            form([[s for s, _ in e.offsets] for e in encodings], places=True),
-            form([[s for _, s in e.offsets] for e in encodings], places=True),
-        )
-
-    def _tokenize_python(self, inputs: Any) -> Any:
-        encodings, form = self._encode(inputs)
-        return form([self._pieces(encoding) for encoding in encodings])
-
-    def _pieces(self, encoding: Any) -> list[Any]:
-        strings = self.compute_dtype == "string"
-        return encoding.tokens if strings else encoding.ids
-
-    def _encode(self, inputs: Any) -> tuple[list[Any], Callable[..., Any]]:
-        """Encodings, and what gives rows of them the form of `inputs`."""
-        texts, batched, outer_shape = canonicalize_python_string_inputs(
-            inputs, errors="replace"
-        )
-        for text in texts:
-            _refuse_surrogates(text)
-
-        def form(rows: Any, places: bool = False) -> Any:
-            strings = self.compute_dtype == "string" and not places
-            dtype = "int32" if places else self.compute_dtype
-            if self.sequence_length:
-                rows = self._dense(rows, None if strings else dtype, places)
-            if outer_shape is not None:
-                return restore_outer_shape(rows, outer_shape)
-            if batched:
-                return rows
-            return rows[0] if strings else np.array(rows[0], dtype)
-
-        return self._rust.encode_batch(texts, add_special_tokens=False), form
-
-    def _dense(
-        self, rows: list[list[Any]], dtype: str | None, places: bool
-    ) -> Any:
-        """`rows`, cut and padded to the same length."""
-        length = self.sequence_length
-        if dtype is None:
-            return [(row + [""] * length)[:length] for row in rows]
-        padding = 0 if places else self.pad_token_id
-        outputs = np.full((len(rows), length), padding, dtype)
-        for output, row in zip(outputs, rows, strict=True):
-            output[: len(row)] = row[:length]
-        return outputs
-
-    def _set_vocabulary_tf(self) -> None:
-        import tensorflow_text
-
-        # Words are cut at 100 characters before they come here.
-        self._fast_word_piece = tensorflow_text.FastWordpieceTokenizer(
-            vocab=self.vocabulary,
-            token_out_type=self.compute_dtype,
-            suffix_indicator=self.suffix_indicator,
-            unknown_token=self.unk_token,
-            max_bytes_per_word=4 * bert_pretokenizer.MAX_CHARACTERS_PER_WORD,
-            no_pretokenization=True,
-            support_detokenization=True,
-        )
-
-    @preprocessing_function
-    def _tokenize_tf(self, inputs: Any) -> Tensor:
-        return self._in_graph(inputs, offsets=False)[0]
-
-    @preprocessing_function
-    def _tokenize_with_offsets_tf(
-        self, inputs: Any
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return self._in_graph(inputs, offsets=True)
-
-    def _in_graph(self, inputs: Any, offsets: bool) -> tuple[Tensor, ...]:
-        """Tokens, and on demand starts and ends, in the form of `inputs`."""
-        import tensorflow as tf
-
-        self._maybe_initialized_tf()
-        if not isinstance(inputs, tf.RaggedTensor):
-            inputs = tf.convert_to_tensor(inputs)
-        if inputs.dtype != tf.string or inputs.shape.rank is None:
-            raise ValueError(
-                "Expected strings, in a tensor of known rank. "
-                f"Received: inputs={inputs}"
-            )
-        if isinstance(inputs, tf.RaggedTensor):
-            rows = self._in_graph(inputs.flat_values, offsets)
-            return tuple(inputs.with_flat_values(part) for part in rows)
-        rows = self._tokens_in_graph(tf.reshape(inputs, (-1,)), offsets)
-        strings = self.compute_dtype == "string"
-        paddings = ("" if strings else self.pad_token_id, 0, 0)
-        return tuple(
-            self._as_inputs(part, inputs, padding)
-            for part, padding in zip(rows, paddings, strict=False)
-        )
-
-    def _as_inputs(self, tokens: Tensor, inputs: Tensor, padding: Any) -> Any:
-        """Gives `tokens`, one row a text, the outer shape of `inputs`."""
-        import tensorflow as tf
-
-        if self.sequence_length:
-            tokens = tokens.to_tensor(
-                default_value=padding, shape=(None, self.sequence_length)
-            )
-        if inputs.shape.rank == 0:
-            return tokens[0]
-        shape = tf.shape(inputs, out_type="int64")
-        if self.sequence_length:
-            return tf.reshape(
-                tokens, tf.concat([shape, [self.sequence_length]], 0)
-            )
-        for axis in reversed(range(1, inputs.shape.rank)):
-            tokens = tf.RaggedTensor.from_uniform_row_length(
-                tokens, shape[axis], nrows=tf.reduce_prod(shape[:axis])
-            )
-        return tokens
-
-    def _tokens_in_graph(
-        self, texts: Tensor, offsets: bool
-    ) -> tuple[Tensor, ...]:
-        """Of texts `(batch,)`, tokens `(batch, None)`, perhaps with offsets."""
-        import tensorflow as tf
-
-        marks = {
-            token: chr(FIRST_MARK + i)
-            for i, token in enumerate(self._marked_tokens())
-        }
-        for token, mark in marks.items():
-            # A mark in the text goes as others of its kind do; taken out
-            # here, it would join the bytes around it to something new.
-            texts = tf.strings.regex_replace(texts, mark, "\ufffd")
-            texts = tf.strings.regex_replace(texts, re.escape(token), mark)
-        table = bert_pretokenizer.character_table(
-            self.lowercase, self.strip_accents, tuple(marks.values())
-        )
-        widths = {mark: len(token) for token, mark in marks.items()}
-        words = words_in_graph(texts, table, widths)
-        flat = words.strings.flat_values
-        whole = tf.zeros_like(flat, dtype=bool)
-        for token, mark in marks.items():
-            whole |= flat == mark
-            flat = tf.where(flat == mark, token, flat)
-        lengths = tf.strings.length(flat, unit="UTF8_CHAR")
-        too_long = lengths > bert_pretokenizer.MAX_CHARACTERS_PER_WORD
-        flat = tf.where(too_long, self.unk_token, flat)
-        to_split = words.strings.with_flat_values(flat)
-        if not offsets:
-            pieces = self._fast_word_piece.tokenize(to_split)
-            return (pieces.merge_dims(-2, -1),)
-        pieces, starts, ends = self._fast_word_piece.tokenize_with_offsets(
-            to_split
-        )
-        tokens = pieces.merge_dims(-2, -1)
-        spans = piece_spans(words, pieces, starts, ends, whole | too_long)
-        return (tokens, *(tokens.with_flat_values(span) for span in spans))
-
-    def get_config(self) -> Config:
-        config = super().get_config()
-        # Fixed here, arguments of the base class alone.
-        for name in ("split", "suffix_indicator", "oov_token"):
-            config.pop(name)
-        config.pop("special_tokens")
-        return config
-
-
-def _refuse_surrogates(text: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        near = text[max(0, error.start - 20) : error.end + 20]
-        raise ValueError(
-            "Expected text that can be written in UTF-8, without lone "
-            f"surrogates. Received: {near!r}"
-        ) from error

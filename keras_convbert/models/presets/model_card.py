@@ -1,13 +1,14 @@
-"""The page that a hub shows of a model: Markdown under fields in YAML."""
+"""The page of a model on a hub: Markdown after fields in YAML."""
 
 import hashlib
 import re
 from typing import Any
 
+from keras_convbert.models.presets.family import family_of
 from keras_convbert.version import __version__
 
 CARD_FILE = "README.md"
-# By what the name of the class ends with.
+# By the end of the name of the class.
 PIPELINES = {
     "Backbone": "feature-extraction",
     "MaskedLM": "fill-mask",
@@ -22,42 +23,55 @@ TODO = (
 )
 
 
-def front_matter(library: str, kind: str) -> str:
+def front_matter(library: str, class_name: str, family: str) -> str:
     """The fields of a card.
 
     Args:
-        library: string. The library that a hub shows the use of.
-        kind: string. Name of our class.
+        library: string. The library whose use a hub shows.
+        class_name: string. Name of our class.
+        family: string. Tag of the family.
     """
     lines = [f"library_name: {library}"]
     lines += [
         f"pipeline_tag: {tag}"
         for end, tag in PIPELINES.items()
-        if kind.endswith(end)
+        if class_name.endswith(end)
     ]
-    lines += ["tags:", "- keras", "- convbert", "- keras_convbert"]
+    lines += ["tags:", "- keras", f"- {family}", "- keras_convbert"]
     return "\n".join(["---", *lines, "---", ""])
 
 
 def model_card(model: Any) -> str:
     """The card of a backbone or a task that is saved as a preset."""
-    kind = type(model).__name__
+    cls = type(model)
+    family = family_of(cls)
     backbone = getattr(model, "backbone", model)
-    text = f"""{front_matter("keras-hub", kind)}
-# {kind}
+    sizes = [
+        f"{name}={getattr(backbone, name)}"
+        for name in ("num_layers", "hidden_dim")
+        if hasattr(backbone, name)
+    ]
+    listed = f"({', '.join(sizes)}), " if sizes else ""
+    text = f"""{front_matter("keras-hub", cls.__name__, family.name)}
+# {cls.__name__}
 
-A ConvBERT of {backbone.num_layers} layers of {backbone.hidden_dim} features,
-{model.count_params():,} parameters, saved by keras_convbert {__version__}.
+{family.title}, {model.count_params():,} parameters \
+{listed}saved by keras_convbert {__version__}.
 
 ```python
-from keras_convbert.models import {kind}
+from {_public_module(cls)} import {cls.__name__}
 
-model = {kind}.from_preset("path or handle of this")
+model = {cls.__name__}.from_preset("path or handle of this")
 ```
 
 {TODO}
 """
     return text + f"<!-- written by keras_convbert, {_digest(text)} -->\n"
+
+
+def _public_module(cls: type[Any]) -> str:
+    ours = cls.__module__.startswith("keras_convbert.")
+    return "keras_convbert.models" if ours else cls.__module__
 
 
 def is_written_by_us(card: str) -> bool:

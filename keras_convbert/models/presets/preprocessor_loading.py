@@ -1,31 +1,21 @@
-"""How tokenizers and preprocessors are made from presets."""
+"""Tokenizers and preprocessors from presets."""
 
 import inspect
-import os
 import warnings
 from typing import Any
 
 from keras_convbert.checkpoints.safe_loading import safe_loading
-from keras_convbert.compat import KerasPresetLoader
-from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
-from keras_convbert.models.convbert.transformers.files import is_transformers
-from keras_convbert.models.convbert.transformers.tokenizer import has_tokenizer
-from keras_convbert.models.convbert.transformers.tokenizer import (
-    holds_their_tokenizer,
-)
-from keras_convbert.models.convbert.transformers.tokenizer import (
-    tokenizer_arguments,
-)
-from keras_convbert.models.presets.checks import check_preset
-from keras_convbert.models.presets.checks import preset_errors
+from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.backbone_loading import deserialize
+from keras_convbert.models.presets.errors import preset_errors
+from keras_convbert.models.presets.family import family_of
 from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.files import PREPROCESSOR_FILE
 from keras_convbert.models.presets.files import TOKENIZER_FILE
-from keras_convbert.models.presets.files import is_of
-from keras_convbert.models.presets.files import read
+from keras_convbert.models.presets.preset import Preset
 
-# Arguments of preprocessors that those of tasks may hold.
-OF_PREPROCESSORS = (
+# Arguments of preprocessors that `from_preset` of a task takes too.
+PREPROCESSOR_ARGUMENTS = (
     "max_question_length",
     "sequence_length",
     "stride",
@@ -34,115 +24,94 @@ OF_PREPROCESSORS = (
 )
 
 
-def load_tokenizer(cls: Any, /, preset: str, **kwargs: Any) -> Any:
-    """Makes a tokenizer from a preset.
-
-    Args:
-        preset: string. A folder, or the handle of one on a hub, of KerasHub's
-            or of Hugging Face's form.
-        **kwargs: arguments that replace those of the preset. With
-            `vocabulary`, of a preset of Hugging Face's form, its own is not
-            read.
-
-    Returns:
-        A `ConvBertTokenizer`.
-
-    Raises:
-        CheckpointError: if a file of the preset is damaged, or may do harm.
-            It is a `ValueError`.
-        FileNotFoundError: if the preset has no tokenizer.
-        ValueError: if the vocabulary is damaged, or the tokenizer differs from
-            BERT's.
-    """
-    preset = _with_files(preset)
-    if is_transformers(preset) or holds_their_tokenizer(preset):
+def load_tokenizer(
+    cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
+) -> Any:
+    """Makes the tokenizer of a preset; `arguments` replace the preset's."""
+    preset = _open(cls, preset)
+    if preset.foreign_tokenizer is not None:
         with preset_errors(preset):
-            found = tokenizer_arguments(preset, kwargs.pop("vocabulary", None))
-        return cls(**{**found, **kwargs})
-    check_preset(preset, load_weights=False, needed=TOKENIZER_FILE)
-    with preset_errors(preset, ValueError), safe_loading():
-        return _loader(preset).load_tokenizer(cls, **kwargs)
+            found = preset.foreign_tokenizer.tokenizer_arguments(
+                preset, arguments.pop("vocabulary", None)
+            )
+        return cls(**{**found, **arguments})
+    preset.check(load_weights=False, needed=TOKENIZER_FILE)
+    return _load_with_assets(cls, preset, TOKENIZER_FILE, arguments)
 
 
-def load_preprocessor(cls: Any, /, preset: str, **kwargs: Any) -> Any:
-    """Makes a preprocessor from a preset.
+def load_preprocessor(
+    cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
+) -> Any:
+    """Makes the preprocessor of a preset; `arguments` replace the preset's.
 
-    Args:
-        preset: string. A folder, or the handle of one on a hub, of KerasHub's
-            or of Hugging Face's form; that of another task or of a tokenizer
-            alone will do.
-        **kwargs: arguments that replace those of the preset. Without
-            `sequence_length` it is the preset's, or the class's default and
-            at most what the preset's backbone takes. With `vocabulary`, of a
-            preset of Hugging Face's form, its own is not read.
-
-    Returns:
-        A preprocessor of this class.
-
-    Raises:
-        CheckpointError: if a file of the preset is damaged, or may do harm.
-            It is a `ValueError`.
-        FileNotFoundError: if the preset has no tokenizer.
-        ValueError: if the vocabulary is damaged, or the tokenizer differs from
-            BERT's.
+    A preset of another task, or of a tokenizer alone, gives the tokenizer.
     """
-    preset = _with_files(preset)
-    if not is_transformers(preset) and is_of(preset, PREPROCESSOR_FILE, cls):
-        check_preset(preset, load_weights=False, needed=TOKENIZER_FILE)
-        with preset_errors(preset, ValueError), safe_loading():
-            return _loader(preset).load_preprocessor(cls, **kwargs)
-    if "tokenizer" not in kwargs:
-        names = {"vocabulary"} & kwargs.keys()
-        given = {name: kwargs.pop(name) for name in names}
-        kwargs["tokenizer"] = load_tokenizer(cls.tokenizer_cls, preset, **given)
-    kwargs.setdefault("sequence_length", _longest(cls, preset))
-    return cls(**kwargs)
+    preset = _open(cls, preset)
+    if preset.foreign is None and preset.describes(PREPROCESSOR_FILE, cls):
+        preset.check(load_weights=False, needed=TOKENIZER_FILE)
+        return _load_with_assets(cls, preset, PREPROCESSOR_FILE, arguments)
+    if "tokenizer" not in arguments:
+        names = {"vocabulary"} & arguments.keys()
+        given = {name: arguments.pop(name) for name in names}
+        arguments["tokenizer"] = cls.tokenizer_cls.from_preset(preset, **given)
+    arguments.setdefault("sequence_length", _longest(cls, preset))
+    return cls(**arguments)
 
 
-def task_preprocessor(cls: Any, preset: str, arguments: dict[str, Any]) -> None:
-    """Gives the arguments of a task a preprocessor, unless they have one.
+def task_preprocessor(
+    cls: type[Any], preset: Preset, arguments: dict[str, Any]
+) -> None:
+    """Adds a preprocessor to the arguments of a task that lacks one.
 
-    Those that are the preprocessor's alone are taken out.
+    It takes out the arguments that belong to the preprocessor alone.
     """
     own: dict[str, Any] = {
         name: arguments.pop(name)
-        for name in OF_PREPROCESSORS
+        for name in PREPROCESSOR_ARGUMENTS
         if name in arguments
     }
     if "preprocessor" in arguments:
         return
-    if not has_tokenizer(preset) and "vocabulary" not in own:
+    if not preset.has_tokenizer and "vocabulary" not in own:
         warnings.warn(
-            f"preset={preset!r} has no vocabulary: {cls.__name__} takes token "
-            "ids, not text. Give it one by `preprocessor=`, or, of a preset "
-            "of Hugging Face's form, `vocabulary=`.",
-            stacklevel=4,
+            f"preset={preset.handle!r} has no vocabulary: {cls.__name__} takes "
+            "token ids, not text. Pass `preprocessor=`, or `vocabulary=` for a "
+            "preset in the format of another library.",
+            stacklevel=6,
         )
         arguments["preprocessor"] = None
         return
-    kind = cls.preprocessor_cls
-    if "labels" in inspect.signature(kind).parameters & arguments.keys():
+    preprocessor_cls = cls.preprocessor_cls
+    parameters = inspect.signature(preprocessor_cls).parameters
+    if "labels" in parameters & arguments.keys():
         own["labels"] = arguments["labels"]
-    arguments["preprocessor"] = kind.from_preset(preset, **own)
+    arguments["preprocessor"] = preprocessor_cls.from_preset(preset, **own)
 
 
-def _loader(preset: str) -> KerasPresetLoader:
-    # KerasHub's `from_preset` wants a backbone beside a tokenizer.
-    return KerasPresetLoader(preset, read(preset, CONFIG_FILE))
+def _load_with_assets(
+    cls: type[Any], preset: Preset, file: str, arguments: dict[str, Any]
+) -> Any:
+    with preset_errors(preset, ValueError), safe_loading():
+        found = deserialize(preset.read(file), cls, arguments)
+        found.load_preset_assets(preset.handle)
+        return found
 
 
-def _with_files(preset: str) -> str:
-    if preset in ARCHITECTURES:
+def _open(cls: type[Any], preset: AnyPath | Preset) -> Preset:
+    family = family_of(cls)
+    if not isinstance(preset, Preset) and preset in family.architectures:
         raise ValueError(
             "Expected a preset with a tokenizer. "
             f"Received: preset={preset!r}, which names an architecture"
         )
-    return os.fspath(preset)
+    return Preset.open(preset, family)
 
 
-def _longest(cls: Any, preset: str) -> int:
-    """The longest sequence for a preprocessor and a preset's backbone."""
+def _longest(cls: type[Any], preset: Preset) -> int:
+    """The longest sequence that a preprocessor and the backbone allow."""
     default: int = inspect.signature(cls).parameters["sequence_length"].default
-    config = read(preset, CONFIG_FILE)
-    ours = config.get("config", {}).get("max_sequence_length", default)
-    return min(default, config.get("max_position_embeddings", ours))
+    config = preset.read(CONFIG_FILE)
+    longest = config.get("config", {}).get("max_sequence_length")
+    if preset.foreign is not None:
+        longest = preset.foreign.max_sequence_length(config)
+    return default if longest is None else min(default, longest)

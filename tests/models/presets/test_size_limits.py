@@ -1,8 +1,9 @@
 import pytest
 
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
+from keras_convbert.models.convbert.convbert_sizes import SIZE_RULES
+from keras_convbert.models.convbert.convbert_sizes import count_parameters
 from keras_convbert.models.presets.size_limits import check_sizes
-from keras_convbert.models.presets.size_limits import count_parameters
 from tests.models.convbert import tiny
 
 pytestmark = pytest.mark.once
@@ -29,5 +30,5 @@ def test_the_sizes_of_the_paper_fit_their_weights():
         config = size["config"]
         for bytes_each in (1, 2, 4):
             weights = bytes_each * count_parameters(config)
-            check_sizes(config, name, weights)
-        check_sizes(config, name)
+            check_sizes(config, name, [SIZE_RULES], weights)
+        check_sizes(config, name, [SIZE_RULES])

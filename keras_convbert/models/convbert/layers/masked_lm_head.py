@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from keras_convbert.layers.dtype_policies import policy_at
+from keras_convbert.models.base.layer_costs import ElementBytes
+from keras_convbert.models.base.layer_costs import LayerCost
+from keras_convbert.models.convbert.convbert_costs import masked_lm_cost
 from keras_convbert.ops.chunked_cross_entropy import (
     chunked_cross_entropy_and_sample,
 )
@@ -88,6 +91,22 @@ class MaskedLMHead(keras.layers.Layer):
             "mlm_predictions": ops.reshape(likeliest, shape),
             "sampled_ids": ops.reshape(sampled, shape),
         }
+
+    def layer_cost(
+        self, task: Any, length: int, size: ElementBytes
+    ) -> LayerCost:
+        """The cost of the head in a task, for `analysis.profile`."""
+        slots = length
+        if task.preprocessor is not None:
+            slots = task.preprocessor.mask_selection_length
+        return masked_lm_cost(
+            self.name,
+            task.backbone.hidden_dim,
+            self.token_embedding.output_dim,
+            self.token_embedding.input_dim,
+            slots,
+            size,
+        )
 
     def compute_output_spec(
         self,

@@ -9,6 +9,7 @@ from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.convbert.convbert_sizes import SIZE_RULES
 from keras_convbert.models.convbert.tf1 import weight_names as names
 from keras_convbert.models.presets.size_limits import check_sizes
 from keras_convbert.types import Config
@@ -71,7 +72,7 @@ def tf1_arguments(
         arguments["conv"] = given["conv_type"] != "noconv"
     # The heads are compared with the others, below.
     sizes = {k: v for k, v in arguments.items() if k != "num_heads"}
-    check_sizes(sizes, str(checkpoint), checkpoint.size)
+    check_sizes(sizes, str(checkpoint), [SIZE_RULES], checkpoint.size)
     return {**_heads(checkpoint, arguments, body), **arguments}
 
 

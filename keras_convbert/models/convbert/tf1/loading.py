@@ -1,10 +1,8 @@
-"""Models made of checkpoints of the authors' code.
-
-What is defined here a class takes over by name as `from_tf1_checkpoint`.
-"""
+"""Models from checkpoints of the authors' TensorFlow 1 code."""
 
 import warnings
 from typing import Any
+from typing import Self
 
 import keras
 import keras_hub
@@ -18,207 +16,227 @@ from keras_convbert.models.convbert.tf1 import weight_names as names
 from keras_convbert.models.convbert.tf1.arguments import tf1_arguments
 from keras_convbert.models.convbert.tf1.arguments import tf1_table
 from keras_convbert.types import Config
+from keras_convbert.types import Mixin
 
 
-def backbone(
-    cls: type[keras_hub.models.Backbone],
-    /,
-    prefix: AnyPath,
-    config: Config | AnyPath | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Makes a backbone of the encoder in a checkpoint of the authors' code.
+class BackboneFromTf1(Mixin):
+    """`from_tf1_checkpoint` of a backbone."""
 
-    The arrays below `electra/` are taken; the generator, heads and
-    optimizer of a checkpoint are not, and their names are logged (at level
-    `INFO`, to the logger `keras_convbert`). The result leaks padding, as
-    the authors' does (`mask_conv=False`).
+    @classmethod
+    def from_tf1_checkpoint(
+        cls,
+        prefix: AnyPath,
+        config: Config | AnyPath | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes a backbone from the encoder of an authors' checkpoint.
 
-    Args:
-        prefix: path. What the names of the checkpoint's files have in
-            common, without `.index`.
-        config: dict, or path of a JSON file, of the authors' arguments
-            (`num_attention_heads`, `head_ratio`, `hidden_act`, …) and
-            `embedding_size`. What it does not hold is read from the shapes
-            of the arrays. These do not tell the number of heads without a
-            convolution branch; with one they tell how many are left after
-            the bottleneck, and `num_heads` and `head_ratio` are chosen to
-            give as many. Defaults to `None`.
-        **kwargs: arguments of `ConvBertBackbone` that replace those.
+        It takes the arrays below `electra/`. The names of the others
+        (generator, heads, optimizer) are logged at level `INFO` to the logger
+        `keras_convbert`. The model leaks padding, as the authors' code does
+        (`mask_conv=False`).
 
-    Returns:
-        A `ConvBertBackbone`.
+        Args:
+            prefix: path. Common prefix of the files of the checkpoint,
+                without `.index`.
+            config: dict, or path of a JSON file, with arguments of the
+                authors (`num_attention_heads`, `head_ratio`, `hidden_act`, …)
+                and `embedding_size`. Missing arguments are read from the
+                shapes of the arrays. Without a convolution branch these do
+                not give the number of heads; with one they give the number
+                after the bottleneck, and `num_heads` and `head_ratio` are
+                chosen to match. Defaults to `None`.
+            **kwargs: arguments of `ConvBertBackbone` that replace those.
 
-    Raises:
-        CheckpointError: if the files cannot be read, or an array of the
-            encoder is missing, has an unexpected shape, or is unknown.
-            It is a `ValueError`.
-        FileNotFoundError: if there is no such checkpoint.
-        ImportError: if TensorFlow, which reads it, is not installed.
-        ValueError: if the number of heads is not known.
-    """
-    checkpoint = Tf1Checkpoint(prefix)
-    model = _backbone(cls, checkpoint, config, **kwargs)
-    _assign(checkpoint, model, tf1_table(model.num_layers))
-    return model
+        Returns:
+            A `ConvBertBackbone`.
 
-
-def pretrainer(
-    cls: type[keras_hub.models.Task],
-    /,
-    prefix: AnyPath,
-    config: Config | AnyPath | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Makes a pretrainer of the checkpoint of a pretraining of the authors'.
-
-    Encoder, generator and both heads are taken; the optimizer's arrays are
-    not, and their names are logged.
-
-    Args:
-        prefix: path. What the names of the checkpoint's files have in common,
-            without `.index`.
-        config: dict, or path of a JSON file, of the authors' arguments, as
-            `ConvBertBackbone.from_tf1_checkpoint` takes it. Defaults to
-            `None`.
-        **kwargs: arguments of `ConvBertPretrainer`, such as `preprocessor`;
-            and `dtype`, of the backbone.
-
-    Returns:
-        A `ConvBertPretrainer`, whose encoder leaks padding as the authors'
-        does (`mask_conv=False`).
-
-    Raises:
-        CheckpointError: if the files cannot be read, or an array is missing,
-            has an unexpected shape, or is unknown. It is a `ValueError`.
-        FileNotFoundError: if there is no such checkpoint.
-        ImportError: if TensorFlow, which reads it, is not installed.
-    """
-    checkpoint = Tf1Checkpoint(prefix)
-    dtype = kwargs.pop("dtype", None)
-    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
-    generator = tf1_arguments(checkpoint, config, names.TF1_GENERATOR)
-    task = cls(
-        encoder,
-        **{
-            "generator_scale": generator["hidden_dim"] / encoder.hidden_dim,
-            **kwargs,
-        },
-    )
-    layers = encoder.num_layers
-    of_generator = tf1_table(layers, names.TF1_GENERATOR, "generator/")
-    _assign(
-        checkpoint,
-        task,
-        tf1_table(layers)
-        + of_generator
-        + _rows(names.TF1_MASKED_LM_HEAD)
-        + _rows(names.TF1_DETECTION_HEAD),
-    )
-    return task
+        Raises:
+            CheckpointError: if the files cannot be read, or an array is
+                missing, has an unexpected shape, or is unknown. It is a
+                `ValueError`.
+            FileNotFoundError: if there is no such checkpoint.
+            ImportError: if TensorFlow, which reads it, is not installed.
+            ValueError: if the number of heads is not known.
+        """
+        checkpoint = Tf1Checkpoint(prefix)
+        model = _backbone(cls, checkpoint, config, **kwargs)
+        _assign(checkpoint, model, tf1_table(model.num_layers))
+        return model
 
 
-def masked_lm(
-    cls: type[keras_hub.models.Task],
-    /,
-    prefix: AnyPath,
-    config: Config | AnyPath | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Makes a masked LM of the generator in a checkpoint of the authors'.
+class PretrainerFromTf1(Mixin):
+    """`from_tf1_checkpoint` of a pretrainer."""
 
-    Args:
-        prefix: path. What the names of the checkpoint's files have in common,
-            without `.index`.
-        config: dict, or path of a JSON file, of the authors' arguments for
-            the discriminator, as `ConvBertBackbone.from_tf1_checkpoint` takes
-            it; what is smaller in the generator is read from its arrays.
-            Defaults to `None`.
-        **kwargs: arguments of `ConvBertMaskedLM`, such as `preprocessor`; and
-            `dtype`, of the backbone.
+    @classmethod
+    def from_tf1_checkpoint(
+        cls,
+        prefix: AnyPath,
+        config: Config | AnyPath | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes a pretrainer from an authors' pretraining checkpoint.
 
-    Returns:
-        A `ConvBertMaskedLM`.
+        It takes encoder, generator and both heads. The names of the arrays of
+        the optimizer are logged.
 
-    Raises:
-        CheckpointError: if the files cannot be read, or an array is missing,
-            has an unexpected shape, or is unknown. It is a `ValueError`.
-        FileNotFoundError: if there is no such checkpoint.
-        ImportError: if TensorFlow, which reads it, is not installed.
-    """
-    checkpoint = Tf1Checkpoint(prefix)
-    dtype = kwargs.pop("dtype", None)
-    encoder = _backbone(
-        cls.backbone_cls, checkpoint, config, names.TF1_GENERATOR, dtype=dtype
-    )
-    task = cls(encoder, **kwargs)
-    _assign(
-        checkpoint,
-        task,
-        tf1_table(encoder.num_layers, names.TF1_GENERATOR)
-        + _rows(names.TF1_MASKED_LM_HEAD),
-        names.TF1_DISCRIMINATOR,
-    )
-    return task
+        Args:
+            prefix: path. Common prefix of the files of the checkpoint,
+                without `.index`.
+            config: dict, or path of a JSON file, with arguments of the
+                authors, as in `ConvBertBackbone.from_tf1_checkpoint`. Defaults
+                to `None`.
+            **kwargs: arguments of `ConvBertPretrainer`, such as
+                `preprocessor`; and `dtype` of the backbone.
 
+        Returns:
+            A `ConvBertPretrainer`, whose encoder leaks padding, as the
+            authors' code does (`mask_conv=False`).
 
-def text_classifier(
-    cls: type[keras_hub.models.Task],
-    /,
-    prefix: AnyPath,
-    config: Config | AnyPath | None = None,
-    task_name: str | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Makes a classifier of a checkpoint of the authors' code.
-
-    Args:
-        prefix: path. What the names of the checkpoint's files have in common,
-            without `.index`.
-        config: dict, or path of a JSON file, of the authors' arguments, as
-            `ConvBertBackbone.from_tf1_checkpoint` takes it. Defaults to
-            `None`.
-        task_name: string. The fine-tuned task whose head to take, as
-            `"mnli"`; `None` takes the only one there is. Defaults to `None`.
-        **kwargs: arguments of `ConvBertTextClassifier`, such as
-            `preprocessor`; and `dtype`, of the backbone. With `num_classes`
-            the head is new, with a warning.
-
-    Returns:
-        A `ConvBertTextClassifier` with the head `"linear"`.
-
-    Raises:
-        CheckpointError: if the files cannot be read, or an array is missing,
-            has an unexpected shape, or is unknown. It is a `ValueError`.
-        FileNotFoundError: if there is no such checkpoint.
-        ImportError: if TensorFlow, which reads it, is not installed.
-        ValueError: if the file holds several tasks, not that of `task_name`,
-            or none and `num_classes` is not given.
-    """
-    checkpoint = Tf1Checkpoint(prefix)
-    dtype = kwargs.pop("dtype", None)
-    is_new = "num_classes" in kwargs
-    head: list[WeightMapping] = []
-    if not is_new:
-        place = _place_of_task(checkpoint, task_name)
-        head = [
-            row._replace(name=f"{place}{row.name}")
-            for row in _rows(names.TF1_CLASSIFIER_HEAD)
-        ]
-        kwargs["num_classes"] = checkpoint.shapes[head[-1].name][0]
-    encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
-    task = cls(encoder, **kwargs)
-    table = tf1_table(encoder.num_layers)
-    if is_new:
-        _assign(checkpoint, encoder, table)
-        warnings.warn(
-            f"The head of {cls.__name__} is new, and random until it is "
-            "trained, since `num_classes` was given.",
-            stacklevel=2,
+        Raises:
+            CheckpointError: if the files cannot be read, or an array is
+                missing, has an unexpected shape, or is unknown. It is a
+                `ValueError`.
+            FileNotFoundError: if there is no such checkpoint.
+            ImportError: if TensorFlow, which reads it, is not installed.
+        """
+        checkpoint = Tf1Checkpoint(prefix)
+        dtype = kwargs.pop("dtype", None)
+        encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
+        generator = tf1_arguments(checkpoint, config, names.TF1_GENERATOR)
+        task = cls(
+            encoder,
+            **{
+                "generator_scale": generator["hidden_dim"] / encoder.hidden_dim,
+                **kwargs,
+            },
         )
-    else:
-        _assign(checkpoint, task, table + head)
-    return task
+        layers = encoder.num_layers
+        of_generator = tf1_table(layers, names.TF1_GENERATOR, "generator/")
+        _assign(
+            checkpoint,
+            task,
+            tf1_table(layers)
+            + of_generator
+            + _rows(names.TF1_MASKED_LM_HEAD)
+            + _rows(names.TF1_DETECTION_HEAD),
+        )
+        return task
+
+
+class MaskedLMFromTf1(Mixin):
+    """`from_tf1_checkpoint` of a masked LM."""
+
+    @classmethod
+    def from_tf1_checkpoint(
+        cls,
+        prefix: AnyPath,
+        config: Config | AnyPath | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes a masked LM from the generator of an authors' checkpoint.
+
+        Args:
+            prefix: path. Common prefix of the files of the checkpoint,
+                without `.index`.
+            config: dict, or path of a JSON file, with arguments of the
+                authors for the discriminator, as in
+                `ConvBertBackbone.from_tf1_checkpoint`; the smaller sizes of
+                the generator are read from its arrays. Defaults to `None`.
+            **kwargs: arguments of `ConvBertMaskedLM`, such as `preprocessor`;
+                and `dtype` of the backbone.
+
+        Returns:
+            A `ConvBertMaskedLM`.
+
+        Raises:
+            CheckpointError: if the files cannot be read, or an array is
+                missing, has an unexpected shape, or is unknown. It is a
+                `ValueError`.
+            FileNotFoundError: if there is no such checkpoint.
+            ImportError: if TensorFlow, which reads it, is not installed.
+        """
+        checkpoint = Tf1Checkpoint(prefix)
+        dtype = kwargs.pop("dtype", None)
+        encoder = _backbone(
+            cls.backbone_cls,
+            checkpoint,
+            config,
+            names.TF1_GENERATOR,
+            dtype=dtype,
+        )
+        task = cls(encoder, **kwargs)
+        _assign(
+            checkpoint,
+            task,
+            tf1_table(encoder.num_layers, names.TF1_GENERATOR)
+            + _rows(names.TF1_MASKED_LM_HEAD),
+            names.TF1_DISCRIMINATOR,
+        )
+        return task
+
+
+class TextClassifierFromTf1(Mixin):
+    """`from_tf1_checkpoint` of a classifier."""
+
+    @classmethod
+    def from_tf1_checkpoint(
+        cls,
+        prefix: AnyPath,
+        config: Config | AnyPath | None = None,
+        task_name: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes a classifier from an authors' checkpoint.
+
+        Args:
+            prefix: path. Common prefix of the files of the checkpoint,
+                without `.index`.
+            config: dict, or path of a JSON file, with arguments of the
+                authors, as in `ConvBertBackbone.from_tf1_checkpoint`. Defaults
+                to `None`.
+            task_name: string. The fine-tuned task whose head to load, as
+                `"mnli"`; `None` loads the only one. Defaults to `None`.
+            **kwargs: arguments of `ConvBertTextClassifier`, such as
+                `preprocessor`; and `dtype` of the backbone. With
+                `num_classes` the head is new, with a warning.
+
+        Returns:
+            A `ConvBertTextClassifier` with the head `"linear"`.
+
+        Raises:
+            CheckpointError: if the files cannot be read, or an array is
+                missing, has an unexpected shape, or is unknown. It is a
+                `ValueError`.
+            FileNotFoundError: if there is no such checkpoint.
+            ImportError: if TensorFlow, which reads it, is not installed.
+            ValueError: if the file holds several tasks and `task_name` is
+                none of them, or holds none and `num_classes` is not given.
+        """
+        checkpoint = Tf1Checkpoint(prefix)
+        dtype = kwargs.pop("dtype", None)
+        is_new = "num_classes" in kwargs
+        head: list[WeightMapping] = []
+        if not is_new:
+            place = _place_of_task(checkpoint, task_name)
+            head = [
+                row._replace(name=f"{place}{row.name}")
+                for row in _rows(names.TF1_CLASSIFIER_HEAD)
+            ]
+            kwargs["num_classes"] = checkpoint.shapes[head[-1].name][0]
+        encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
+        task = cls(encoder, **kwargs)
+        table = tf1_table(encoder.num_layers)
+        if is_new:
+            _assign(checkpoint, encoder, table)
+            warnings.warn(
+                f"The head of {cls.__name__} is new, and random until it is "
+                "trained, since `num_classes` was given.",
+                stacklevel=2,
+            )
+        else:
+            _assign(checkpoint, task, table + head)
+        return task
 
 
 def _backbone(

@@ -1,4 +1,4 @@
-"""Hugging Face's `ConvBertConfig`, and the arguments of `ConvBertBackbone`."""
+"""The Hugging Face `ConvBertConfig` and arguments of `ConvBertBackbone`."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import keras_hub
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.models.convbert.convbert_sizes import SIZE_RULES
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.presets.size_limits import check_sizes
 from keras_convbert.types import Config
@@ -20,13 +21,13 @@ def backbone_arguments(
     """Arguments of the backbone that `config` describes.
 
     Args:
-        config: dict, as `config.json` has it.
-        source: `ArraySource` of the weights, which tells what `config` does
-            not: by which rule the width of a head was chosen. `None` takes
-            the rule of today.
+        config: dict, the content of `config.json`.
+        source: `ArraySource` of the weights, which tells by which rule the
+            width of a head was chosen; `config` does not. `None` takes the
+            current rule.
 
     Raises:
-        ValueError: if something in it cannot be represented.
+        ValueError: if a setting cannot be represented.
         CheckpointError: if the heads in `source` follow no known rule, or
             the sizes are too large for its arrays.
     """
@@ -51,16 +52,16 @@ def backbone_arguments(
         )
     arguments["activation"] = names.HF_ACTIVATIONS[activation]
     size = None if source is None else source.size
-    check_sizes(arguments, "config.json", size)
+    check_sizes(arguments, "config.json", [SIZE_RULES], size)
     arguments["head_dim"] = _head_dim(arguments, source)
     return arguments
 
 
 def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
-    """What `ConvBertConfig` takes to make the same encoder.
+    """Arguments of `ConvBertConfig` for the same encoder.
 
     Raises:
-        ValueError: if there is no such.
+        ValueError: if no `ConvBertConfig` gives it.
     """
     _check_representable(backbone)
     arguments = {
@@ -73,11 +74,12 @@ def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
 
 
 def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:
-    """The width of a head, which Hugging Face has computed in two ways.
+    """The width of a head, for which `transformers` has had two rules.
 
-    Since 4.27 it makes both branches together as wide as the encoder. Before,
-    as the authors, it took the encoder's width by the number of heads before
-    the bottleneck; both come to the same at an even number and a ratio of 2.
+    Since release 4.27 both branches together are as wide as the encoder.
+    Before, as in the authors' code, the width was that of the encoder divided
+    by the number of heads before the bottleneck. The rules agree for an even
+    number of heads and a ratio of 2.
     """
     hidden_dim = arguments["hidden_dim"]
     num_heads = arguments["num_heads"]
@@ -108,15 +110,15 @@ def _check_representable(backbone: keras_hub.models.Backbone) -> None:
     head_dim = backbone.head_dim or backbone.hidden_dim // backbone.num_heads
     if not backbone.conv:
         raise ValueError(
-            "Hugging Face's ConvBERT always has convolution. Received: "
-            "conv=False"
+            "Expected a model with convolution, which a Hugging Face ConvBERT "
+            "always has. Received: conv=False"
         )
     if 2 * heads * head_dim != backbone.hidden_dim:
         raise ValueError(
-            "Hugging Face's ConvBERT has attention and convolution heads that "
-            "are as wide together as the encoder. Expected 2 * "
-            f"{heads} (heads of a branch) * head_dim to be "
-            f"hidden_dim={backbone.hidden_dim}. Received: head_dim={head_dim}"
+            "The heads of both branches of a Hugging Face ConvBERT together "
+            f"are `hidden_dim` wide. Expected 2 * {heads} (heads of a branch) "
+            f"* head_dim to equal hidden_dim={backbone.hidden_dim}. "
+            f"Received: head_dim={head_dim}"
         )
 
 
@@ -126,7 +128,7 @@ def _activation(backbone: keras_hub.models.Backbone) -> str:
         if name == ours:
             return theirs
     raise ValueError(
-        "Expected an activation that Hugging Face has too, one of "
+        "Expected an activation that `transformers` supports, one of "
         f"{sorted(set(names.HF_ACTIVATIONS.values()))}. Received: "
         f"activation={ours!r}"
     )

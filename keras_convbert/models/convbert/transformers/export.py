@@ -16,9 +16,7 @@ from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.convbert.transformers.config import (
     transformers_arguments,
 )
-from keras_convbert.models.convbert.transformers.loading import (
-    transformers_class_name,
-)
+from keras_convbert.models.convbert.transformers.head import our_class_name
 from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
@@ -31,101 +29,109 @@ from keras_convbert.models.presets.model_card import CARD_FILE
 from keras_convbert.models.presets.model_card import TODO
 from keras_convbert.models.presets.model_card import front_matter
 from keras_convbert.types import Config
+from keras_convbert.types import Mixin
 from keras_convbert.version import __version__
 
 MASK_CONV = (
-    "This model has `mask_conv=True`: its convolution takes padding for zeros. "
-    "Hugging Face's code lets padding leak into it, so that the results of "
-    "padded texts differ there; those of texts without padding do not."
+    "This model has `mask_conv=True`: it zeroes padded positions before the "
+    "convolution. `transformers` lets padding leak into the convolution, so "
+    "that the results for padded texts differ; the results for texts without "
+    "padding are equal."
 )
 
 
-def export_backbone(
-    self: keras_hub.models.Backbone, path: AnyPath, strict: bool = False
-) -> None:
-    """Writes a folder that `transformers.ConvBertModel` loads.
+class ExportsBackbone(Mixin):
+    """`export_to_transformers` of a backbone."""
 
-    Args:
-        path: path of the folder, where nothing may be yet.
-        strict: bool. Whether to refuse a model whose results of padded texts
-            differ there (`mask_conv=True`), instead of a warning. Defaults to
-            `False`.
+    def export_to_transformers(
+        self,
+        path: AnyPath,
+        strict: bool = False,
+        tokenizer: keras_hub.tokenizers.Tokenizer | None = None,
+    ) -> None:
+        """Writes a folder that `transformers.ConvBertModel` loads.
 
-    Raises:
-        ValueError: if Hugging Face's ConvBERT cannot represent the model, or
-            it differs there and `strict` is true.
-        FileExistsError: if something is at `path`.
-        ImportError: if safetensors is not installed.
-    """
-    arrays = arrays_for_transformers(self, _encoder(self))
-    _write(path, self, arrays, "ConvBertBackbone", {}, strict)
+        Args:
+            path: path of the folder, which must not exist or be empty.
+            strict: bool. Whether to refuse a model whose results for padded
+                texts differ there (`mask_conv=True`), instead of a warning.
+                Defaults to `False`.
+            tokenizer: a tokenizer to write to the same folder; `None` writes
+                none. Defaults to `None`.
 
-
-def export_task(
-    self: keras_hub.models.Task, path: AnyPath, strict: bool = False
-) -> None:
-    """Writes a folder that the task's class in `transformers` loads.
-
-    The tokenizer goes with it, if the task has a preprocessor.
-
-    Args:
-        path: path of the folder, where nothing may be yet.
-        strict: bool. Whether to refuse a model whose results of padded texts
-            differ there (`mask_conv=True`), instead of a warning. Defaults to
-            `False`.
-
-    Raises:
-        ValueError: if Hugging Face's ConvBERT cannot represent the model, or
-            it differs there and `strict` is true.
-        FileExistsError: if something is at `path`.
-        ImportError: if safetensors is not installed.
-    """
-    kind = cast(str, transformers_class_name(type(self)))
-    table = _encoder(self.backbone, names.HF_ENCODER) + head_table(kind)
-    settings = _head_settings(self, kind)
-    arrays = arrays_for_transformers(self, table)
-    _write(
-        path, self.backbone, arrays, kind, settings, strict, _tokenizer(self)
-    )
+        Raises:
+            ValueError: if a Hugging Face ConvBERT cannot represent the model,
+                or its results differ and `strict` is true.
+            FileExistsError: if something is at `path`.
+            ImportError: if safetensors is not installed.
+        """
+        arrays = arrays_for_transformers(self, _encoder(self))
+        _write(path, self, arrays, "ConvBertBackbone", {}, strict, tokenizer)
 
 
-def export_encoder(
-    self: keras_hub.models.Task, path: AnyPath, strict: bool = False
-) -> None:
-    """Writes the encoder, as a folder that `transformers.ConvBertModel` loads.
+class ExportsTask(Mixin):
+    """`export_to_transformers` of a task that `transformers` has too."""
 
-    Hugging Face's ConvBERT has neither a generator nor a head that detects
-    replaced tokens; they are left out, with a warning. The tokenizer goes with
-    the encoder, if the task has a preprocessor.
+    def export_to_transformers(
+        self, path: AnyPath, strict: bool = False
+    ) -> None:
+        """Writes a folder that the class of this task in `transformers` loads.
 
-    Args:
-        path: path of the folder, where nothing may be yet.
-        strict: bool. Whether to refuse a model whose results of padded texts
-            differ there (`mask_conv=True`), instead of a warning. Defaults to
-            `False`.
+        It includes the tokenizer, if the task has a preprocessor.
 
-    Raises:
-        ValueError: if Hugging Face's ConvBERT cannot represent the encoder,
-            or it differs there and `strict` is true.
-        FileExistsError: if something is at `path`.
-        ImportError: if safetensors is not installed.
-    """
-    backbone = self.backbone
-    arrays = arrays_for_transformers(backbone, _encoder(backbone))
-    _write(
-        path,
-        backbone,
-        arrays,
-        "ConvBertBackbone",
-        {},
-        strict,
-        _tokenizer(self),
-    )
-    warnings.warn(
-        "The encoder alone was exported: Hugging Face's ConvBERT has no class "
-        "for the generator and the detection of replaced tokens.",
-        stacklevel=2,
-    )
+        Args:
+            path: path of the folder, which must not exist or be empty.
+            strict: bool. Whether to refuse a model whose results for padded
+                texts differ there (`mask_conv=True`), instead of a warning.
+                Defaults to `False`.
+
+        Raises:
+            ValueError: if a Hugging Face ConvBERT cannot represent the model,
+                or its results differ and `strict` is true.
+            FileExistsError: if something is at `path`.
+            ImportError: if safetensors is not installed.
+        """
+        kind = cast(str, our_class_name(type(self)))
+        table = _encoder(self.backbone, names.HF_ENCODER) + head_table(kind)
+        settings = _head_settings(self, kind)
+        arrays = arrays_for_transformers(self, table)
+        tokenizer = _tokenizer(self)
+        _write(path, self.backbone, arrays, kind, settings, strict, tokenizer)
+
+
+class ExportsEncoder(Mixin):
+    """`export_to_transformers` of a task that `transformers` lacks."""
+
+    def export_to_transformers(
+        self, path: AnyPath, strict: bool = False
+    ) -> None:
+        """Writes the encoder as a folder for `transformers.ConvBertModel`.
+
+        `transformers` has neither the generator nor the head that detects
+        replaced tokens; they are left out, with a warning. The folder includes
+        the tokenizer, if the task has a preprocessor.
+
+        Args:
+            path: path of the folder, which must not exist or be empty.
+            strict: bool. Whether to refuse a model whose results for padded
+                texts differ there (`mask_conv=True`), instead of a warning.
+                Defaults to `False`.
+
+        Raises:
+            ValueError: if a Hugging Face ConvBERT cannot represent the
+                encoder, or its results differ and `strict` is true.
+            FileExistsError: if something is at `path`.
+            ImportError: if safetensors is not installed.
+        """
+        encoder = self.backbone
+        arrays = arrays_for_transformers(encoder, _encoder(encoder))
+        tokenizer = _tokenizer(self)
+        _write(path, encoder, arrays, "ConvBertBackbone", {}, strict, tokenizer)
+        warnings.warn(
+            "The encoder alone was exported: `transformers` has no ConvBERT "
+            "class for the generator and the detection of replaced tokens.",
+            stacklevel=2,
+        )
 
 
 def _encoder(
@@ -135,29 +141,29 @@ def _encoder(
 
 
 def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
-    """What the config says of a head.
+    """The part of the config about a head.
 
     Raises:
-        ValueError: if it is another one than Hugging Face's.
+        ValueError: if `transformers` has another head.
     """
     config = task.get_config()
     if kind == "ConvBertMaskedLM":
         if transformers_arguments(task.backbone)["hidden_act"] != "gelu":
             raise ValueError(
-                "The head of Hugging Face's masked LM is fixed to gelu. "
+                "The head of a Hugging Face masked LM always has gelu. "
                 f"Received: activation={task.backbone.activation}"
             )
         return {"tie_word_embeddings": True}
     if kind == "ConvBertQuestionAnswerer":
         if config["head"] != "linear":
             raise ValueError(
-                'Hugging Face\'s question answering has the head "linear". '
+                'A Hugging Face question answerer has the head "linear". '
                 f'Received: head="{config["head"]}"'
             )
         return {}
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(
-            'Hugging Face\'s classifier has the head "dense". Received: '
+            'A Hugging Face classifier has the head "dense". Received: '
             f'head="{config["head"]}". Export the backbone, or train a '
             'classifier with head="dense"'
         )
@@ -221,7 +227,7 @@ def _special_ids(tokenizer: Any) -> Config:
 def _card(backbone: keras_hub.models.Backbone, kind: str) -> str:
     name = names.HF_CLASSES[kind]
     note = f"\n{MASK_CONV}\n" if backbone.mask_conv else ""
-    return f"""{front_matter("transformers", kind)}
+    return f"""{front_matter("transformers", kind, "convbert")}
 # {name}
 
 A ConvBERT of {backbone.num_layers} layers of {backbone.hidden_dim} features,

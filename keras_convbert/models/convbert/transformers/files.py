@@ -1,4 +1,4 @@
-"""A folder of Hugging Face's, or a handle of one on a hub."""
+"""The files of a Hugging Face folder."""
 
 import pathlib
 import re
@@ -6,7 +6,6 @@ import re
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.hdf5_file import Hdf5File
-from keras_convbert.checkpoints.json_file import read_json
 from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.checkpoints.safetensors_files import SafetensorsFiles
 from keras_convbert.checkpoints.shard_index import MAX_INDEX_BYTES
@@ -15,8 +14,7 @@ from keras_convbert.checkpoints.translated_arrays import TranslatedArrays
 from keras_convbert.checkpoints.translated_arrays import Translation
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.presets.files import CONFIG_FILE
-from keras_convbert.models.presets.files import find
-from keras_convbert.models.presets.files import read
+from keras_convbert.models.presets.preset import Preset
 
 MODEL_TYPES = ("convbert", "conv_bert")
 SAFETENSORS = "model.safetensors"
@@ -28,71 +26,71 @@ KINDS: dict[str, type[SafetensorsFiles] | type[TorchFiles]] = {
 }
 
 
-def is_transformers(preset: str) -> bool:
-    """Whether `preset` is a ConvBERT of Hugging Face's.
+def is_transformers(preset: Preset) -> bool:
+    """Whether `preset` holds a Hugging Face ConvBERT.
 
     Raises:
-        ValueError: if it is another model of theirs, or nobody's.
+        ValueError: if it holds another model, or a model of no known format.
     """
-    config = read(preset, CONFIG_FILE)
+    config = preset.read(CONFIG_FILE)
     if "registered_name" in config or not config:
         return False
     if "model_type" not in config:
         raise CheckpointError(
-            f"Expected {CONFIG_FILE!r} of KerasHub's form, with a "
-            '"registered_name", or of Hugging Face\'s, with a "model_type". '
-            f"Received: neither, in preset={preset!r}"
+            f"Expected {CONFIG_FILE!r} in the format of KerasHub, with a "
+            '"registered_name", or of Hugging Face, with a "model_type". '
+            f"Received: neither, in preset={preset.handle!r}"
         )
     if config["model_type"] not in MODEL_TYPES:
         raise ValueError(
             f'Expected a ConvBERT, of "model_type" {MODEL_TYPES[0]!r}. '
             f"Received: model_type={config['model_type']!r} in "
-            f"preset={preset!r}"
+            f"preset={preset.handle!r}"
         )
     return True
 
 
-def open_arrays(preset: str) -> ArraySource:
-    """The arrays of the weights, named as `transformers` names them now.
+def open_arrays(preset: Preset) -> ArraySource:
+    """The arrays of the weights, under the current names of `transformers`.
 
     Raises:
-        FileNotFoundError: if there is no file of weights.
+        FileNotFoundError: if there is no weights file.
         CheckpointError: if one cannot be read.
     """
     for name, kind in KINDS.items():
         paths = _paths(preset, name)
         if paths:
             return TranslatedArrays(kind(paths), _from_torch)
-    path = find(preset, HDF5)
+    path = preset.find(HDF5)
     if path is not None:
         return TranslatedArrays(Hdf5File(path), _from_hdf5)
     raise FileNotFoundError(
         f"Expected weights in one of the files {[*KINDS, HDF5]}. "
-        f"Received: preset={preset!r}"
+        f"Received: preset={preset.handle!r}"
     )
 
 
-def _paths(preset: str, name: str) -> list[pathlib.Path]:
+def _paths(preset: Preset, name: str) -> list[pathlib.Path]:
     """The file called `name`, or the shards that its index names."""
-    path = find(preset, name)
+    path = preset.find(name)
     if path is not None:
         return [path]
     index = f"{name}.index.json"
-    path = find(preset, index)
+    path = preset.find(index)
     if path is None:
         return []
-    shards = read_json(path, MAX_INDEX_BYTES).get("weight_map")
+    shards = preset.read(index, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(
-            f'Expected a "weight_map" that names the files of the weights. '
-            f"Received: {index!r} of {preset!r}"
+            f'Expected a "weight_map" that names the weights files. '
+            f"Received: {index!r} of preset={preset.handle!r}"
         )
     for shard in shards.values():
         check_plain_name(path.parent, shard)
-    found = [find(preset, shard) for shard in sorted(set(shards.values()))]
+    found = [preset.find(shard) for shard in sorted(set(shards.values()))]
     if None in found:
         raise CheckpointError(
-            f"{index!r} of {preset!r} names files that are not there."
+            f"{index!r} of {preset.handle!r} names files that do not exist."
         )
     return [path for path in found if path is not None]
 
@@ -106,7 +104,7 @@ def _from_torch(name: str, rank: int) -> Translation:
 def _from_hdf5(name: str, rank: int) -> Translation | None:
     if name.split("/")[0] == "top_level_model_weights":
         return None
-    # The layer, the model's name, and from there a path.
+    # The layer, the name of the model, then the path.
     path = name.split("/", 2)[-1].removesuffix(":0")
     axes: tuple[int | None, ...] = tuple(range(rank))
     if path.endswith("/depthwise_kernel"):

@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face's, and how ours becomes one."""
+"""Hugging Face tokenizers, read and written."""
 
 import json
 import os
@@ -12,8 +12,7 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
 from keras_convbert.models.presets.files import CONFIG_FILE as MODEL_FILE
-from keras_convbert.models.presets.files import find
-from keras_convbert.models.presets.files import read
+from keras_convbert.models.presets.preset import Preset
 from keras_convbert.text import bert_pretokenizer
 from keras_convbert.text.vocabulary import read_vocabulary
 from keras_convbert.types import Config
@@ -28,33 +27,36 @@ SPECIAL_TOKENS = {
 }
 
 
-def has_tokenizer(preset: str) -> bool:
+def has_tokenizer(preset: Preset) -> bool:
+    """Whether `preset` holds files of a tokenizer."""
     files = (VOCABULARY_FILE, TOKENIZER_FILE)
-    return any(find(preset, name) for name in files)
+    return any(preset.find(name) for name in files)
 
 
-def holds_their_tokenizer(preset: str) -> bool:
-    """Whether a folder without a model has a tokenizer of Hugging Face's."""
-    if find(preset, MODEL_FILE) is not None:
+def holds_tokenizer_alone(preset: Preset) -> bool:
+    """Whether `preset` holds a Hugging Face tokenizer and no model."""
+    if preset.find(MODEL_FILE) is not None:
         return False
-    if find(preset, VOCABULARY_FILE) is not None:
+    if preset.find(VOCABULARY_FILE) is not None:
         return True
-    return "model" in read(preset, TOKENIZER_FILE, MAX_BYTES)
+    return "model" in preset.read(TOKENIZER_FILE, MAX_BYTES)
 
 
-def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
-    """Arguments of the `ConvBertTokenizer` that is in a preset.
+def tokenizer_arguments(
+    preset: Preset, vocabulary: Any = None
+) -> dict[str, Any]:
+    """Arguments of the `ConvBertTokenizer` in a preset.
 
     Args:
-        preset: string. Folder or handle.
+        preset: Preseting. Folder or handle.
         vocabulary: what to take in the place of the preset's own.
 
     Raises:
-        ValueError: if its special tokens or its splitting differ from BERT's.
-        CheckpointError: if the ids of its vocabulary have holes.
+        ValueError: if its special tokens or its splitting differ from BERT.
+        CheckpointError: if the ids of its vocabulary have gaps.
     """
-    config = read(preset, CONFIG_FILE)
-    whole = read(preset, TOKENIZER_FILE, MAX_BYTES)
+    config = preset.read(CONFIG_FILE)
+    whole = preset.read(TOKENIZER_FILE, MAX_BYTES)
     if whole:
         _check_splitting(whole, preset)
     normalizer = _normalizer(whole)
@@ -63,7 +65,7 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
             raise ValueError(
                 f"Expected {CONFIG_FILE!r} and {TOKENIZER_FILE!r} to agree. "
                 f"Received: {name}={config[name]!r} and {of_whole!r} in "
-                f"preset={preset!r}"
+                f"preset={preset.handle!r}"
             )
     config = {**config, **normalizer}
     for name, ours in SPECIAL_TOKENS.items():
@@ -73,12 +75,13 @@ def tokenizer_arguments(preset: str, vocabulary: Any = None) -> dict[str, Any]:
         if theirs != ours:
             raise ValueError(
                 f"Expected {name} to be {ours!r}. Received: {theirs!r} in "
-                f"preset={preset!r}"
+                f"preset={preset.handle!r}"
             )
     if config.get("tokenize_chinese_chars") is False:
         raise ValueError(
-            "Expected a tokenizer that sets Chinese characters apart. "
-            f"Received: tokenize_chinese_chars=False in preset={preset!r}"
+            "Expected a tokenizer that splits Chinese characters. "
+            "Received: tokenize_chinese_chars=False in "
+            f"preset={preset.handle!r}"
         )
     if vocabulary is None:
         vocabulary = _vocabulary(whole, preset)
@@ -139,7 +142,7 @@ def _rust_tokenizer(
 
 
 def _normalizer(whole: Config) -> Config:
-    """What `tokenizer.json` says of the cleaning of texts."""
+    """The part of `tokenizer.json` about the cleaning of texts."""
     normalizer = whole.get("normalizer") or {}
     found = {
         "do_lower_case": normalizer.get("lowercase"),
@@ -149,8 +152,8 @@ def _normalizer(whole: Config) -> Config:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _check_splitting(whole: Config, preset: str) -> None:
-    """Raises `ValueError` if `tokenizer.json` is no WordPiece of BERT's."""
+def _check_splitting(whole: Config, preset: Preset) -> None:
+    """Raises `ValueError` if `tokenizer.json` is not a BERT WordPiece."""
     model = whole.get("model") or {}
     found = {
         "normalizer": (whole.get("normalizer") or {}).get("type"),
@@ -176,40 +179,40 @@ def _check_splitting(whole: Config, preset: str) -> None:
         other["added_tokens"] = sorted(added)
     if other:
         raise ValueError(
-            f"Expected a WordPiece tokenizer as BERT's, {wanted}, without "
-            f"tokens added. Received: {other} in preset={preset!r}"
+            f"Expected a WordPiece tokenizer of BERT, {wanted}, without "
+            f"added tokens. Received: {other} in preset={preset.handle!r}"
         )
 
 
-def _vocabulary(whole: Config, preset: str) -> list[str]:
+def _vocabulary(whole: Config, preset: Preset) -> list[str]:
     """The tokens in the order of their ids."""
-    path = find(preset, VOCABULARY_FILE)
+    path = preset.find(VOCABULARY_FILE)
     listed = None if path is None else read_vocabulary(path)
     if whole or listed is None:
         tokens = _in_order(whole, preset)
         if listed is not None and listed != tokens:
             raise ValueError(
                 f"Expected {VOCABULARY_FILE!r} and {TOKENIZER_FILE!r} to hold "
-                "the same vocabulary. Pass the right one as `vocabulary=`. "
-                f"Received: preset={preset!r}"
+                "the same vocabulary. Pass the correct one as `vocabulary=`. "
+                f"Received: preset={preset.handle!r}"
             )
         return tokens
     return listed
 
 
-def _in_order(whole: Config, preset: str) -> list[str]:
+def _in_order(whole: Config, preset: Preset) -> list[str]:
     ids = whole.get("model", {}).get("vocab")
     if not isinstance(ids, dict) or not all(
         isinstance(number, int) for number in ids.values()
     ):
         raise FileNotFoundError(
             f"Expected a vocabulary in {VOCABULARY_FILE!r} or "
-            f"{TOKENIZER_FILE!r}. Received: preset={preset!r}"
+            f"{TOKENIZER_FILE!r}. Received: preset={preset.handle!r}"
         )
     tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != [*range(len(tokens))]:
         raise CheckpointError(
-            "Expected the ids of the vocabulary to go from 0 on without holes. "
-            f"Received: {os.path.join(preset, TOKENIZER_FILE)!r}"
+            "Expected the ids of the vocabulary to start at 0, without gaps. "
+            f"Received: {os.path.join(preset.handle, TOKENIZER_FILE)!r}"
         )
     return tokens

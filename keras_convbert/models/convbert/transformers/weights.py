@@ -1,4 +1,4 @@
-"""Weights of Hugging Face's ConvBERT, in and out."""
+"""Weights of a Hugging Face ConvBERT, read and written."""
 
 from collections.abc import Iterable
 
@@ -10,6 +10,7 @@ from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import WeightMapping
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.errors import CheckpointError
+from keras_convbert.compat import flatten_layers
 from keras_convbert.layers.dtype_policies import quantized_policies
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.types import Tensor
@@ -42,17 +43,17 @@ def head_table(kind: str) -> list[WeightMapping]:
 
 
 def checkpoint_has_head(source: ArraySource, kind: str) -> bool:
-    """Whether there is any array of the head of our class `kind`."""
+    """Whether the source holds an array of the head of our class `kind`."""
     return any(row.name in source.shapes for row in head_table(kind))
 
 
-def load_weights(
+def assign_weights(
     source: ArraySource,
     backbone: keras_hub.models.Backbone,
     head: Iterable[keras.Variable] = (),
     kind: str | None = None,
 ) -> None:
-    """Gives an encoder, and the head of our class `kind`, their arrays.
+    """Loads an encoder, and the head of our class `kind`, from arrays.
 
     Raises:
         CheckpointError: if an array is missing, unknown, or does not fit.
@@ -71,9 +72,9 @@ def load_weights(
 def arrays_for_transformers(
     model: keras.Model, table: Iterable[WeightMapping]
 ) -> dict[str, np.ndarray]:
-    """The arrays of a model in float32, named and laid out as theirs.
+    """The arrays of a model in float32, in the names and layouts of PyTorch.
 
-    What LoRA learnt is added to the kernels.
+    LoRA is merged into the kernels.
 
     Raises:
         ValueError: if the model is quantized, or has weights without a row.
@@ -82,8 +83,8 @@ def arrays_for_transformers(
     rows = {row.path: row for row in table if row.path in values}
     if values.keys() - rows.keys():
         raise ValueError(
-            "Hugging Face's ConvBERT has nothing for the weights "
-            f"{sorted(values.keys() - rows.keys())}."
+            "Expected weights that a Hugging Face ConvBERT has. "
+            f"Received: {sorted(values.keys() - rows.keys())}"
         )
     return {
         row.name: row.to_array(
@@ -94,7 +95,7 @@ def arrays_for_transformers(
 
 
 def _values(model: keras.Model) -> dict[str, Tensor]:
-    quantized = [*quantized_policies(model._flatten_layers())]
+    quantized = [*quantized_policies(flatten_layers(model))]
     if quantized:
         raise ValueError(
             "Expected a model that is not quantized. Received: quantized "
@@ -105,7 +106,7 @@ def _values(model: keras.Model) -> dict[str, Tensor]:
         for weight in model.weights
         if not weight.name.startswith("lora_")
     }
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         if getattr(layer, "lora_enabled", False):
             name = "kernel" if hasattr(layer, "kernel") else "embeddings"
             values[f"{layer.path}/{name}"] = getattr(layer, name)
@@ -115,7 +116,7 @@ def _values(model: keras.Model) -> dict[str, Tensor]:
 def _check_tied(
     source: ArraySource, embeddings: str, shape: tuple[int, ...]
 ) -> None:
-    """The output of a masked LM is the embeddings, or it cannot be loaded."""
+    """Refuses a masked LM whose output is not its embeddings."""
     if names.HF_TIED not in source.shapes:
         return
     both = (names.HF_TIED, embeddings)

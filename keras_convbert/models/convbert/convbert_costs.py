@@ -1,46 +1,41 @@
-"""What the layers of a `ConvBertBackbone` cost.
+"""Costs of the layers of a `ConvBertBackbone` and of its heads.
 
-Letters: T length, E width of the embeddings, H hidden width, I feed-forward
-width, n heads of a branch, d width of a head, a = n * d, K kernel.
+Letters: T length, D hidden width, E width of the embeddings, I width of the
+feed-forward, H heads of a branch, R features of a head, K taps.
 """
 
 from typing import Any
-from typing import NamedTuple
 
-from keras_convbert.analysis import elementwise_flops as each
-from keras_convbert.analysis.cost_table import LayerCost
-
-
-class Bytes(NamedTuple):
-    """Sizes of an element that is kept."""
-
-    compute: int
-    """In the dtype of the computation."""
-    exact: int
-    """Where it is float32 at least: in softmax and layer norm."""
+from keras_convbert.models.base.layer_costs import ACTIVATION_FLOPS
+from keras_convbert.models.base.layer_costs import DROPOUT_FLOPS
+from keras_convbert.models.base.layer_costs import LAYER_NORM_FLOPS
+from keras_convbert.models.base.layer_costs import SOFTMAX_FLOPS
+from keras_convbert.models.base.layer_costs import ElementBytes
+from keras_convbert.models.base.layer_costs import LayerCost
 
 
 def embedding_costs(
     config: dict[str, Any],
     length: int,
-    size: Bytes,
+    size: ElementBytes,
     dense_lookup: bool,
     prefix: str = "",
 ) -> list[LayerCost]:
-    """The embeddings, and the projection where there is one.
+    """The embeddings, and their projection if there is one.
 
     Args:
         config: dict. All arguments of a `ConvBertBackbone`.
         length: int. T.
-        size: bytes of an element.
-        dense_lookup: bool. Whether lookups are products.
-        prefix: string. Of an encoder that shares the tables of another,
-            whose parameters do not count again. Defaults to `""`.
+        size: `ElementBytes`.
+        dense_lookup: bool. Whether lookups count as products.
+        prefix: string. Prefix of the names in an encoder that shares the
+            tables of another, whose parameters count there. Defaults to
+            `""`.
     """
     hidden = config["hidden_dim"]
     width = config["embedding_dim"] or hidden
     entries = config["vocabulary_size"] + config["num_segments"]
-    flops = (2 + each.LAYER_NORM + each.DROPOUT) * width
+    flops = (2 + LAYER_NORM_FLOPS + DROPOUT_FLOPS) * width
     if dense_lookup:
         flops += 2 * width * (entries + length)
     kept = width * (size.exact + bool(config["dropout"]))
@@ -59,22 +54,22 @@ def embedding_costs(
 
 
 def block_costs(
-    config: dict[str, Any], length: int, size: Bytes, prefix: str
+    config: dict[str, Any], length: int, size: ElementBytes, prefix: str
 ) -> list[LayerCost]:
     """The parts of one `ConvBertEncoderBlock`.
 
     Args:
         config: dict. All arguments of a `ConvBertBackbone`.
         length: int. T.
-        size: bytes of an element.
-        prefix: string. Name of the block, with a slash.
+        size: `ElementBytes`.
+        prefix: string. Name of the block and a slash.
     """
     rows = [("attention", *_attention(config, length, size))]
     if config["conv"]:
         rows.append(("convolution", *_convolution(config, size)))
     rows.append(("feed_forward", *_feed_forward(config, size)))
     if config["gradient_checkpointing"]:
-        # Of a block its inputs alone.
+        # A block keeps its inputs alone.
         inputs = config["hidden_dim"] * size.compute
         rows = [
             (*row[:3], 0 if number else inputs)
@@ -93,16 +88,16 @@ def _of_length(
 
 
 def _heads(config: dict[str, Any]) -> tuple[int, int]:
-    """n and a."""
+    """H and H * R."""
     heads = max(1, config["num_heads"] // config["head_ratio"])
     width = config["head_dim"] or config["hidden_dim"] // config["num_heads"]
     return heads, heads * width
 
 
 def _attention(
-    config: dict[str, Any], length: int, size: Bytes
+    config: dict[str, Any], length: int, size: ElementBytes
 ) -> tuple[int, int, int]:
-    """Queries, keys, values, the output of both branches, and its norm."""
+    """Query, key, value, the output of both branches, and its norm."""
     hidden = config["hidden_dim"]
     heads, width = _heads(config)
     joined = width * (2 if config["conv"] else 1)
@@ -110,46 +105,70 @@ def _attention(
     scores = heads * length
     flops = 3 * (2 * hidden + 1) * width + (2 * joined + 1) * hidden
     flops += 2 * 2 * width * length
-    # And the scale.
-    flops += (each.SOFTMAX + each.DROPOUT + 1) * scores
-    flops += (each.DROPOUT + 1 + each.LAYER_NORM) * hidden
-    # The inputs, three projections, and what is projected in the end.
+    # The last FLOP per score is its scale.
+    flops += (SOFTMAX_FLOPS + DROPOUT_FLOPS + 1) * scores
+    flops += (DROPOUT_FLOPS + 1 + LAYER_NORM_FLOPS) * hidden
+    # The inputs, three projections, and the input of the output projection.
     kept = (hidden + 3 * width + joined) * size.compute
     if config["attention_dropout"]:
-        # Probabilities, the choice, and what is left of them.
+        # Probabilities, the dropout mask, and the dropped probabilities.
         kept += scores * (size.exact + 1 + size.compute)
     return parameters, flops, kept + _residual(config, size)
 
 
-def _convolution(config: dict[str, Any], size: Bytes) -> tuple[int, int, int]:
-    """The span keys, the kernels made of them, values, and their sums."""
+def _convolution(
+    config: dict[str, Any], size: ElementBytes
+) -> tuple[int, int, int]:
+    """Span keys, the kernels made of them, values, and their sums."""
     hidden, taps = config["hidden_dim"], config["kernel_size"]
     heads, width = _heads(config)
     kernels = heads * taps
     parameters = taps * hidden + 2 * (hidden + 1) * width
     parameters += (width + 1) * kernels
     flops = 2 * taps * hidden + 2 * (2 * hidden + 1) * width
-    flops += width + (2 * width + 1 + each.SOFTMAX) * kernels
+    flops += width + (2 * width + 1 + SOFTMAX_FLOPS) * kernels
     flops += 2 * taps * width
-    # Inputs without padding, their spans; keys, queries, both multiplied, and
-    # values.
+    # Masked inputs and their spans; keys, queries, their products, values.
     kept = (2 * hidden + 4 * width) * size.compute + kernels * size.exact
     if size.compute != size.exact:
         kept += kernels * size.compute
     return parameters, flops, kept
 
 
-def _feed_forward(config: dict[str, Any], size: Bytes) -> tuple[int, int, int]:
+def _feed_forward(
+    config: dict[str, Any], size: ElementBytes
+) -> tuple[int, int, int]:
     hidden, inner = config["hidden_dim"], config["intermediate_dim"]
     products = 2 * hidden * inner // config["num_groups"]
     parameters = products + inner + hidden + 2 * hidden
-    flops = 2 * products + (1 + each.ACTIVATION) * inner
-    flops += (1 + each.DROPOUT + 1 + each.LAYER_NORM) * hidden
-    # Inputs, and what comes before and after the activation.
+    flops = 2 * products + (1 + ACTIVATION_FLOPS) * inner
+    flops += (1 + DROPOUT_FLOPS + 1 + LAYER_NORM_FLOPS) * hidden
+    # Inputs, and the tensors before and after the activation.
     kept = (hidden + 2 * inner) * size.compute
     return parameters, flops, kept + _residual(config, size)
 
 
-def _residual(config: dict[str, Any], size: Bytes) -> int:
-    """Bytes of the dropout before a sum, and of the norm after it."""
+def _residual(config: dict[str, Any], size: ElementBytes) -> int:
+    """ElementBytes of the dropout before a sum, and of the norm after it."""
     return config["hidden_dim"] * (bool(config["dropout"]) + size.exact)
+
+
+def masked_lm_cost(
+    name: str,
+    inputs_dim: int,
+    embedding_dim: int,
+    vocabulary_size: int,
+    slots: int,
+    size: ElementBytes,
+) -> LayerCost:
+    """The head that predicts tokens, and its softmax, at so many positions."""
+    flops = (
+        2 * inputs_dim + 1 + ACTIVATION_FLOPS + LAYER_NORM_FLOPS
+    ) * embedding_dim
+    flops += (2 * embedding_dim + SOFTMAX_FLOPS + 2) * vocabulary_size
+    # Inputs, the input of the activation, and the input of the table; the
+    # input of the norm, and the logarithms of probabilities.
+    kept = (inputs_dim + 2 * embedding_dim) * size.compute
+    kept += (embedding_dim + vocabulary_size) * size.exact
+    parameters = (inputs_dim + 1 + 2) * embedding_dim + vocabulary_size
+    return LayerCost(name, parameters, flops * slots, kept * slots)

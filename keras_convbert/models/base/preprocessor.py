@@ -1,0 +1,52 @@
+from typing import Any
+from typing import Self
+
+from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.files import PREPROCESSOR_FILE
+from keras_convbert.models.presets.preprocessor_loading import load_preprocessor
+from keras_convbert.models.presets.saving import save_part
+from keras_convbert.types import Mixin
+
+
+class Preprocessor(Mixin):
+    """Base of the preprocessors of all families, the first base of each.
+
+    It is not a `keras_hub.models.Preprocessor`: KerasHub has a base of its own
+    for each kind of preprocessor. A subclass sets `backbone_cls` and
+    `tokenizer_cls`.
+    """
+
+    @classmethod
+    def from_preset(cls, preset: AnyPath, **kwargs: Any) -> Self:
+        """Makes a preprocessor from a preset.
+
+        Args:
+            preset: path or string. A folder, or the handle of one on a hub, in
+                the format of KerasHub or of Hugging Face `transformers`. The
+                preset of another task, or of a tokenizer alone, is enough.
+            **kwargs: arguments that replace those of the preset.
+                `sequence_length` defaults to that of the preset, or to the
+                class's own and at most the longest input of the backbone.
+                `vocabulary` replaces that of a preset of `transformers`, which
+                is not read then.
+
+        Returns:
+            A preprocessor of this class.
+
+        Raises:
+            CheckpointError: if a file of the preset is damaged or untrusted.
+                It is a `ValueError`.
+            FileNotFoundError: if the preset has no tokenizer.
+            ValueError: if the vocabulary is damaged, or the tokenizer is not
+                supported.
+        """
+        preprocessor: Self = load_preprocessor(cls, preset, kwargs)
+        return preprocessor
+
+    def save_to_preset(self, preset_dir: AnyPath) -> None:
+        """Saves the preprocessor and its tokenizer as a preset.
+
+        Args:
+            preset_dir: path of the folder. Other files in it stay.
+        """
+        save_part(preset_dir, PREPROCESSOR_FILE, super().save_to_preset)

@@ -1,0 +1,47 @@
+from typing import Any
+from typing import Self
+
+from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.files import TOKENIZER_FILE
+from keras_convbert.models.presets.preprocessor_loading import load_tokenizer
+from keras_convbert.models.presets.saving import save_part
+from keras_convbert.types import Mixin
+
+
+class Tokenizer(Mixin):
+    """Base of the tokenizers of all families, before one of KerasHub.
+
+    A subclass sets `backbone_cls`.
+    """
+
+    @classmethod
+    def from_preset(cls, preset: AnyPath, **kwargs: Any) -> Self:
+        """Makes a tokenizer from a preset.
+
+        Args:
+            preset: path or string. A folder, or the handle of one on a hub, in
+                the format of KerasHub or of Hugging Face `transformers`.
+            **kwargs: arguments that replace those of the preset.
+                `vocabulary` replaces that of a preset of `transformers`, which
+                is not read then.
+
+        Returns:
+            A tokenizer of this class.
+
+        Raises:
+            CheckpointError: if a file of the preset is damaged or untrusted.
+                It is a `ValueError`.
+            FileNotFoundError: if the preset has no tokenizer.
+            ValueError: if the vocabulary is damaged, or the tokenizer is not
+                supported.
+        """
+        tokenizer: Self = load_tokenizer(cls, preset, kwargs)
+        return tokenizer
+
+    def save_to_preset(self, preset_dir: AnyPath) -> None:
+        """Saves the tokenizer as a preset, for `from_preset`.
+
+        Args:
+            preset_dir: path of the folder. Other files in it stay.
+        """
+        save_part(preset_dir, TOKENIZER_FILE, super().save_to_preset)

@@ -1,0 +1,209 @@
+import copy
+import functools
+import os
+import pathlib
+from typing import Any
+
+import keras
+
+from keras_convbert.checkpoints.json_file import MAX_BYTES
+from keras_convbert.checkpoints.json_file import read_json
+from keras_convbert.checkpoints.plain_names import check_inside
+from keras_convbert.checkpoints.plain_names import check_plain_name
+from keras_convbert.checkpoints.safe_config import check_config
+from keras_convbert.checkpoints.shard_index import MAX_INDEX_BYTES
+from keras_convbert.checkpoints.shard_index import check_weight_map
+from keras_convbert.checkpoints.shard_index import shard_names
+from keras_convbert.compat import check_file_exists
+from keras_convbert.compat import get_file
+from keras_convbert.files import AnyPath
+from keras_convbert.models.presets.family import Family
+from keras_convbert.models.presets.files import ASSET_FILES
+from keras_convbert.models.presets.files import CONFIG_FILE
+from keras_convbert.models.presets.files import CONFIG_FILES
+from keras_convbert.models.presets.files import TASK_WEIGHTS_FILE
+from keras_convbert.models.presets.files import TOKENIZER_FILE
+from keras_convbert.models.presets.files import WEIGHTS_FILE
+from keras_convbert.models.presets.files import WEIGHTS_INDEX_FILE
+from keras_convbert.models.presets.foreign_format import ForeignFormat
+from keras_convbert.models.presets.size_limits import check_sizes
+from keras_convbert.types import Config
+
+
+class Preset(os.PathLike[str]):
+    """A preset that is opened: each of its files is found and read once.
+
+    Args:
+        handle: string. A folder, or a handle of a hub, whose files are
+            fetched when they are first asked for.
+        family: `Family`. The family of the class that opens it.
+
+    Raises:
+        ValueError: if there is no such preset.
+    """
+
+    def __init__(self, handle: str, family: Family) -> None:
+        if "://" not in handle and not os.path.isdir(handle):
+            raise ValueError(
+                "Expected a folder, a handle such as 'hf://user/model' or "
+                "'kaggle://user/model/keras/variant', or one of "
+                f"{[*family.architectures]}. Received: preset={handle!r}"
+            )
+        self.handle = handle
+        self.family = family
+        self._paths: dict[str, pathlib.Path | None] = {}
+        self._contents: dict[str, Config] = {}
+        self._is_checked = self._is_checked_for_weights = False
+
+    @classmethod
+    def open(cls, preset: "AnyPath | Preset", family: Family) -> "Preset":
+        """Opens a preset, unless it is open."""
+        if isinstance(preset, Preset):
+            return preset
+        return cls(os.fspath(preset), family)
+
+    def __fspath__(self) -> str:
+        return self.handle
+
+    def __str__(self) -> str:
+        return self.handle
+
+    def __repr__(self) -> str:
+        return repr(self.handle)
+
+    def find(self, name: str) -> pathlib.Path | None:
+        """The path of a file, or `None` if the preset lacks it.
+
+        Raises:
+            CheckpointError: if the file is a link that leads out of the
+                preset.
+        """
+        if name not in self._paths:
+            self._paths[name] = self._find(name)
+        return self._paths[name]
+
+    def _find(self, name: str) -> pathlib.Path | None:
+        if not check_file_exists(self.handle, name):
+            path = os.path.join(self.handle, name)
+            if os.path.islink(path):
+                check_inside(self.handle, path)
+            return None
+        found = pathlib.Path(get_file(self.handle, name))
+        check_inside(found.parents[name.count("/")], found)
+        return found
+
+    def read(self, name: str, max_bytes: int = MAX_BYTES) -> Config:
+        """The content of a JSON file, a dict of the caller's own.
+
+        It is empty if the preset lacks the file.
+
+        Raises:
+            CheckpointError: if the file is damaged or exceeds `max_bytes`.
+        """
+        if name not in self._contents:
+            path = self.find(name)
+            self._contents[name] = (
+                {} if path is None else read_json(path, max_bytes)
+            )
+        return copy.deepcopy(self._contents[name])
+
+    def describes(self, name: str, cls: type[Any]) -> bool:
+        """Whether a JSON file describes an object of exactly `cls`."""
+        registered = self.read(name).get("registered_name")
+        return bool(registered == keras.saving.get_registered_name(cls))
+
+    @functools.cached_property
+    def foreign(self) -> ForeignFormat | None:
+        """The format of another library that the model is in, if any."""
+        foreign = self.family.foreign
+        return foreign if foreign and foreign.recognizes(self) else None
+
+    @functools.cached_property
+    def foreign_tokenizer(self) -> ForeignFormat | None:
+        """The format of another library that the tokenizer is in, if any."""
+        if self.foreign is not None:
+            return self.foreign
+        foreign = self.family.foreign
+        if foreign is not None and foreign.recognizes_tokenizer(self):
+            return foreign
+        return None
+
+    @functools.cached_property
+    def has_tokenizer(self) -> bool:
+        """Whether the preset holds a tokenizer, in any format."""
+        foreign = self.family.foreign
+        return self.find(TOKENIZER_FILE) is not None or (
+            foreign is not None and foreign.has_tokenizer(self)
+        )
+
+    @functools.cached_property
+    def weights(self) -> pathlib.Path | None:
+        """The file, or the index of files, of the weights of the backbone."""
+        return self.find(WEIGHTS_FILE) or self.find(WEIGHTS_INDEX_FILE)
+
+    def check(
+        self, load_weights: bool = True, needed: str = CONFIG_FILE
+    ) -> None:
+        """Refuses a preset that is untrusted, incomplete or damaged.
+
+        Args:
+            load_weights: bool. Whether weights will be loaded. Defaults to
+                `True`.
+            needed: string. The file that must exist.
+
+        Raises:
+            FileNotFoundError: if `needed` does not exist.
+            CheckpointError: if a configuration is damaged, names a class that
+                is not allowed, or describes a model larger than the weights;
+                if a link or a name leads out of the folder. Weights are
+                checked when they are loaded.
+        """
+        if self.find(needed) is None:
+            remote = "://" in self.handle
+            where = (
+                ", on a hub that lacks it or is not reached" if remote else ""
+            )
+            raise FileNotFoundError(
+                f"Expected a file {needed!r}. "
+                f"Received: preset={self.handle!r}{where}"
+            )
+        if self._is_checked_for_weights or (
+            self._is_checked and not load_weights
+        ):
+            return
+        for name in ASSET_FILES:
+            self.find(name)
+        size = None
+        if load_weights:
+            size = sum(file.stat().st_size for file in self._weight_files())
+        for name in CONFIG_FILES:
+            path = self.find(name)
+            if path is not None:
+                config = self.read(name)
+                check_config(config, os.fspath(path))
+                check_sizes(
+                    config,
+                    os.fspath(path),
+                    [self.family.size_rules],
+                    size or None,
+                )
+        self._is_checked = True
+        self._is_checked_for_weights = load_weights
+
+    def _weight_files(self) -> list[pathlib.Path]:
+        names: list[Any] = [WEIGHTS_FILE, TASK_WEIGHTS_FILE]
+        if self.find(WEIGHTS_FILE) is None:
+            names += self._shard_names()
+        return [path for name in names if (path := self.find(name))]
+
+    def _shard_names(self) -> list[Any]:
+        index = self.find(WEIGHTS_INDEX_FILE)
+        if index is None:
+            return []
+        weight_map = check_weight_map(
+            self.read(WEIGHTS_INDEX_FILE, MAX_INDEX_BYTES), index
+        )
+        names = shard_names(weight_map)
+        for name in names:
+            check_plain_name(index.parent, name)
+        return names

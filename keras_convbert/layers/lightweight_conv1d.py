@@ -10,7 +10,7 @@ from keras_convbert.layers.projection_layer import clone_initializer
 from keras_convbert.layers.seeded_dropout import SeededDropout
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
-from keras_convbert.ops.dynamic_conv import lightweight_conv1d
+from keras_convbert.ops.lightweight_conv import lightweight_conv1d
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint

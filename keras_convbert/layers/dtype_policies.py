@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
+from keras_convbert.compat import flatten_layers
 from keras_convbert.types import DType
 
 
@@ -32,7 +33,7 @@ def quantized_policies(
 def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
     """The policy that makes `layer` again, quantized parts included."""
     policy = layer.dtype_policy
-    quantized = quantized_policies(layer._flatten_layers(include_self=False))
+    quantized = quantized_policies(flatten_layers(layer, include_self=False))
     if not quantized:
         return policy
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap):

@@ -199,7 +199,7 @@ def test_lora_adds_trainable_factors_and_survives_a_reload(case, tmp_path):
 
 def test_lora_wants_a_matrix_product():
     layer = CASES["LightweightConv1D"].built()
-    with pytest.raises(ValueError, match=r"has a matrix product.*Lightweight"):
+    with pytest.raises(ValueError, match=r"with a matrix product.*Lightweight"):
         layer.enable_lora(2)
 
 

@@ -55,7 +55,7 @@ class DynamicConv1D(HeadSharedConv1D):
             tokens; the other positions are zeroed before the convolution.
             Defaults to the Keras mask of `inputs`, else all positions count.
         training: bool. Whether to apply dropout.
-        return_kernels: bool. Whether to return the kernels as well.
+        return_kernels: bool. Whether to also return the kernels.
 
     Output shape:
         `(batch, length, channels)`; with `return_kernels` also the kernels
@@ -63,7 +63,7 @@ class DynamicConv1D(HeadSharedConv1D):
 
     Raises:
         ValueError: if a size is not a positive integer, `padding` is unknown,
-            `weight_dropout` lies outside [0, 1), or `num_heads` does not
+            `weight_dropout` is outside [0, 1), or `num_heads` does not
             divide the channels.
 
     Example:

@@ -33,7 +33,7 @@ FRAMEWORKS = {
 }
 HEADS, FEATURES, TAPS = 6, 64, 9
 LENGTHS = (32, 128, 512, 2048, 8192)
-OURS = ("simple", "shifts", "blocks", "slices")
+OURS = ("naive", "shifts", "blocks", "slices")
 
 
 class Framework:
@@ -210,7 +210,7 @@ def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
         return convolve(values, frame.ops.softmax(logits, axis=-1))
 
     def forced(name: str, values: Any, kernels: Any) -> Any:
-        config.set_dynamic_conv_implementation(name)
+        config.set_implementation("dynamic_conv1d", name)
         return convolutions.dynamic_conv1d(values, kernels)
 
     arms = {"unfold": functools.partial(with_softmax, frame.unfold)}

@@ -8,12 +8,7 @@ import keras_convbert
 
 NAMES = {
     "analysis": {"Profile", "profile"},
-    "config": {
-        "dynamic_conv_implementation",
-        "depthwise_conv_implementation",
-        "set_depthwise_conv_implementation",
-        "set_dynamic_conv_implementation",
-    },
+    "config": {"implementation", "set_implementation"},
     "data": {"PretrainingDataset", "prepare", "train_vocabulary"},
     "export": {
         "export_litert",

@@ -1,4 +1,8 @@
-"""Layers to put in one's own Keras model."""
+"""Layers for any Keras model.
+
+Letters: B batch, T length, D hidden width, H heads, R features per head,
+K taps.
+"""
 
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dynamic_conv1d import DynamicConv1D

@@ -25,13 +25,13 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertEncoderBlock(ProjectionLayer):
-    """One layer of ConvBERT: mixed attention, then a grouped feed-forward.
+    """One ConvBERT layer: mixed attention, then a grouped feed-forward.
 
         y = layer_norm(x + dropout(mixed_attention(x)))
         z = layer_norm(y + dropout(output_dense(activation(intermediate(y)))))
 
-    The bottleneck: of `num_heads` configured heads each branch keeps
-    `max(1, num_heads // head_ratio)`, of `head_dim` features.
+    The bottleneck: each branch of the attention has
+    `max(1, num_heads // head_ratio)` heads of `head_dim` features.
 
     Args:
         hidden_dim: int. Features of the input and the output.
@@ -40,25 +40,25 @@ class ConvBertEncoderBlock(ProjectionLayer):
         head_ratio: int. Divisor of the number of heads. Defaults to `2`.
         kernel_size: int. Positions in a span of the convolution, odd.
             Defaults to `9`.
-        head_dim: int. Features of a head; `None` is
+        head_dim: int. Features per head; `None` is
             `hidden_dim / num_heads`. Defaults to `None`.
         num_groups: int. Groups of the feed-forward. Defaults to `1`.
         conv: bool. Whether there is a convolution branch. Defaults to `True`.
-        mask_conv: bool. Whether the convolution takes padding for zeros.
-            Defaults to `True`.
-        dropout: float. Share of features dropped in training before each
+        mask_conv: bool. Whether to zero padded positions before the
+            convolution. Defaults to `True`.
+        dropout: float. Probability to drop a feature in training, before each
             residual sum. Defaults to `0.1`.
-        attention_dropout: float. Share of attention probabilities dropped in
-            training. Defaults to `0.1`.
+        attention_dropout: float. Probability to drop an attention probability
+            in training. Defaults to `0.1`.
         activation: activation of the feed-forward, or its name; `"gelu"` is
             the exact (erf) form. Defaults to `"gelu"`.
         layer_norm_epsilon: float. Added to variances. Defaults to `1e-12`.
-        gradient_checkpointing: bool. Whether to compute the block again in
-            the backward pass instead of keeping its activations. Defaults to
+        gradient_checkpointing: bool. Whether to recompute the block in the
+            backward pass instead of keeping its activations. Defaults to
             `False`.
-        kernel_initializer: initializer of the projections; `None` is the
-            authors', a truncated normal of standard deviation 0.02. Defaults
-            to `None`.
+        kernel_initializer: initializer of the projections; `None` is a
+            truncated normal of standard deviation 0.02, as in the code of the
+            authors. Defaults to `None`.
         bias_initializer: initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer: regularizer of all kernels. Defaults to `None`.
         bias_regularizer: regularizer of the biases. Defaults to `None`.
@@ -69,22 +69,24 @@ class ConvBertEncoderBlock(ProjectionLayer):
 
     Call arguments:
         inputs: tensor of shape `(batch, length, hidden_dim)`.
-        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
-            positions that hold something. Without it the Keras mask of
-            `inputs` counts, and without that every position does.
+        padding_mask: tensor of shape `(batch, length)`, nonzero at real
+            tokens. Defaults to the Keras mask of `inputs`, else all positions
+            count.
         attention_mask: tensor of shape `(batch, length, length)`, true where
             a query (row) may attend to a key (column).
-        return_attention_scores: bool. Whether to return the attention
-            probabilities and the convolution kernels as well.
-        training: bool. Whether dropout acts.
+        return_attention_scores: bool. Whether to also return the attention
+            probabilities and the convolution kernels.
+        training: bool. Whether to apply dropout.
 
     Output shape:
-        `(batch, length, hidden_dim)`; with `return_attention_scores` the
-        tuple of it, scores and kernels, as of `MixedAttention`.
+        `(batch, length, hidden_dim)`. With `return_attention_scores` a tuple
+        of the outputs, scores and kernels, as for `MixedAttention`.
 
     Raises:
-        ValueError: if a size is no positive integer, `kernel_size` is even, a
-            rate lies outside [0, 1), or the sizes do not divide.
+        ValueError: if a size is not a positive integer, `kernel_size` is even,
+            a rate is outside [0, 1), `num_heads` does not divide `hidden_dim`
+            and `head_dim` is `None`, or `num_groups` does not divide
+            `hidden_dim` and `intermediate_dim`.
 
     Example:
 
@@ -224,8 +226,8 @@ class ConvBertEncoderBlock(ProjectionLayer):
             **self._weight_options(),
         )
 
-    def _dropout(self, name: str, place: int) -> SeededDropout:
-        seed = None if self.seed is None else self.seed + place
+    def _dropout(self, name: str, seed_offset: int) -> SeededDropout:
+        seed = None if self.seed is None else self.seed + seed_offset
         return SeededDropout(
             self.dropout, seed=seed, dtype=self._policy_of(name), name=name
         )
@@ -270,10 +272,10 @@ class ConvBertEncoderBlock(ProjectionLayer):
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense
-        parts = num_partitions(
+        partitions = num_partitions(
             self.intermediate_dim, self.compute_dtype, self.activation
         )
-        if parts > 1 and all(
+        if partitions > 1 and all(
             self._is_plain(layer, inputs) for layer in (first, second)
         ):
             return feed_forward(
@@ -281,7 +283,7 @@ class ConvBertEncoderBlock(ProjectionLayer):
                 (first.kernel, first.bias),
                 self.activation,
                 (second.kernel, second.bias),
-                parts,
+                partitions,
             )
         hidden = activate(self.activation, self._project(first, inputs))
         return self._project(second, hidden)
@@ -292,11 +294,12 @@ class ConvBertEncoderBlock(ProjectionLayer):
         padding_mask: Tensor | None,
         attention_mask: Tensor | None,
     ) -> Tensor:
-        """The training pass, computed again when gradients are wanted.
+        """Computes the training pass, and again in the backward pass.
 
-        Seeds are drawn out here, since what is computed twice must not move a
-        generator. TensorFlow differentiates by every argument, which masks
-        and seeds cannot bear; so the inputs are the only one.
+        Seeds are drawn outside of `block`, because a recomputation must not
+        advance a generator. TensorFlow differentiates with respect to every
+        argument, and masks and seeds have no gradient, so `inputs` is the
+        only argument of `block`.
         """
         attention_seed = self.mixed_attention.draw_dropout_seed()
         seeds = (

@@ -1,17 +1,18 @@
-"""Dtype policies of layers made of layers, some of them quantized."""
+"""Dtype policies of layers that contain layers, some of them quantized."""
 
 from collections.abc import Iterable
 
 import keras
 
+from keras_convbert.compat import flatten_layers
 from keras_convbert.types import DType
 
 
 def policy_at(policy: DType, path: str) -> DType:
-    """What `policy` says of one of Keras's layers, at `path`.
+    """Returns the policy of the Keras layer at `path`.
 
-    A quantized layer that is given a whole map can be loaded, but not saved
-    again.
+    A quantized Keras layer must not get a whole policy map: it could be
+    loaded, but not saved again.
     """
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
         return policy[path]
@@ -21,7 +22,7 @@ def policy_at(policy: DType, path: str) -> DType:
 def quantized_policies(
     layers: Iterable[keras.layers.Layer],
 ) -> dict[str, keras.DTypePolicy]:
-    """The policies of the layers that are quantized, by path."""
+    """Returns the policies of the quantized layers, by path."""
     return {
         layer.path: layer.dtype_policy
         for layer in layers
@@ -30,9 +31,9 @@ def quantized_policies(
 
 
 def policy_of_parts(layer: keras.layers.Layer) -> keras.DTypePolicy:
-    """The policy that makes `layer` again, quantized parts included."""
+    """Returns the policy that restores `layer` with its quantized parts."""
     policy = layer.dtype_policy
-    quantized = quantized_policies(layer._flatten_layers(include_self=False))
+    quantized = quantized_policies(flatten_layers(layer, include_self=False))
     if not quantized:
         return policy
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap):

@@ -3,15 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.layers.padding_masks import resolve_padding_mask
-from keras_convbert.layers.padding_masks import zero_masked
-from keras_convbert.layers.projection_layer import ProjectionLayer
-from keras_convbert.layers.projection_layer import clone_initializer
-from keras_convbert.layers.seeded_dropout import SeededDropout
-from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.layers.validation import check_rates
+from keras_convbert.layers.head_shared_conv1d import HeadSharedConv1D
 from keras_convbert.ops.dynamic_conv import dynamic_conv1d
-from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -21,24 +14,29 @@ from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class DynamicConv1D(ProjectionLayer):
-    """Lightweight convolution whose kernels each position predicts itself.
+class DynamicConv1D(HeadSharedConv1D):
+    """Lightweight convolution whose kernels are predicted per position.
 
-    `kernels[b, t] = softmax(x[b, t] W + b)`, one kernel for each of
-    `num_heads` contiguous blocks of channels, and
-    `y[b, t, c] = sum_k kernels[b, t, h(c), k] x[b, t + k - P, c]`. Its cost
-    is linear in the length.
+    The D channels form `num_heads` contiguous heads of R features. A dense
+    projection predicts one kernel per position and head:
+
+        kernels[b, t] = softmax(x[b, t] W + b)
+        y[b, t, d] = sum_k kernels[b, t, d // R, k] * x[b, t + k - P, d]
+
+    `P` is the left padding: `(kernel_size - 1) // 2` for `"same"`,
+    `kernel_size - 1` for `"causal"`. The cost is linear in the length.
 
     Args:
         kernel_size: int. Number of taps.
-        num_heads: int. Kernels of a position; divides the channels.
+        num_heads: int. Number of kernels per position, a divisor of the
+            channels.
         padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
-        weight_softmax: bool. Whether the kernels are normalised. Defaults to
-            `True`.
-        weight_dropout: float. Share of the normalised weights dropped in
-            training (DropConnect), each by itself. Defaults to `0.0`.
-        use_bias: bool. Whether the kernels' projection has a bias. Defaults
-            to `False`.
+        weight_softmax: bool. Whether to normalize the kernels with a softmax.
+            Defaults to `True`.
+        weight_dropout: float. Probability to drop a normalized weight in
+            training (DropConnect), each independently. Defaults to `0.0`.
+        use_bias: bool. Whether the projection to the kernels has a bias.
+            Defaults to `False`.
         use_conv_bias: bool. Whether to add a bias to the output. Defaults to
             `False`.
         kernel_initializer: initializer of the projection. Defaults to
@@ -53,19 +51,19 @@ class DynamicConv1D(ProjectionLayer):
 
     Call arguments:
         inputs: tensor of shape `(batch, length, channels)`.
-        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
-            positions that hold something; the others are taken for zeros.
-            Without it the Keras mask of `inputs` counts.
-        training: bool. Whether dropout acts.
-        return_kernels: bool. Whether to return the kernels as well.
+        padding_mask: tensor of shape `(batch, length)`, nonzero at real
+            tokens; the other positions are zeroed before the convolution.
+            Defaults to the Keras mask of `inputs`, else all positions count.
+        training: bool. Whether to apply dropout.
+        return_kernels: bool. Whether to also return the kernels.
 
     Output shape:
-        `(batch, length, channels)`; with `return_kernels` also the kernels,
+        `(batch, length, channels)`; with `return_kernels` also the kernels
         `(batch, length, num_heads, kernel_size)`.
 
     Raises:
-        ValueError: if a size is no positive integer, `padding` is unknown,
-            `weight_dropout` lies outside [0, 1), or `num_heads` does not
+        ValueError: if a size is not a positive integer, `padding` is unknown,
+            `weight_dropout` is outside [0, 1), or `num_heads` does not
             divide the channels.
 
     Example:
@@ -102,10 +100,14 @@ class DynamicConv1D(ProjectionLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_positive_integers(kernel_size=kernel_size, num_heads=num_heads)
-        padding_widths(kernel_size, padding)
-        check_rates(weight_dropout=weight_dropout)
         super().__init__(
+            kernel_size=kernel_size,
+            num_heads=num_heads,
+            padding=padding,
+            weight_softmax=weight_softmax,
+            weight_dropout=weight_dropout,
+            use_bias=use_bias,
+            seed=seed,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
@@ -114,25 +116,9 @@ class DynamicConv1D(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-        self.kernel_size = kernel_size
-        self.num_heads = num_heads
-        self.padding = padding
-        self.weight_softmax = weight_softmax
-        self.weight_dropout = weight_dropout
-        self.use_bias = use_bias
         self.use_conv_bias = use_conv_bias
-        self.seed = seed
 
-    def build(self, inputs_shape: Shape) -> None:
-        channels = inputs_shape[-1]
-        if channels is None or channels % self.num_heads:
-            raise ValueError(
-                "Expected the channels of the input to be a multiple of "
-                f"`num_heads`. Received: input_shape={tuple(inputs_shape)}, "
-                f"num_heads={self.num_heads}"
-            )
-        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
+    def _build_weights(self, inputs_shape: Shape) -> None:
         self.kernel_predictor = self._dense(
             self.num_heads * self.kernel_size,
             "kernel_predictor",
@@ -143,17 +129,9 @@ class DynamicConv1D(ProjectionLayer):
         if self.use_conv_bias:
             self.conv_bias = self.add_weight(
                 name="conv_bias",
-                shape=(channels,),
-                initializer=clone_initializer(self.bias_initializer),
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
+                shape=inputs_shape[-1:],
+                **self._bias_options(),
             )
-        self.weight_dropout_layer = SeededDropout(
-            self.weight_dropout,
-            seed=self.seed,
-            dtype=self._policy_of("weight_dropout_layer"),
-            name="weight_dropout_layer",
-        )
 
     @property
     def kernel(self) -> Tensor:
@@ -165,21 +143,6 @@ class DynamicConv1D(ProjectionLayer):
         """Weight `(num_heads * kernel_size,)`, or `None`."""
         return self.kernel_predictor.bias
 
-    def call(
-        self,
-        inputs: Tensor,
-        padding_mask: Tensor | None = None,
-        training: bool | None = None,
-        return_kernels: bool = False,
-    ) -> Any:
-        inputs = zero_masked(inputs, resolve_padding_mask(inputs, padding_mask))
-        kernels = self._kernels(inputs)
-        dropped = self.weight_dropout_layer(kernels, training=training)
-        outputs = dynamic_conv1d(inputs, dropped, self.padding)  # (B, T, C)
-        if self.conv_bias is not None:
-            outputs = outputs + self.conv_bias
-        return (outputs, kernels) if return_kernels else outputs
-
     def _kernels(self, inputs: Tensor) -> Tensor:
         logits = self.kernel_predictor(inputs)  # (B, T, H * K)
         kernels = ops.reshape(
@@ -190,33 +153,12 @@ class DynamicConv1D(ProjectionLayer):
             kernels = ops.softmax(ops.cast(kernels, "float32"), axis=-1)
         return ops.cast(kernels, self.compute_dtype)
 
-    def compute_output_spec(
-        self,
-        inputs: Tensor,
-        padding_mask: Tensor | None = None,
-        training: bool | None = None,
-        return_kernels: bool = False,
-    ) -> Any:
-        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_kernels:
-            return outputs
-        kernels_shape = (*inputs.shape[:2], self.num_heads, self.kernel_size)
-        return outputs, keras.KerasTensor(
-            kernels_shape, dtype=self.compute_dtype
-        )
+    def _convolve(self, inputs: Tensor, kernels: Tensor) -> Tensor:
+        outputs = dynamic_conv1d(inputs, kernels, self.padding)
+        return outputs if self.conv_bias is None else outputs + self.conv_bias
 
-    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
-        return inputs_shape
+    def _kernels_shape(self, inputs_shape: Shape) -> Shape:
+        return (*inputs_shape[:2], self.num_heads, self.kernel_size)
 
     def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "num_heads": self.num_heads,
-            "padding": self.padding,
-            "weight_softmax": self.weight_softmax,
-            "weight_dropout": self.weight_dropout,
-            "use_bias": self.use_bias,
-            "use_conv_bias": self.use_conv_bias,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), "use_conv_bias": self.use_conv_bias}

@@ -16,12 +16,12 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class GroupedDense(ProjectionLayer):
-    """Dense layer that is block diagonal: each group sees its own features.
+    """Block-diagonal dense layer: each group reads only its own features.
 
-    The features of the input are cut into `groups` contiguous blocks; block
-    `g` is multiplied by `kernel[g]`, and the results are joined in order:
+    The input features are split into `groups` contiguous blocks. Block `g` is
+    multiplied by `kernel[g]`, and the results are concatenated in order:
     `y[.., g, o] = activation(sum_i x[.., g, i] kernel[g, i, o] + bias[g, o])`.
-    It has `groups` times fewer weights than `keras.layers.Dense`.
+    The layer has `groups` times fewer weights than `keras.layers.Dense`.
 
     Args:
         units: int. Size of the output, a multiple of `groups`.
@@ -29,8 +29,9 @@ class GroupedDense(ProjectionLayer):
         activation: activation, its name, or `None` for none. Defaults to
             `None`.
         use_bias: bool. Whether to add a bias. Defaults to `True`.
-        kernel_initializer: initializer of the kernel; `None` is the authors',
-            a truncated normal of standard deviation 0.02. Defaults to `None`.
+        kernel_initializer: initializer of the kernel; `None` is a truncated
+            normal of standard deviation 0.02, as in the code of the authors.
+            Defaults to `None`.
         bias_initializer: initializer of the bias. Defaults to `"zeros"`.
         kernel_regularizer: regularizer of the kernel. Defaults to `None`.
         bias_regularizer: regularizer of the bias. Defaults to `None`.
@@ -42,13 +43,14 @@ class GroupedDense(ProjectionLayer):
         inputs: tensor of rank 2 or more.
 
     Input shape:
-        `(batch, ..., features)`, `features` a multiple of `groups`.
+        `(batch, ..., features)`, where `groups` divides `features`.
 
     Output shape:
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: if `units` or the features are no multiple of `groups`.
+        ValueError: if `units` or the input features are not a multiple of
+            `groups`.
 
     Example:
 

@@ -3,16 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_convbert.layers.padding_masks import resolve_padding_mask
-from keras_convbert.layers.padding_masks import zero_masked
-from keras_convbert.layers.projection_layer import ProjectionLayer
-from keras_convbert.layers.projection_layer import clone_initializer
-from keras_convbert.layers.seeded_dropout import SeededDropout
-from keras_convbert.layers.validation import check_positive_integers
-from keras_convbert.layers.validation import check_rates
-from keras_convbert.ops.dynamic_conv import lightweight_conv1d
-from keras_convbert.ops.time_padding import padding_widths
-from keras_convbert.types import Config
+from keras_convbert.layers.head_shared_conv1d import HeadSharedConv1D
+from keras_convbert.ops.lightweight_conv import lightweight_conv1d
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
 from keras_convbert.types import Regularizer
@@ -21,22 +13,27 @@ from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class LightweightConv1D(ProjectionLayer):
-    """Depthwise convolution whose kernels are shared and normalised.
+class LightweightConv1D(HeadSharedConv1D):
+    """Depthwise convolution with one normalized kernel per head.
 
-    The channels are cut into `num_heads` contiguous blocks, each with one
-    kernel of `kernel_size` weights, normalised by a softmax over its taps:
-    `y[b, t, c] = sum_k softmax(kernel[h(c)])[k] x[b, t + k - P, c]`.
+    The D channels form `num_heads` contiguous heads of R features. Each head
+    has one kernel of `kernel_size` weights, normalized by a softmax over its
+    taps:
+
+        y[b, t, d] = sum_k softmax(kernel[d // R])[k] * x[b, t + k - P, d]
+
+    `P` is the left padding: `(kernel_size - 1) // 2` for `"same"`,
+    `kernel_size - 1` for `"causal"`.
 
     Args:
         kernel_size: int. Number of taps.
-        num_heads: int. Number of kernels; divides the channels.
+        num_heads: int. Number of kernels, a divisor of the channels.
         padding: string, `"same"` or `"causal"`. Defaults to `"same"`.
-        weight_softmax: bool. Whether the kernels are normalised. Defaults to
+        weight_softmax: bool. Whether to normalize the kernels. Defaults to
             `True`.
-        weight_dropout: float. Share of the normalised weights dropped in
-            training (DropConnect), one mask `(num_heads, kernel_size)` a
-            call. Defaults to `0.0`.
+        weight_dropout: float. Probability to drop a normalized weight in
+            training (DropConnect), with one mask `(num_heads, kernel_size)`
+            per call. Defaults to `0.0`.
         use_bias: bool. Whether to add a bias to the output. Defaults to
             `False`.
         kernel_initializer: initializer of the kernels. Defaults to
@@ -51,19 +48,19 @@ class LightweightConv1D(ProjectionLayer):
 
     Call arguments:
         inputs: tensor of shape `(batch, length, channels)`.
-        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
-            positions that hold something; the others are taken for zeros.
-            Without it the Keras mask of `inputs` counts.
-        training: bool. Whether dropout acts.
-        return_kernels: bool. Whether to return the kernels as well.
+        padding_mask: tensor of shape `(batch, length)`, nonzero at real
+            tokens; the other positions are zeroed before the convolution.
+            Defaults to the Keras mask of `inputs`, else all positions count.
+        training: bool. Whether to apply dropout.
+        return_kernels: bool. Whether to also return the kernels.
 
     Output shape:
-        `(batch, length, channels)`; with `return_kernels` also the kernels,
+        `(batch, length, channels)`; with `return_kernels` also the kernels
         `(num_heads, kernel_size)`.
 
     Raises:
-        ValueError: if a size is no positive integer, `padding` is unknown,
-            `weight_dropout` lies outside [0, 1), or `num_heads` does not
+        ValueError: if a size is not a positive integer, `padding` is unknown,
+            `weight_dropout` is outside [0, 1), or `num_heads` does not
             divide the channels.
 
     Example:
@@ -98,10 +95,14 @@ class LightweightConv1D(ProjectionLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_positive_integers(kernel_size=kernel_size, num_heads=num_heads)
-        padding_widths(kernel_size, padding)
-        check_rates(weight_dropout=weight_dropout)
         super().__init__(
+            kernel_size=kernel_size,
+            num_heads=num_heads,
+            padding=padding,
+            weight_softmax=weight_softmax,
+            weight_dropout=weight_dropout,
+            use_bias=use_bias,
+            seed=seed,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
@@ -110,91 +111,29 @@ class LightweightConv1D(ProjectionLayer):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-        self.kernel_size = kernel_size
-        self.num_heads = num_heads
-        self.padding = padding
-        self.weight_softmax = weight_softmax
-        self.weight_dropout = weight_dropout
-        self.use_bias = use_bias
-        self.seed = seed
 
-    def build(self, inputs_shape: Shape) -> None:
-        channels = inputs_shape[-1]
-        if channels is None or channels % self.num_heads:
-            raise ValueError(
-                "Expected the channels of the input to be a multiple of "
-                f"`num_heads`. Received: input_shape={tuple(inputs_shape)}, "
-                f"num_heads={self.num_heads}"
-            )
-        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
+    def _build_weights(self, inputs_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_heads, self.kernel_size),
-            initializer=clone_initializer(self.kernel_initializer),
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            autocast=False,  # the softmax wants all digits
+            autocast=False,  # the softmax needs float32
+            **self._kernel_options(),
         )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias",
-                shape=(channels,),
-                initializer=clone_initializer(self.bias_initializer),
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
+                name="bias", shape=inputs_shape[-1:], **self._bias_options()
             )
-        self.weight_dropout_layer = SeededDropout(
-            self.weight_dropout,
-            seed=self.seed,
-            dtype=self._policy_of("weight_dropout_layer"),
-            name="weight_dropout_layer",
-        )
 
-    def call(
-        self,
-        inputs: Tensor,
-        padding_mask: Tensor | None = None,
-        training: bool | None = None,
-        return_kernels: bool = False,
-    ) -> Any:
-        inputs = zero_masked(inputs, resolve_padding_mask(inputs, padding_mask))
+    def _kernels(self, inputs: Tensor) -> Tensor:
         kernels = ops.convert_to_tensor(self.kernel)  # (H, K)
         if self.weight_softmax:
             kernels = ops.softmax(kernels, axis=-1)
-        kernels = ops.cast(kernels, self.compute_dtype)
-        dropped = self.weight_dropout_layer(kernels, training=training)
-        outputs = lightweight_conv1d(inputs, dropped, self.padding)  # (B, T, C)
-        if self.bias is not None:
-            outputs = outputs + self.bias
-        return (outputs, kernels) if return_kernels else outputs
+        return ops.cast(kernels, self.compute_dtype)
 
-    def compute_output_spec(
-        self,
-        inputs: Tensor,
-        padding_mask: Tensor | None = None,
-        training: bool | None = None,
-        return_kernels: bool = False,
-    ) -> Any:
-        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_kernels:
-            return outputs
-        return outputs, keras.KerasTensor(
-            (self.num_heads, self.kernel_size), dtype=self.compute_dtype
-        )
+    def _convolve(self, inputs: Tensor, kernels: Tensor) -> Tensor:
+        outputs = lightweight_conv1d(inputs, kernels, self.padding)
+        return outputs if self.bias is None else outputs + self.bias
 
-    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
-        return inputs_shape
-
-    def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "num_heads": self.num_heads,
-            "padding": self.padding,
-            "weight_softmax": self.weight_softmax,
-            "weight_dropout": self.weight_dropout,
-            "use_bias": self.use_bias,
-            "seed": self.seed,
-        }
+    def _kernels_shape(self, inputs_shape: Shape) -> Shape:
+        return (self.num_heads, self.kernel_size)

@@ -28,27 +28,38 @@ from keras_convbert.types import Tensor
 class MixedAttention(ProjectionLayer):
     """Self-attention heads beside span-based dynamic convolution heads.
 
-    Attention sees the whole sequence, the convolution what is near; both read
-    the same query. Their heads are joined, attention first, and projected, so
-    that `x + MixedAttention(...)(x)` works in any model.
+    For inputs `X` of shape `(T, D)`, with `H = num_heads` heads per branch of
+    `R = head_dim` features:
+
+        Q_h, K_h, V_h = X W_q,h, X W_k,h, X W_v,h             # (T, R) each
+        A_h = softmax(Q_h K_h^T / sqrt(R))                    # (T, T)
+        heads = [A_1 V_1, ..., A_H V_H]                       # (T, H, R)
+        spans = SpanBasedDynamicConv1D(X, Q)                  # (T, H, R)
+        outputs = concat(heads, spans) W_o                    # (T, output_dim)
+
+    Each projection also adds a bias. Both branches read the same query `Q`,
+    and the output projection reads `2 H R` features, attention first.
+    Attention covers the whole sequence, the convolution a span of
+    `kernel_size` positions. Without `conv` there are no `spans`, and the layer
+    is plain multi-head attention. Masked keys get no weight in the softmax.
 
     Args:
         num_heads: int. Heads of one branch; with `conv` the layer has twice
             as many.
-        head_dim: int. Features of a head.
+        head_dim: int. Features per head.
         kernel_size: int. Positions in a span of the convolution, odd.
             Defaults to `9`.
         output_dim: int. Features of the output; `None` is the width of the
             input. Defaults to `None`.
-        dropout: float. Share of attention probabilities dropped in training.
-            Defaults to `0.0`.
+        dropout: float. Probability to drop an attention probability in
+            training. Defaults to `0.0`.
         conv: bool. Whether there is a convolution branch. Defaults to `True`.
-        mask_conv: bool. Whether the convolution takes padding for zeros, as
-            beyond the ends; if not, padding leaks into the positions beside
-            it, as in the authors' code. Defaults to `True`.
-        kernel_initializer: initializer of the projections; `None` is the
-            authors', a truncated normal of standard deviation 0.02. Defaults
-            to `None`.
+        mask_conv: bool. Whether to zero padded positions before the
+            convolution. If `False`, padding leaks into the positions next to
+            it, as in the code of the authors. Defaults to `True`.
+        kernel_initializer: initializer of the projections; `None` is a
+            truncated normal of standard deviation 0.02, as in the code of the
+            authors. Defaults to `None`.
         bias_initializer: initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer: regularizer of all kernels. Defaults to `None`.
         bias_regularizer: regularizer of the biases. Defaults to `None`.
@@ -59,28 +70,27 @@ class MixedAttention(ProjectionLayer):
 
     Call arguments:
         inputs: tensor of shape `(batch, length, features)`.
-        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
-            positions that hold something. Without it the Keras mask of
-            `inputs` counts, and without that every position does.
+        padding_mask: tensor of shape `(batch, length)`, nonzero at real
+            tokens. Defaults to the Keras mask of `inputs`, else all positions
+            count.
         attention_mask: tensor of shape `(batch, length, length)`, true where
-            a query (row) may attend to a key (column). It does not reach the
-            convolution, which always sees both sides.
-        return_attention_scores: bool. Whether to return the attention
-            probabilities and the convolution kernels as well.
-        training: bool. Whether dropout acts.
-        dropout_seed: tensor drawn by `draw_dropout_seed()`, for a caller that
-            computes the layer twice and wants the same noise.
+            a query (row) may attend to a key (column). It does not apply to
+            the convolution, which always reads both sides.
+        return_attention_scores: bool. Whether to also return the attention
+            probabilities and the convolution kernels.
+        training: bool. Whether to apply dropout.
+        dropout_seed: tensor drawn by `draw_dropout_seed()`. Two calls with
+            the same seed drop the same probabilities.
 
     Output shape:
-        `(batch, length, output_dim)`; with `return_attention_scores` the
-        tuple of it, the scores `(batch, num_heads, length, length)` and the
-        kernels `(batch, length, num_heads, kernel_size)`, or `None` for the
-        kernels without `conv` (a functional model, which holds nothing but
-        tensors, refuses that).
+        `(batch, length, output_dim)`. With `return_attention_scores` a tuple
+        of the outputs, the scores `(batch, num_heads, length, length)` and
+        the kernels `(batch, length, num_heads, kernel_size)`. Without `conv`
+        the kernels are `None`, which a functional model does not accept.
 
     Raises:
-        ValueError: if a size is no positive integer, `kernel_size` is even,
-            or `dropout` lies outside [0, 1).
+        ValueError: if a size is not a positive integer, `kernel_size` is even,
+            or `dropout` is outside [0, 1).
 
     Example:
 
@@ -96,6 +106,8 @@ class MixedAttention(ProjectionLayer):
 
     Reference:
         - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.3
+        - [Attention Is All You Need](https://arxiv.org/abs/1706.03762),
+          section 3.2
     """
 
     def __init__(
@@ -147,7 +159,7 @@ class MixedAttention(ProjectionLayer):
         heads = (self.num_heads, self.head_dim)
         for name in ("query", "key", "value"):
             projection = self._einsum_dense(
-                "btc,cnd->btnd", (None, *heads), "nd", name
+                "btd,dhr->bthr", (None, *heads), "hr", name
             )
             projection.build(inputs_shape)
             setattr(self, name, projection)
@@ -157,7 +169,7 @@ class MixedAttention(ProjectionLayer):
             dtype=self._policy_of("attention_dropout"),
             name="attention_dropout",
         )
-        joined = self.num_heads
+        num_joined = self.num_heads
         if self.conv:
             self.span_conv = SpanBasedDynamicConv1D(
                 *heads,
@@ -167,14 +179,16 @@ class MixedAttention(ProjectionLayer):
                 **self._weight_options(),
             )
             self.span_conv.build(inputs_shape, (*inputs_shape[:2], *heads))
-            joined += self.num_heads
+            num_joined += self.num_heads
         self.output_projection = self._einsum_dense(
-            "btnd,ndo->bto",
+            "bthr,hro->bto",
             (None, self.output_dim or inputs_shape[-1]),
             "o",
             "output_projection",
         )
-        self.output_projection.build((*inputs_shape[:2], joined, self.head_dim))
+        self.output_projection.build(
+            (*inputs_shape[:2], num_joined, self.head_dim)
+        )
 
     def call(
         self,
@@ -187,7 +201,7 @@ class MixedAttention(ProjectionLayer):
     ) -> Any:
         padding_mask = resolve_padding_mask(inputs, padding_mask)
         mask = merge_attention_masks(padding_mask, attention_mask)
-        query = self._project(self.query, inputs)  # (B, T, n, d)
+        query = self._project(self.query, inputs)  # (B, T, H, R)
         key = self._project(self.key, inputs)
         value = self._project(self.value, inputs)
         scores, kernels = None, None
@@ -199,17 +213,17 @@ class MixedAttention(ProjectionLayer):
             dropped = self.attention_dropout(
                 scores, training=training, dropout_seed=dropout_seed
             )
-            heads = ops.einsum("bnts,bsnd->btnd", dropped, value)
+            heads = ops.einsum("bhts,bshr->bthr", dropped, value)
         else:
             heads = fused_attention(query, key, value, mask, dropout)
         if self.conv:
-            near, kernels = self.span_conv(
+            spans, kernels = self.span_conv(
                 inputs,
                 query,
                 padding_mask=self._conv_mask(inputs, padding_mask),
                 return_kernels=True,
             )
-            heads = ops.concatenate([heads, near], axis=2)  # (B, T, 2n, d)
+            heads = ops.concatenate([heads, spans], axis=2)  # (B, T, 2H, R)
         outputs = self._project(
             self.output_projection, heads, axes=2
         )  # (B, T, O)
@@ -218,14 +232,15 @@ class MixedAttention(ProjectionLayer):
         return outputs
 
     def draw_dropout_seed(self) -> Tensor | None:
-        """A seed for the argument `dropout_seed` of a call."""
+        """Draws a seed for the call argument `dropout_seed`."""
         return self.attention_dropout.draw_seed()
 
     def _scores(
         self, query: Tensor, key: Tensor, mask: Tensor | None
     ) -> Tensor:
+        """The attention probabilities `softmax(Q K^T / sqrt(R))`."""
         query = query / math.sqrt(self.head_dim)
-        logits = ops.einsum("btnd,bsnd->bnts", query, key)
+        logits = ops.einsum("bthr,bshr->bhts", query, key)  # (B, H, T, T)
         logits = ops.cast(logits, "float32")
         if mask is not None:
             logits = ops.where(mask, logits, -1e9)
@@ -236,7 +251,7 @@ class MixedAttention(ProjectionLayer):
     ) -> Tensor | None:
         if self.mask_conv or padding_mask is None:
             return padding_mask
-        # Given no mask the convolution would look for one on its inputs.
+        # With `None` the convolution would use the Keras mask of its inputs.
         return ops.ones_like(padding_mask)
 
     def compute_output_spec(

@@ -1,4 +1,4 @@
-"""Which positions hold something, and what that does to a tensor."""
+"""Masks of padded positions and of pairs of positions."""
 
 from keras import ops
 
@@ -9,7 +9,7 @@ from keras_convbert.types import Tensor
 def resolve_padding_mask(
     inputs: Tensor, padding_mask: Tensor | None
 ) -> Tensor | None:
-    """`padding_mask`, or else the Keras mask that `inputs` carries.
+    """Returns `padding_mask`, or else the Keras mask of `inputs`.
 
     Raises:
         ValueError: if the mask is not of shape `(batch, length)`.
@@ -29,7 +29,7 @@ def zero_masked(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
     if padding_mask is None:
         return inputs
     mask = ops.cast(padding_mask, "bool")
-    # By `expand_dims`: LiteRT has no slice that adds an axis.
+    # LiteRT has `expand_dims`, but no slice that adds an axis.
     mask = ops.expand_dims(mask, tuple(range(2, len(inputs.shape))))
     return ops.where(mask, inputs, 0)
 
@@ -37,7 +37,11 @@ def zero_masked(inputs: Tensor, padding_mask: Tensor | None) -> Tensor:
 def merge_attention_masks(
     padding_mask: Tensor | None, attention_mask: Tensor | None
 ) -> Tensor | None:
-    """What each query may see, `(B, 1, T or 1, S)`, or `None` for all.
+    """Returns which keys each query may attend to, `None` for all.
+
+    In the shapes S is the number of keys, in self-attention equal to T. The
+    result has the shape `(B, 1, T, S)`, or `(B, 1, 1, S)` without
+    `attention_mask`.
 
     Raises:
         ValueError: if `attention_mask` is not of shape `(B, T, S)`.

@@ -7,14 +7,14 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class SeededDropout(keras.layers.Dropout):
-    """`keras.layers.Dropout` that can be told its noise beforehand.
+    """`keras.layers.Dropout` whose noise can be fixed by a seed per call.
 
-    `draw_seed()` moves the generator; a call with that seed does not, and
-    gives the same noise each time.
+    `draw_seed()` advances the generator. A call with that seed does not, and
+    draws the same noise each time.
     """
 
     def draw_seed(self) -> Tensor | None:
-        """The next seed, or `None` where the layer needs none."""
+        """Draws the next seed, or returns `None` if the layer needs none."""
         if not self.rate:
             return None
         return draw_seed(self.seed_generator, seeded=self.seed is not None)

@@ -22,27 +22,27 @@ from keras_convbert.types import Tensor
 class SpanBasedDynamicConv1D(ProjectionLayer):
     """Convolution whose kernels come from a query and the span around it.
 
-    A key is made of the span of `kernel_size` inputs around each position (a
-    depthwise convolution and a projection), multiplied by the query, and
-    projected to one kernel a head, normalised by a softmax over its taps. The
-    kernels then mix a projection of the inputs:
+    A depthwise convolution and a projection turn the span of `kernel_size`
+    inputs around each position into a key. The product of key and query is
+    projected to one kernel per head, normalized by a softmax over its taps.
+    The kernels then mix a projection of the inputs:
 
-        key = depthwise_conv(inputs) W_s + b_s
-        kernels = softmax((key * query) W_f + b_f)
-        outputs = dynamic_conv(inputs W_v + b_v, kernels)
+        key = depthwise_conv(inputs) W_s + b_s          # (B, T, H, R)
+        kernels = softmax((key * query) W_f + b_f)      # (B, T, H, K)
+        outputs = dynamic_conv(inputs W_v + b_v, kernels)   # (B, T, H, R)
 
-    At the ends of a sequence the taps that fall outside meet zeros, and the
-    softmax is not renormalised. Padding given by a mask is treated the same,
-    so that what follows a sequence does not change it.
+    Taps beyond the ends of a sequence read zeros, and the softmax is not
+    renormalized. Masked padding is zeroed too, so that the outputs at real
+    tokens do not depend on the padding.
 
     Args:
-        num_heads: int. Number of kernels for each position.
-        head_dim: int. Features of a head.
+        num_heads: int. Number of kernels per position.
+        head_dim: int. Features per head.
         kernel_size: int. Positions in a span, odd. Defaults to `9`.
-        kernel_initializer: initializer of the projections; `None` is the
-            authors', a truncated normal of standard deviation 0.02 (the
-            depthwise kernel always has theirs, a truncated normal of standard
-            deviation `1 / kernel_size`). Defaults to `None`.
+        kernel_initializer: initializer of the projections; `None` is a
+            truncated normal of standard deviation 0.02, as in the code of the
+            authors. The depthwise kernel always gets a truncated normal of
+            standard deviation `1 / kernel_size`. Defaults to `None`.
         bias_initializer: initializer of the biases. Defaults to `"zeros"`.
         kernel_regularizer: regularizer of all kernels. Defaults to `None`.
         bias_regularizer: regularizer of the biases. Defaults to `None`.
@@ -53,17 +53,18 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
     Call arguments:
         inputs: tensor of shape `(batch, length, features)`.
         query: tensor of shape `(batch, length, num_heads, head_dim)`.
-        padding_mask: tensor of shape `(batch, length)`, true (or non-zero) at
-            positions that hold something. Without it the Keras mask of
-            `inputs` counts, and without that every position does.
-        return_kernels: bool. Whether to return the kernels as well.
+        padding_mask: tensor of shape `(batch, length)`, nonzero at real
+            tokens. Defaults to the Keras mask of `inputs`, else all positions
+            count.
+        return_kernels: bool. Whether to also return the kernels.
 
     Output shape:
         `(batch, length, num_heads, head_dim)`; with `return_kernels` also the
-        kernels, `(batch, length, num_heads, kernel_size)`.
+        kernels `(batch, length, num_heads, kernel_size)`.
 
     Raises:
-        ValueError: if a size is no positive integer, or `kernel_size` even.
+        ValueError: if a size is not a positive integer, or `kernel_size` is
+            even.
 
     Example:
 
@@ -78,8 +79,8 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
     ```
 
     Reference:
-        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.2; the
-          value has a projection of its own, as in the authors' code.
+        - [ConvBERT](https://arxiv.org/abs/2008.02496), section 3.2. The
+          values have their own projection, as in the code of the authors.
     """
 
     def __init__(
@@ -134,16 +135,16 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
             constraint=self.kernel_constraint,
         )
         self.span_key = self._einsum_dense(
-            "btc,cnd->btnd", (None, *heads), "nd", "span_key"
+            "btd,dhr->bthr", (None, *heads), "hr", "span_key"
         )
         self.kernel_generator = self._einsum_dense(
-            "btnd,ndhk->bthk",
+            "bthr,hrgk->btgk",  # g: the heads of the kernels
             (None, self.num_heads, self.kernel_size),
-            "hk",
+            "gk",
             "kernel_generator",
         )
         self.value = self._einsum_dense(
-            "btc,cnd->btnd", (None, *heads), "nd", "value"
+            "btd,dhr->bthr", (None, *heads), "hr", "value"
         )
         self.span_key.build(inputs_shape)
         self.kernel_generator.build((*inputs_shape[:2], *heads))
@@ -163,13 +164,13 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
         return (outputs, kernels) if return_kernels else outputs
 
     def _kernels(self, inputs: Tensor, query: Tensor) -> Tensor:
-        span = depthwise_conv1d(inputs, self.depthwise_kernel)  # (B, T, C)
-        key = self._project(self.span_key, span)  # (B, T, n, d)
-        product = ops.multiply(key, query)  # (B, T, n, d)
+        span = depthwise_conv1d(inputs, self.depthwise_kernel)  # (B, T, D)
+        key = self._project(self.span_key, span)  # (B, T, H, R)
+        product = ops.multiply(key, query)  # (B, T, H, R)
         logits = self._project(self.kernel_generator, product, axes=2)
         kernels = ops.softmax(
             ops.cast(logits, "float32"), axis=-1
-        )  # (B, T, n, K)
+        )  # (B, T, H, K)
         return ops.cast(kernels, self.compute_dtype)
 
     def compute_output_spec(

@@ -1,11 +1,11 @@
-"""The checks that several constructors make, in Keras's words."""
+"""Checks that several constructors share."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def check_positive_integers(**arguments: Any) -> None:
-    """Raises `ValueError` for the first argument that is none."""
+    """Raises `ValueError` for the first argument that is not one."""
     for name, value in arguments.items():
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             raise ValueError(
@@ -25,7 +25,7 @@ def check_rates(**arguments: Any) -> None:
 
 
 def check_odd(**arguments: Any) -> None:
-    """Raises `ValueError` for the first argument that is no odd integer."""
+    """Raises `ValueError` for the first argument that is not an odd one."""
     check_positive_integers(**arguments)
     for name, value in arguments.items():
         if value % 2 == 0:
@@ -36,13 +36,14 @@ def check_odd(**arguments: Any) -> None:
 
 
 def check_no_others(arguments: Mapping[str, object], *known: str) -> None:
-    """Raises `ValueError` for arguments that nothing takes.
+    """Raises `ValueError` for arguments that are not known.
 
-    Keras is silent about some, so that a misspelt one would be lost.
+    Keras ignores some unknown arguments, so that a misspelled one would have
+    no effect.
     """
     others = sorted(arguments.keys() - {*known})
     if others:
         raise ValueError(
-            f"Unexpected arguments. Expected, besides, {sorted(known)}. "
-            f"Received: {others}"
+            f"Unexpected arguments. Expected only {sorted(known)} in addition "
+            f"to the named ones. Received: {others}"
         )

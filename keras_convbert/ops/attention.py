@@ -1,4 +1,4 @@
-"""Scaled dot-product attention by the fastest kernel a backend has."""
+"""Scaled dot-product attention with the fastest kernel of the backend."""
 
 import keras
 from keras import ops
@@ -8,10 +8,10 @@ from keras_convbert.types import Tensor
 
 
 def supports_fused_dropout(query: Tensor, seeded: bool) -> bool:
-    """Whether `fused_attention` is to drop probabilities.
+    """Whether to drop probabilities inside `fused_attention`.
 
-    PyTorch's can, with noise of its global generator. On a CPU it keeps copies
-    in float32 of what is half as wide.
+    The PyTorch kernel can, with noise of the global generator. On a CPU it
+    would keep float32 copies of half-precision tensors.
     """
     if keras.backend.backend() != "torch" or seeded:
         return False
@@ -27,15 +27,21 @@ def fused_attention(
     mask: Tensor | None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Attention whose scores are never held.
+    """Computes attention without keeping the scores.
+
+    Per sample and head, with R features (`head_dim`), it is
+    `softmax(Q K^T / sqrt(R) + M) V`, where `M` is 0 where the mask is true,
+    and a large negative number elsewhere. A query without any true key
+    attends to all keys alike.
 
     Args:
         query: Tensor of shape `(batch, length, heads, head_dim)`.
         key: Tensor of shape `(batch, source_length, heads, head_dim)`.
         value: Tensor of the shape of `key`.
         mask: boolean tensor that broadcasts to `(batch, heads, length,
-            source_length)`, true where a position may be seen, or `None`.
-        dropout: float. Share of the probabilities that is dropped, where
+            source_length)`, true where a query may attend to a key, or
+            `None` for everywhere.
+        dropout: float. Probability to drop an attention probability; needs
             `supports_fused_dropout`. Defaults to `0.0`.
 
     Returns:
@@ -48,7 +54,7 @@ def fused_attention(
         query, key, value = (
             ops.cast(t, "float32") for t in (query, key, value)
         )
-    if mask is not None and _asks_cudnn():
+    if mask is not None and _tries_cudnn():
         rows, heads, _, sources = ops.shape(mask)
         shape = (rows, heads, ops.shape(query)[1], sources)
         mask = ops.broadcast_to(mask, shape)
@@ -63,10 +69,10 @@ def _fused_by_torch(
     mask: Tensor | None,
     dropout: float,
 ) -> Tensor:
-    """`fused_attention` by the kernel that PyTorch chooses.
+    """`fused_attention` with the kernel that PyTorch chooses.
 
-    Keras's function cannot drop, and breaks a compiled graph where it is to
-    choose the kernel.
+    The Keras function has no dropout, and its choice of a kernel breaks a
+    compiled graph.
     """
     import torch
 
@@ -74,10 +80,10 @@ def _fused_by_torch(
     dtype = torch.promote_types(dtype, value.dtype)
     bias = None
     if mask is not None:
-        # Finite: a query that sees nothing takes the mean, as elsewhere.
-        hidden = torch.finfo(dtype).min / 2
+        # Finite, so that a query without any key takes the mean, as in Keras.
+        masked = torch.finfo(dtype).min / 2
         bias = torch.zeros_like(mask, dtype=dtype)
-        bias = bias.masked_fill(~mask, hidden)
+        bias = bias.masked_fill(~mask, masked)
     outputs = torch.nn.functional.scaled_dot_product_attention(
         *(t.to(dtype).transpose(1, 2) for t in (query, key, value)),
         attn_mask=bias,
@@ -86,21 +92,22 @@ def _fused_by_torch(
     return outputs.transpose(1, 2).to(query.dtype)
 
 
-def _asks_cudnn() -> bool:
-    """Whether the kernel is cuDNN's, which wants a row of mask a query.
+def _tries_cudnn() -> bool:
+    """Whether Keras tries cuDNN, whose mask needs one row per query.
 
-    Keras tries it first for JAX on a GPU; refused, it writes the error out and
-    holds scores. Not measured.
+    Keras does for JAX on a GPU. If cuDNN refuses the mask, Keras prints the
+    error and computes all scores. Not measured.
     """
-    return _platform_of_jax() == "gpu"
+    return _jax_platform() == "gpu"
 
 
 def _lacks_kernel(dtype: DType) -> bool:
-    """Whether compiled attention is refused: by XLA, in float16 on a CPU."""
-    return dtype == "float16" and _platform_of_jax() == "cpu"
+    """Whether XLA cannot compile attention: in float16 on a CPU."""
+    return dtype == "float16" and _jax_platform() == "cpu"
 
 
-def _platform_of_jax() -> str | None:
+def _jax_platform() -> str | None:
+    """The platform that JAX runs on, `None` on another backend."""
     if keras.backend.backend() != "jax":
         return None
     import jax

@@ -1,4 +1,7 @@
-"""What a model guesses hidden tokens to be, without all its logits at once."""
+"""Losses and predictions of masked tokens, without all logits at once.
+
+Letters: M rows, m rows per chunk, D features, V vocabulary.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +14,7 @@ from keras_convbert.ops.sampling import sample_categorical
 from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
-# Logits that are held at a time: 64 MiB of float32.
+# Logits in memory at a time: 64 MiB of float32.
 MAX_LOGITS = 2**24
 
 
@@ -25,41 +28,40 @@ def chunked_cross_entropy_and_sample(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Losses, likeliest tokens and samples of `hidden @ embeddings.T + bias`.
 
-    Rows go through in chunks, so that of the logits, which are `vocabulary`
-    numbers a row, no more than `MAX_LOGITS` exist at a time; for the gradient
-    of the losses they are computed once more. No gradient flows through the
-    tokens.
+    The rows are processed in chunks, so that at most `MAX_LOGITS` logits
+    exist at a time (each row has `vocabulary` of them). The gradient of the
+    losses computes them once more. The tokens have no gradient.
 
     Args:
         hidden: Tensor of shape `(rows, features)`.
         embeddings: Tensor of shape `(vocabulary, features)` and the dtype of
             `hidden`.
         bias: Tensor of shape `(vocabulary,)`.
-        token_ids: integer tensor of shape `(rows,)`, the right tokens.
+        token_ids: integer tensor of shape `(rows,)`, the true tokens.
         uniform: Tensor of shape `(rows,)`, uniform in [0, 1).
         temperature: float. Divides the logits before sampling. Defaults to
             `1.0`.
 
     Returns:
-        Cross entropies, float32, likeliest tokens and samples, int32, each of
-        shape `(rows,)`.
+        Tuple of the cross entropies, float32, the likeliest tokens and the
+        samples, both int32. Each has the shape `(rows,)`.
     """
-    guess = with_gradient(
-        partial(_by_chunks, temperature=temperature), _gradients
+    predict = with_gradient(
+        partial(_predict_in_chunks, temperature=temperature), _gradients
     )
-    # Float32 holds numbers of tokens up to 2 ** 24.
-    found = guess(
+    # One float32 tensor holds all results: it is exact for ids up to 2 ** 24.
+    predicted = predict(
         hidden,
         embeddings,
         bias,
         ops.cast(token_ids, "float32"),
         ops.cast(uniform, "float32"),
     )  # (M, 3)
-    tokens = ops.cast(ops.stop_gradient(found[:, 1:]), "int32")
-    return found[:, 0], tokens[:, 0], tokens[:, 1]
+    tokens = ops.cast(ops.stop_gradient(predicted[:, 1:]), "int32")
+    return predicted[:, 0], tokens[:, 0], tokens[:, 1]
 
 
-def _by_chunks(
+def _predict_in_chunks(
     hidden: Tensor,
     embeddings: Tensor,
     bias: Tensor,
@@ -67,30 +69,32 @@ def _by_chunks(
     uniform: Tensor,
     temperature: float,
 ) -> Tensor:
-    def guess(rows: tuple[Tensor, ...]) -> Tensor:
+    """Loss, likeliest token and sample per row, `(M, 3)`."""
+
+    def predict(rows: tuple[Tensor, ...]) -> Tensor:
         hidden, token_ids, uniform = rows
         logits = _logits(hidden, embeddings, bias)  # (m, V)
-        right = ops.take_along_axis(
+        true_logits = ops.take_along_axis(
             logits, ops.cast(token_ids, "int32")[:, None], axis=-1
         )  # (m, 1)
-        found = (
-            ops.logsumexp(logits, axis=-1) - right[:, 0],
+        predicted = (
+            ops.logsumexp(logits, axis=-1) - true_logits[:, 0],
             ops.argmax(logits, axis=-1),
             sample_categorical(logits / temperature, uniform),
         )
-        return ops.stack([ops.cast(x, "float32") for x in found], axis=-1)
+        return ops.stack([ops.cast(x, "float32") for x in predicted], axis=-1)
 
     rows = (hidden, token_ids, uniform)
-    nothing = ops.zeros((), "float32")
-    _, found = _loop(
-        lambda nothing, chunk: (nothing, guess(chunk)),
-        nothing,
+    no_state = ops.zeros((), "float32")
+    _, predicted = _loop(
+        lambda state, chunk: (state, predict(chunk)),
+        no_state,
         rows,
         embeddings.shape[0],
         width=3,
         dtype="float32",
     )
-    return found  # (M, 3)
+    return predicted  # (M, 3)
 
 
 def _gradients(
@@ -101,27 +105,30 @@ def _gradients(
     token_ids: Tensor,
     uniform: Tensor,
 ) -> tuple[Tensor, ...]:
-    classes = ops.arange(embeddings.shape[0], dtype="int32")
+    """Gradients of the losses; the other inputs get zeros."""
+    vocabulary = ops.arange(embeddings.shape[0], dtype="int32")
 
     def add(sums: Any, rows: tuple[Tensor, ...]) -> tuple[Any, Tensor]:
         hidden, token_ids, upstream = rows
-        right = ops.cast(token_ids, "int32")[:, None] == classes  # (m, V)
-        shares = ops.softmax(_logits(hidden, embeddings, bias), axis=-1)
-        shares = (shares - ops.cast(right, "float32")) * upstream[:, None]
-        of_bias = sums[1] + ops.sum(shares, axis=0)
-        shares = ops.cast(shares, hidden.dtype)
-        of_embeddings = ops.matmul(ops.transpose(shares), hidden)  # (V, E)
+        is_true = ops.cast(token_ids, "int32")[:, None] == vocabulary  # (m, V)
+        logits = _logits(hidden, embeddings, bias)  # (m, V)
+        # The gradient of the logits: softmax(logits) - one_hot(token).
+        gradient = ops.softmax(logits, axis=-1) - ops.cast(is_true, "float32")
+        gradient = gradient * upstream[:, None]
+        of_bias = sums[1] + ops.sum(gradient, axis=0)
+        gradient = ops.cast(gradient, hidden.dtype)
+        of_embeddings = ops.matmul(ops.transpose(gradient), hidden)  # (V, D)
         of_embeddings = sums[0] + ops.cast(of_embeddings, "float32")
-        return (of_embeddings, of_bias), ops.matmul(shares, embeddings)
+        return (of_embeddings, of_bias), ops.matmul(gradient, embeddings)
 
-    nothing = (
+    zeros = (
         ops.zeros(embeddings.shape, "float32"),
         ops.zeros(bias.shape, "float32"),
     )
     rows = (hidden, token_ids, upstream[:, 0])
     (of_embeddings, of_bias), of_hidden = _loop(
         add,
-        nothing,
+        zeros,
         rows,
         embeddings.shape[0],
         width=embeddings.shape[1],
@@ -137,6 +144,7 @@ def _gradients(
 
 
 def _logits(hidden: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
+    """The logits `(m, V)`, float32."""
     logits = ops.matmul(hidden, ops.transpose(embeddings))
     return ops.cast(logits + ops.cast(bias, logits.dtype), "float32")
 
@@ -149,30 +157,45 @@ def _loop(
     width: int,
     dtype: DType,
 ) -> tuple[Any, Tensor]:
-    """`step` over chunks of `rows`, and the `width` numbers of each row."""
-    count = ops.shape(rows[0])[0]
-    most = max(1, MAX_LOGITS // vocabulary)
-    if isinstance(count, int) and count <= most:
+    """Applies `step` to one chunk of `rows` after the other.
+
+    Args:
+        step: function of a state and a chunk of `rows` that returns the next
+            state and outputs of shape `(size of the chunk, width)`.
+        state: state of the first step.
+        rows: tensors of shape `(M, ...)`.
+        vocabulary: int. Number of logits per row.
+        width: int. Number of outputs per row.
+        dtype: dtype of the outputs.
+
+    Returns:
+        The last state and the outputs, `(M, width)`.
+    """
+    num_rows = ops.shape(rows[0])[0]
+    max_rows = max(1, MAX_LOGITS // vocabulary)
+    if isinstance(num_rows, int) and num_rows <= max_rows:
         return step(state, rows)
-    chunks = -(-count // most)
-    size = -(-count // chunks)
-    chunked = [_chunked(x, chunks, size) for x in rows]
+    num_chunks = -(-num_rows // max_rows)
+    size = -(-num_rows // num_chunks)
+    chunks = [_split(x, num_chunks, size) for x in rows]
 
-    def body(number: Tensor, carried: Any) -> Any:
-        state, found = carried
-        chunk = tuple(ops.take(x, number, axis=0) for x in chunked)
+    def body(index: Tensor, carried: Any) -> Any:
+        state, outputs = carried
+        chunk = tuple(ops.take(x, index, axis=0) for x in chunks)
         state, part = step(state, chunk)  # (size, width)
-        place = ops.reshape(ops.cast(number, "int32"), (1, 1))
-        return state, ops.scatter_update(found, place, ops.expand_dims(part, 0))
+        position = ops.reshape(ops.cast(index, "int32"), (1, 1))
+        part = ops.expand_dims(part, 0)
+        return state, ops.scatter_update(outputs, position, part)
 
-    # `ops.scan` wants what a step gives to be of the shape of the state.
-    found = ops.zeros((chunks, size, width), dtype)
-    state, found = ops.fori_loop(0, chunks, body, (state, found))
-    return state, ops.reshape(found, (-1, width))[:count]
+    # `ops.scan` requires outputs of the shape of the state.
+    outputs = ops.zeros((num_chunks, size, width), dtype)
+    state, outputs = ops.fori_loop(0, num_chunks, body, (state, outputs))
+    return state, ops.reshape(outputs, (-1, width))[:num_rows]
 
 
-def _chunked(rows: Tensor, chunks: Any, size: Any) -> Tensor:
-    missing = chunks * size - ops.shape(rows)[0]
+def _split(rows: Tensor, num_chunks: Any, size: Any) -> Tensor:
+    """Reshapes `(M, ...)` to `(num_chunks, size, ...)`, filled with zeros."""
+    missing = num_chunks * size - ops.shape(rows)[0]
     filler = ops.zeros((missing, *rows.shape[1:]), rows.dtype)
     rows = ops.concatenate([rows, filler], axis=0)
-    return ops.reshape(rows, (chunks, size, *rows.shape[1:]))
+    return ops.reshape(rows, (num_chunks, size, *rows.shape[1:]))

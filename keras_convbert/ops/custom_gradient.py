@@ -1,4 +1,4 @@
-"""A function of tensors with a gradient of its own, alike on all backends."""
+"""Functions of tensors with a custom gradient, alike on all backends."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from keras_convbert.types import Tensor
 def with_gradient(
     forward: Callable[..., Tensor], backward: Callable[..., tuple[Tensor, ...]]
 ) -> Callable[..., Tensor]:
-    """`forward`, differentiated by `backward`, keeping its inputs alone.
+    """Returns `forward` with the gradient `backward`, which keeps only inputs.
 
     Args:
         forward: function of tensors that returns one tensor.
-        backward: function of the gradient of that tensor, then the tensors,
-            that returns the gradients of these.
+        backward: function of the gradient of that output, followed by the
+            inputs, that returns the gradients of the inputs.
 
     Returns:
         A function with the arguments of `forward`.
@@ -28,8 +28,8 @@ def with_gradient(
     def function(*tensors: Tensor) -> tuple[Tensor, Any]:
         outputs = forward(*tensors)
         if backend == "torch":
-            # What the gradient needs comes from torch, which under gradient
-            # checkpointing has dropped it; a closure would keep it alive.
+            # Under gradient checkpointing torch frees the inputs and passes
+            # recomputed ones as `saved`; a closure would keep them alive.
             return outputs, lambda *saved, upstream: backward(upstream, *saved)
         return outputs, lambda upstream: backward(upstream, *tensors)
 
@@ -39,7 +39,7 @@ def with_gradient(
     def function_of_values(*tensors: Tensor) -> Tensor:
         import tensorflow as tf
 
-        # A variable that is read inside would want a gradient of its own.
+        # A variable read inside would need an extra gradient.
         return function(*map(tf.convert_to_tensor, tensors))
 
     return function_of_values

@@ -10,12 +10,11 @@ from keras_convbert.types import Tensor
 
 
 def use_fused_dense() -> bool:
-    """Whether `dense` replaces the layers of Keras that do the same.
+    """Whether to use `dense` instead of the Keras layers that do the same.
 
-    On torch and on TensorFlow it is faster than they were in the commits
-    before it (`benchmarks/README.md`). TensorFlow multiplies Keras's products
-    sample by sample in their backward pass, and holds the gradients of all.
-    Elsewhere it was not measured.
+    On torch and TensorFlow `dense` is faster (`benchmarks/README.md`): in the
+    backward pass of the Keras layers TensorFlow multiplies sample by sample
+    and keeps the gradients of all samples. JAX was not measured.
     """
     return keras.backend.backend() in ("tensorflow", "torch")
 
@@ -23,13 +22,13 @@ def use_fused_dense() -> bool:
 def dense(
     inputs: Tensor, kernel: Tensor, bias: Tensor, axes: int = 1
 ) -> Tensor:
-    """`inputs W + b`, over the last axes of the inputs.
+    """Computes `inputs W + b` over the last axes of the inputs.
 
     Args:
         inputs: Tensor of shape `(..., *features)`.
         kernel: `W`, of shape `(*features, *units)`.
         bias: `b`, of shape `units`.
-        axes: int. How many axes the features have. Defaults to `1`.
+        axes: int. Number of feature axes. Defaults to `1`.
 
     Returns:
         Tensor of shape `(..., *units)`.
@@ -38,7 +37,7 @@ def dense(
     bias = ops.convert_to_tensor(bias)
     width, units = math.prod(kernel.shape[:axes]), kernel.shape[axes:]
     if keras.backend.backend() == "torch":
-        # A call of `keras.ops` costs torch's compiler a tenth of a second.
+        # The torch compiler takes 0.1 s per call of `keras.ops`.
         outputs = _product_by_torch(
             inputs.reshape(-1, width),
             kernel.reshape(width, -1),
@@ -72,7 +71,7 @@ def _product_in_float32(inputs: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 def _gradients_in_float32(
     upstream: Tensor, inputs: Tensor, kernel: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """They begin with what is half as wide, which alone is held till then."""
+    """The gradients; only the half-precision inputs are kept for them."""
     upstream = upstream.float()
     return (
         (upstream @ kernel.float().T).to(inputs.dtype),
@@ -82,10 +81,10 @@ def _gradients_in_float32(
 
 
 def _half_is_slow() -> bool:
-    """Whether PyTorch multiplies half-wide matrices in a plain loop.
+    """Whether PyTorch multiplies half-precision matrices in a plain loop.
 
-    So it does on processors with no instructions for them beyond AVX2, at a
-    hundredth of the speed of float32.
+    It does so on processors without instructions beyond AVX2, at 1% of the
+    speed of float32.
     """
     if keras.backend.backend() != "torch":
         return False
@@ -94,5 +93,5 @@ def _half_is_slow() -> bool:
     return torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
-# Known before a compiler traces.
+# Read at import: a compiler cannot trace the call.
 _HALF_IS_SLOW = _half_is_slow()

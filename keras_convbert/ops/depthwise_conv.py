@@ -1,4 +1,4 @@
-"""The convolution that mixes time and leaves the channels apart."""
+"""The convolution that mixes positions and keeps channels apart."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import keras
 from keras import ops
 
-from keras_convbert.config import depthwise_conv_implementation
+from keras_convbert.config import implementation
 from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
@@ -18,10 +18,10 @@ from keras_convbert.types import Tensor
 def depthwise_conv1d(
     inputs: Tensor, kernel: Tensor, padding: str = "same"
 ) -> Tensor:
-    """Convolves each channel along time with a kernel of its own.
+    """Convolves each channel along time with its own kernel.
 
-    `y[b, t, c] = sum_k kernel[k, c] * inputs[b, t + k - P, c]`, with the
-    padding `P` and the order of the taps of `dynamic_conv1d`.
+    `y[b, t, d] = sum_k kernel[k, d] * inputs[b, t + k - P, d]`, with the
+    padding `P` and the order of the taps as in `dynamic_conv1d`.
 
     Args:
         inputs: Tensor of shape `(batch, length, channels)`.
@@ -32,8 +32,8 @@ def depthwise_conv1d(
         Tensor of shape `(batch, length, channels)` and the dtype of `inputs`.
 
     Raises:
-        ValueError: if the shapes do not fit, there is no tap, `inputs` are no
-            floats, or `padding` is unknown.
+        ValueError: if the shapes do not match, there is no tap, `inputs` are
+            not floats, or `padding` is unknown.
 
     Example:
 
@@ -64,23 +64,23 @@ def depthwise_conv1d(
 
 
 def _formulation() -> Callable[..., Tensor]:
-    """How to convolve, by the part `depthwise` of
-    `benchmarks/results/operators.json`.
+    """The fastest formulation, or the one that `config` forces.
 
-    XLA on a CPU makes a slow loop of a grouped convolution, and a compiler
-    cannot fuse it; TensorFlow's graph and torch by itself have fast ones. On a
-    GPU not measured.
+    Measured on a CPU: part `depthwise` of `benchmarks/results/operators.json`.
+    XLA compiles a grouped convolution to a slow loop, and torch compiles the
+    shifts into one kernel; TensorFlow graphs and eager torch have fast
+    convolutions. GPUs were not measured.
     """
-    forced = depthwise_conv_implementation()
+    forced = implementation("depthwise_conv1d")
     if forced is not None:
         return _FORMULATIONS[forced]
     backend = keras.backend.backend()
-    if backend == "jax" or (backend == "torch" and _compiled_by_torch()):
+    if backend == "jax" or (backend == "torch" and _is_torch_compiling()):
         return _shifts_with_gradient
     return _native
 
 
-def _compiled_by_torch() -> bool:
+def _is_torch_compiling() -> bool:
     import torch
 
     return torch.compiler.is_compiling()
@@ -108,7 +108,7 @@ def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
 
 def _shifts(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
     taps = kernel.shape[0]
-    padded = pad_time(inputs, left, right)  # (B, T + K - 1, C)
+    padded = pad_time(inputs, left, right)  # (B, T + K - 1, D)
     return sum(kernel[k] * window(padded, k, taps) for k in range(taps))
 
 
@@ -126,14 +126,14 @@ def _shifts_backward(
     upstream: Tensor, inputs: Tensor, kernel: Tensor, left: int, right: int
 ) -> tuple[Tensor, Tensor]:
     taps = kernel.shape[0]
-    padded = pad_time(inputs, left, right)  # (B, T + K - 1, C)
+    padded = pad_time(inputs, left, right)  # (B, T + K - 1, D)
     kernel_gradient = ops.stack(
         [
             ops.sum(upstream * window(padded, k, taps), axis=(0, 1))
             for k in range(taps)
         ]
-    )  # (K, C)
-    # Seen from an input the taps come in reverse, and so do the sides.
+    )  # (K, D)
+    # The transposed convolution: taps and sides are reversed.
     inputs_gradient = _shifts(upstream, ops.flip(kernel, axis=0), right, left)
     return inputs_gradient, kernel_gradient
 

@@ -1,4 +1,4 @@
-"""The feed-forward of a block, in parts, and its activation."""
+"""The feed-forward of a block, in partitions, and its activation."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_convbert.types import Tensor
 
-PARTS = 4
+PARTITIONS = 4
 ELEMENTWISE = (
     keras.activations.gelu,
     keras.activations.relu,
@@ -19,31 +19,31 @@ ELEMENTWISE = (
 def num_partitions(
     hidden: int, dtype: str, activation: Callable[[Tensor], Tensor]
 ) -> int:
-    """How many parts of the hidden features serve best.
+    """The number of partitions of the hidden features that is the fastest.
 
-    TensorFlow's product on a CPU loses up to half of its speed where the
-    kernel is wide, and parts can run side by side:
-    `benchmarks/results/feed_forward.json` and `serving_one_thread.json`.
-    Elsewhere one product is as good.
+    On a CPU the TensorFlow product loses up to half of its speed with a wide
+    kernel, and partitions can run in parallel
+    (`benchmarks/results/feed_forward.json`, `serving_one_thread.json`).
+    Elsewhere one product is as fast.
     """
     if (
         keras.backend.backend() != "tensorflow"
         or dtype != "float32"
-        or hidden % PARTS
+        or hidden % PARTITIONS
         or activation not in ELEMENTWISE
     ):
         return 1
     import tensorflow as tf
 
-    return 1 if tf.config.list_logical_devices("GPU") else PARTS
+    return 1 if tf.config.list_logical_devices("GPU") else PARTITIONS
 
 
 def activate(activation: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    """`activation(inputs)`, with no more kept for the backward pass than these.
+    """Computes `activation(inputs)` and keeps only `inputs` for the gradient.
 
-    JAX keeps three further arrays for GELU, an eighth of a training step's
-    memory at length 512, which cost less to compute again; an activation with
-    state could not be.
+    For GELU, JAX would keep three more arrays, an eighth of the memory of a
+    training step at length 512; computing them again is cheap. An activation
+    with state cannot be computed again, so only known ones are.
     """
     if keras.backend.backend() != "jax" or activation not in ELEMENTWISE:
         return activation(inputs)
@@ -57,16 +57,18 @@ def feed_forward(
     inner: tuple[Tensor, Tensor],
     activation: Callable[[Tensor], Tensor],
     outer: tuple[Tensor, Tensor],
-    parts: int,
+    partitions: int,
 ) -> Tensor:
-    """`activation(inputs W + b) V + c`, as a sum over parts of `W` and `V`.
+    """Computes `activation(inputs W + b) V + c` as a sum over partitions.
+
+    The columns of `W` and the rows of `V` are split alike.
 
     Args:
         inputs: Tensor of shape `(..., features)`.
         inner: `W`, of shape `(features, hidden)`, and `b`, `(hidden,)`.
-        activation: a function of each element.
+        activation: elementwise function.
         outer: `V`, of shape `(hidden, units)`, and `c`, `(units,)`.
-        parts: int. A divisor of `hidden`.
+        partitions: int. A divisor of `hidden`.
 
     Returns:
         Tensor of shape `(..., units)`.
@@ -74,12 +76,12 @@ def feed_forward(
     outer_kernel, outer_bias = outer
     rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
     total = outer_bias
-    for kernel, bias, kernel_after in zip(
-        ops.split(inner[0], parts, axis=1),
-        ops.split(inner[1], parts, axis=0),
-        ops.split(outer_kernel, parts, axis=0),
+    for inner_kernel, inner_bias, outer_part in zip(
+        ops.split(inner[0], partitions, axis=1),
+        ops.split(inner[1], partitions, axis=0),
+        ops.split(outer_kernel, partitions, axis=0),
         strict=True,
     ):
-        hidden = activation(ops.matmul(rows, kernel) + bias)
-        total = ops.matmul(hidden, kernel_after) + total
+        hidden = activation(ops.matmul(rows, inner_kernel) + inner_bias)
+        total = ops.matmul(hidden, outer_part) + total
     return ops.reshape(total, (*ops.shape(inputs)[:-1], outer_kernel.shape[-1]))

@@ -1,7 +1,7 @@
-"""Random numbers that are fixed by a seed drawn beforehand.
+"""Random numbers that are a function of a seed that is drawn beforehand.
 
-A function that is computed twice, as under gradient checkpointing, must meet
-the same noise twice, and must not move a generator.
+A function that is computed twice, as under gradient checkpointing, must get
+the same noise twice and must not advance a generator.
 """
 
 import math
@@ -13,10 +13,10 @@ from keras_convbert.types import Tensor
 
 
 def draw_seed(generator: keras.random.SeedGenerator, seeded: bool) -> Tensor:
-    """The next seed of `generator`, or `None` where there is no use for it.
+    """Draws the next seed of `generator`, or returns `None` if none is needed.
 
-    Unseeded layers draw from torch's global generator there, whose state
-    `torch.utils.checkpoint` puts back by itself.
+    Unseeded layers on torch draw from the global generator, whose state
+    `torch.utils.checkpoint` restores.
     """
     if keras.backend.backend() == "torch" and not seeded:
         return None
@@ -26,8 +26,9 @@ def draw_seed(generator: keras.random.SeedGenerator, seeded: bool) -> Tensor:
 def stateless_dropout(inputs: Tensor, rate: float, seed: Tensor) -> Tensor:
     """Drops entries with probability `rate` and scales up the others.
 
-    On JAX by hashes of the seed and the place, which fuse with what they drop:
-    its own generator takes 9 times as long on a CPU, a tenth of a step.
+    On JAX the noise is a hash of seed and position, which XLA fuses with the
+    dropout. The JAX generator takes 9 times as long on a CPU, a tenth of a
+    training step.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -53,7 +54,7 @@ def stateless_dropout(inputs: Tensor, rate: float, seed: Tensor) -> Tensor:
 
 
 def _hashed_by_jax(shape: tuple[int, ...], seed: Tensor) -> Tensor:
-    """32 bits a place, by Wellons's `lowbias32`."""
+    """Hashes seed and position to 32 bits, with the `lowbias32` of Wellons."""
     import jax
     from jax import numpy as jnp
 
@@ -62,38 +63,38 @@ def _hashed_by_jax(shape: tuple[int, ...], seed: Tensor) -> Tensor:
         bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
         return bits ^ (bits >> 16)
 
-    places, stride = jnp.uint32(0), 1
+    positions, stride = jnp.uint32(0), 1
     for axis in reversed(range(len(shape))):
         along = jax.lax.broadcasted_iota("uint32", shape, axis)
-        places += along * jnp.uint32(stride % 2**32)
+        positions += along * jnp.uint32(stride % 2**32)
         stride *= shape[axis]
     seed = seed.astype("uint32")
-    # Two keys: else seeds would give the same numbers at other places.
+    # With one key, other seeds would repeat the numbers at other positions.
     first = mix(mix(seed[0]) + seed[1])
     second = mix(first + jnp.uint32(0x9E3779B9))
-    return mix(mix(places + first) ^ second)
+    return mix(mix(positions + first) ^ second)
 
 
 def uniform(
     shape: tuple[Any, ...], seed: int | keras.random.SeedGenerator
 ) -> Tensor:
-    """Numbers in [0, 1), as of `keras.random.uniform`.
+    """Draws numbers in [0, 1), as `keras.random.uniform` does.
 
-    On torch Keras makes a generator of a seed that it fetches from the device,
-    and no compiler follows that. So there the numbers are hashes of the seed
-    and their place (SplitMix64).
+    On torch Keras creates a generator from a seed that it fetches from the
+    device, which no compiler can trace. There the numbers are hashes of seed
+    and position (SplitMix64).
     """
     if keras.backend.backend() != "torch":
         return keras.random.uniform(shape, seed=seed)
     if isinstance(seed, int):
         seed = keras.ops.convert_to_tensor([seed, 0], dtype="int64")
     else:
-        seed = _drawn(seed)
+        seed = _next_seed(seed)
     return _hashed(shape, seed)
 
 
-def _drawn(generator: keras.random.SeedGenerator) -> Tensor:
-    """As `generator.next()`, which holds a NumPy array, and so no compiler."""
+def _next_seed(generator: keras.random.SeedGenerator) -> Tensor:
+    """`generator.next()`, whose NumPy array a compiler cannot trace."""
     state = generator.state
     seed = state.value.clone()
     state.assign(seed + keras.ops.arange(2, dtype=seed.dtype))
@@ -103,9 +104,9 @@ def _drawn(generator: keras.random.SeedGenerator) -> Tensor:
 def _hashed(shape: tuple[Any, ...], seed: Tensor) -> Tensor:
     import torch
 
-    places = torch.arange(math.prod(shape), device=seed.device)
-    bits = _mix(_key(seed) + places * _signed(0x9E3779B97F4A7C15))
-    # As many as a float32 holds.
+    positions = torch.arange(math.prod(shape), device=seed.device)
+    bits = _mix(_key(seed) + positions * _signed(0x9E3779B97F4A7C15))
+    # 24 bits: as many as the mantissa of a float32 has.
     numbers = _shifted(bits, 40).to(torch.float32) * 2.0**-24
     return numbers.reshape(shape)
 
@@ -115,16 +116,17 @@ def _key(seed: Tensor) -> Tensor:
 
 
 def _mix(bits: Tensor) -> Tensor:
-    """SplitMix64's finalizer: each bit of the input turns half of the bits."""
+    """The SplitMix64 finalizer: each input bit flips half of the outputs."""
     bits = (bits ^ _shifted(bits, 30)) * _signed(0xBF58476D1CE4E5B9)
     bits = (bits ^ _shifted(bits, 27)) * _signed(0x94D049BB133111EB)
     return bits ^ _shifted(bits, 31)
 
 
 def _shifted(bits: Tensor, by: int) -> Tensor:
-    """To the right, with zeros from the left: int64 would bring its sign."""
+    """Shifts right and fills with zeros; int64 alone would fill its sign."""
     return (bits >> by) & ((1 << (64 - by)) - 1)
 
 
 def _signed(number: int) -> int:
+    """The int64 with the bits of an unsigned 64-bit number."""
     return number - (1 << 64)

@@ -1,4 +1,4 @@
-"""Drawing from a categorical distribution with one random number a row."""
+"""Sampling of a categorical distribution with one random number per row."""
 
 from keras import ops
 
@@ -8,11 +8,11 @@ BLOCK = 256
 
 
 def sample_categorical(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Inverts the cumulative distribution of each row, in two steps.
+    """Samples a class per row by inverting the cumulative distribution.
 
-    First a block of `BLOCK` classes is found, then the class inside it, so
-    that no sum runs over a whole vocabulary (30,000 terms of float32), and
-    one random number does instead of one a class.
+    The first step finds a block of `BLOCK` classes, the second the class in
+    it. So no sum runs over a whole vocabulary (30,000 terms in float32), and
+    one random number per row is enough.
 
     Args:
         logits: Tensor of shape `(..., classes)`.

@@ -1,6 +1,7 @@
-"""Terms computed one after the other, so that few are held at a time.
+"""Terms computed one after the other, so that few are in memory at a time.
 
-TensorFlow's graph computes all that is ready, and adds a sum's terms at once.
+A TensorFlow graph would compute all terms that are ready, and only then add
+them.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from keras_convbert.types import Tensor
 
 
 def sequential_sum(term: Callable[[int], Tensor], count: int) -> Tensor:
-    """The sum of `term(k)`, of which one is held beside it."""
+    """Returns the sum of `term(k)`, with one term in memory at a time."""
     total = term(0)
     for k in range(1, count):
         with _after(total):
@@ -22,7 +23,7 @@ def sequential_sum(term: Callable[[int], Tensor], count: int) -> Tensor:
 
 
 def sequential_map(term: Callable[[int], Tensor], count: int) -> list[Tensor]:
-    """Each `term(k)`, begun when the one before is done."""
+    """Returns every `term(k)`, each computed after the previous one."""
     terms = [term(0)]
     for k in range(1, count):
         with _after(terms[-1]):
@@ -31,6 +32,7 @@ def sequential_map(term: Callable[[int], Tensor], count: int) -> list[Tensor]:
 
 
 def _after(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """A context whose TensorFlow operations wait for `tensor`."""
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Zeros before and after a sequence, and the windows of what results."""
+"""Zero padding along time, and the window of the inputs per tap."""
 
 import keras
 from keras import ops
@@ -7,10 +7,15 @@ from keras_convbert.types import Tensor
 
 
 def padding_widths(kernel_size: int, padding: str) -> tuple[int, int]:
-    """Zeros before and after the sequence, so that its length is kept."""
+    """The numbers of zeros before and after a sequence that keep its length.
+
+    Raises:
+        ValueError: if the kernel has no tap, or `padding` is unknown.
+    """
     if kernel_size < 1:
         raise ValueError(
-            f"Expected a kernel of at least one tap. Received: {kernel_size}"
+            "Expected a kernel of at least one tap. Received: "
+            f"kernel_size={kernel_size}"
         )
     if padding == "same":
         return (kernel_size - 1) // 2, kernel_size // 2
@@ -23,11 +28,11 @@ def padding_widths(kernel_size: int, padding: str) -> tuple[int, int]:
 
 
 def pad_time(inputs: Tensor, left: int, right: int) -> Tensor:
-    """Adds zeros along axis 1."""
+    """Adds `left` zeros before and `right` zeros after `inputs`, on axis 1."""
     rank = len(inputs.shape)
     if keras.backend.backend() == "torch":
-        # `ops.pad` names a new operation at each call, which breaks the graph
-        # of `torch.compile` and makes it compile again every time.
+        # `ops.pad` creates a new operation per call, which breaks the graph
+        # of `torch.compile` and triggers a new compilation.
         import torch
 
         return torch.nn.functional.pad(
@@ -37,10 +42,10 @@ def pad_time(inputs: Tensor, left: int, right: int) -> Tensor:
 
 
 def window(padded: Tensor, tap: int, kernel_size: int) -> Tensor:
-    """The inputs that one tap sees at every step, `(B, T, ...)`.
+    """The inputs that one tap reads at all positions, `(B, T, ...)`.
 
-    `padded` is `(B, T + K - 1, ...)`. The end is counted from the back, so
-    that the length may be unknown.
+    `padded` has the shape `(B, T + K - 1, ...)`. The stop index is negative,
+    so that the length may be unknown.
     """
     stop = tap - kernel_size + 1
     return padded[:, tap : stop if stop < 0 else None]

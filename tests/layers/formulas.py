@@ -1,9 +1,9 @@
-"""The layers as formulas in float64 NumPy: the definition of truth.
+"""The layers as formulas in float64 NumPy, which the tests compare with.
 
-Written from sections 3.2 and 3.3 of the ConvBERT paper and from what its
-TF1 code computes: one query for both branches, a value of its own for the
-convolution, a softmax over the taps that the ends do not renormalise.
-`weights` maps the last parts of the paths of weights to arrays.
+Written from sections 3.2 and 3.3 of the ConvBERT paper and from its TF1 code:
+both branches share one query, the convolution has its own values, and the
+softmax over the taps is not renormalized at the ends. `weights` maps the
+paths of weights below a layer to arrays.
 """
 
 import math
@@ -16,7 +16,7 @@ erf = np.vectorize(math.erf)
 
 
 def weights_of(layer):
-    """Arrays by path below `layer`, as "query/kernel"."""
+    """Returns arrays by path below `layer`, such as "query/kernel"."""
     start = len(layer.path) + 1
     return {
         weight.path[start:]: np.asarray(weight.numpy(), "float64")
@@ -49,7 +49,7 @@ def layer_norm(x, gamma, beta, epsilon=1e-12):
 
 
 def dense(x, kernel, bias):
-    """`x` times a kernel `(C, ...)`, whatever the shape of an output is."""
+    """`x` times a kernel `(D, ...)`, plus a bias of any shape."""
     return np.tensordot(x, kernel, 1) + bias
 
 
@@ -67,7 +67,7 @@ def dynamic_conv(values, kernels, padding="same"):
 
 
 def span_conv(weights, x, query, mask=None):
-    """Outputs `(B, T, n, d)` and kernels `(B, T, n, K)`."""
+    """Returns outputs `(B, T, H, R)` and kernels `(B, T, H, K)`."""
     mask = np.ones(x.shape[:2]) if mask is None else mask
     span = loops.depthwise_conv1d(
         x * mask[..., None], weights["depthwise_kernel"], "same", x
@@ -82,23 +82,23 @@ def span_conv(weights, x, query, mask=None):
 
 
 def mixed_attention(weights, x, mask=None, pairs=None, conv_mask=None):
-    """Outputs, scores and kernels; `conv_mask` is what the convolution sees."""
+    """Returns outputs, scores and kernels; `conv_mask` is for the spans."""
     query, key, value = (
         dense(x, **part(weights, name)) for name in ("query", "key", "value")
     )
-    logits = np.einsum("btnd,bsnd->bnts", query, key)
+    logits = np.einsum("bthr,bshr->bhts", query, key)
     logits = logits / math.sqrt(query.shape[-1])
     if mask is not None:
         logits = np.where(mask[:, None, None, :], logits, -1e9)
     if pairs is not None:
         logits = np.where(pairs[:, None], logits, -1e9)
     scores = softmax(logits)
-    heads, kernels = np.einsum("bnts,bsnd->btnd", scores, value), None
+    heads, kernels = np.einsum("bhts,bshr->bthr", scores, value), None
     if "span_conv/depthwise_kernel" in weights:
-        near, kernels = span_conv(
+        spans, kernels = span_conv(
             part(weights, "span_conv"), x, query, conv_mask
         )
-        heads = np.concatenate([heads, near], axis=2)
+        heads = np.concatenate([heads, spans], axis=2)
     output = part(weights, "output_projection")
     outputs = np.tensordot(heads, output["kernel"], 2) + output["bias"]
     return outputs, scores, kernels

@@ -1,4 +1,4 @@
-"""Small layers of each class, for the tests that all of them must pass."""
+"""Small layers of each class, for the tests that every layer must pass."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ BATCH, LENGTH, WIDTH = 2, 6, 8
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A layer, the shapes of its inputs, and how many weights it must have."""
+    """A layer, the shapes of its inputs, and its number of weights."""
 
     layer_class: type
     options: dict
@@ -27,9 +27,9 @@ class Case:
     takes_mask: bool = True
 
     def layer(self, **options):
-        """A layer named "tested", whose kernels are zero unless asked for.
+        """Returns a layer named "tested", with zero kernels by default.
 
-        JAX compiles a program for each shape that it draws.
+        JAX would compile a program per shape of a random kernel.
         """
         options = {"kernel_initializer": "zeros", **self.options, **options}
         return self.layer_class(name="tested", **options)
@@ -42,7 +42,7 @@ class Case:
         return shapes
 
     def arrays(self, seed=0):
-        """Random inputs, and a padding mask where the layer takes one."""
+        """Returns random inputs, and a padding mask if the layer takes one."""
         rng = np.random.default_rng(seed)
         arrays = [rng.normal(size=s).astype("float32") for s in self.shapes]
         if self.takes_mask:
@@ -57,7 +57,7 @@ class Case:
         return layer
 
     def model(self, layer=None, **options):
-        """A layer alone in a functional model of unknown sizes."""
+        """Returns a functional model of unknown sizes with only this layer."""
         layer = layer or self.layer(**options)
         inputs = [keras.Input((None, *s[2:])) for s in self.shapes]
         named = {}
@@ -67,7 +67,7 @@ class Case:
         return keras.Model([*inputs, *named.values()], outputs)
 
     def call(self, layer, arrays, **named):
-        """Calls the layer itself on what `arrays()` gives."""
+        """Calls the layer on the result of `arrays()`."""
         if self.takes_mask:
             *arrays, named["padding_mask"] = arrays
         return layer(*arrays, **named)
@@ -127,14 +127,14 @@ CASES = {
 
 
 def randomise(layer, seed=1, scale=0.3):
-    """Gives every weight of `layer` random values, biases and norms too."""
+    """Sets every weight of `layer` to random values, biases and norms too."""
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         weight.assign(rng.normal(scale=scale, size=weight.shape))
 
 
 def run(model, arrays):
-    """The outputs of `model`, by the way that takes least time to get ready."""
+    """Returns the outputs of `model`, the way that starts fastest."""
     if keras.backend.backend() == "jax":
         return model.predict(arrays, verbose=0)
     return keras.tree.map_structure(keras.ops.convert_to_numpy, model(arrays))

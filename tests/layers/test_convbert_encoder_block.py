@@ -8,13 +8,13 @@ from tests.layers.lifecycle import randomise
 from tests.layers.lifecycle import to_numpy
 from tests.layers.weight_gradients import outputs_and_gradients
 
-B, T, H = 2, 7, 8
+B, T, D = 2, 7, 8
 MASK = np.arange(T) < np.array([[T], [T - 3]])
 
 
 def built(**options):
     options = {
-        "hidden_dim": H,
+        "hidden_dim": D,
         "intermediate_dim": 12,
         "num_heads": 4,
         "kernel_size": 3,
@@ -22,14 +22,14 @@ def built(**options):
         **options,
     }
     block = ConvBertEncoderBlock(**options)
-    block.build((B, T, H))
+    block.build((B, T, D))
     randomise(block)
     return block
 
 
 def inputs_of(scale=1.0):
     rng = np.random.default_rng(0)
-    return rng.normal(scale=scale, size=(B, T, H)).astype("float32")
+    return rng.normal(scale=scale, size=(B, T, D)).astype("float32")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_scores_and_kernels_on_request():
         (4, 2, None, 2, 2),
         (4, 4, None, 1, 2),
         (4, 1, None, 4, 2),
-        (1, 2, None, 1, 8),  # the small model's generator
+        (1, 2, None, 1, 8),  # the generator of the small model
         (3, 2, 5, 1, 5),
     ],
 )
@@ -86,16 +86,16 @@ def test_the_bottleneck(num_heads, head_ratio, head_dim, heads, width):
     ).mixed_attention
     assert (attention.num_heads, attention.head_dim) == (heads, width)
     kernel = attention.output_projection.kernel
-    assert kernel.shape == (2 * heads, width, H)
+    assert kernel.shape == (2 * heads, width, D)
 
 
-# Unseeded layers draw from the global generator, on torch alone.
+# On torch, unseeded layers draw from the global generator.
 SEEDS = [None, 7] if keras.backend.backend() == "torch" else [7]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_checkpointing_changes_no_gradient(seed, monkeypatch):
-    """With dropout on: what is computed twice meets the same noise."""
+    """With dropout: the recomputation draws the same noise."""
     wrapped = []
 
     def checkpointing(function):
@@ -147,10 +147,10 @@ def test_checkpointing_computes_what_the_plain_block_does():
 def test_a_checkpointed_block_trains_under_xla():
     if keras.backend.backend() == "torch":
         pytest.skip("torch compiles for minutes")
-    inputs = keras.Input((None, H))
+    inputs = keras.Input((None, D))
     mask = keras.Input((None,), dtype="int32")
     block = ConvBertEncoderBlock(
-        H, 12, num_heads=2, kernel_size=3, gradient_checkpointing=True
+        D, 12, num_heads=2, kernel_size=3, gradient_checkpointing=True
     )
     model = keras.Model([inputs, mask], block(inputs, padding_mask=mask))
     model.compile("sgd", "mse", jit_compile=True)
@@ -161,13 +161,13 @@ def test_a_checkpointed_block_trains_under_xla():
         np.any(to_numpy(weight) != old)
         for weight, old in zip(block.trainable_weights, before, strict=True)
     ]
-    assert sum(moved) >= len(moved) - 1  # a bias of keys has no gradient
+    assert sum(moved) >= len(moved) - 1  # the bias of the keys has no gradient
 
 
 def test_layer_norm_statistics_are_of_float32():
     # The squares of these overflow float16.
     inputs = inputs_of(scale=500.0)
-    block = ConvBertEncoderBlock(H, 12, 4, dtype="mixed_float16")
+    block = ConvBertEncoderBlock(D, 12, 4, dtype="mixed_float16")
     found = to_numpy(block(inputs))
     wanted = formulas.encoder_block(
         formulas.weights_of(block), np.float64(inputs)

@@ -31,7 +31,7 @@ def from_golden(facts, arrays):
 
 
 def as_kernel(array):
-    """`(H, K, C)` as a kernel `(C, H * K)`."""
+    """Reshapes `(H, K, D)` to a kernel `(D, H * K)`."""
     return array.reshape(-1, array.shape[-1]).T
 
 
@@ -76,7 +76,7 @@ def inputs_of():
     return rng.normal(size=(2, 6, 4)).astype("float32")
 
 
-def test_masked_positions_are_taken_for_zeros():
+def test_masked_positions_are_zeroed():
     layer = built(use_bias=True)
     mask = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
     outputs = layer(inputs_of(), padding_mask=mask)
@@ -103,7 +103,7 @@ def test_drop_connect_draws_for_every_position():
     ones = np.ones((2, 6, 4), dtype="float32")
     outputs, kernels = layer(ones, training=True, return_kernels=True)
     np.testing.assert_allclose(to_numpy(kernels).sum(-1), 1.0, atol=1e-6)
-    inner = to_numpy(outputs)[:, 1:-1]  # where no tap meets an end
+    inner = to_numpy(outputs)[:, 1:-1]  # where all taps are inside
     assert len(np.unique(inner.round(5))) > 3
     np.testing.assert_allclose(to_numpy(layer(ones))[:, 1:-1], 1.0, atol=1e-6)
 

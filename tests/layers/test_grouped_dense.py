@@ -56,7 +56,7 @@ def test_shapes_and_the_authors_initializers():
     layer.build((None, 400))
     assert layer.kernel.shape == (4, 100, 50)
     assert layer.bias.shape == (4, 50)
-    # A normal cut off at two standard deviations keeps 0.88 of its own.
+    # Truncation at two deviations scales the standard deviation by 0.88.
     kernel = to_numpy(layer.kernel)
     np.testing.assert_allclose(kernel.std(), 0.02 * 0.8796, rtol=0.02)
     assert np.abs(kernel).max() <= 0.04

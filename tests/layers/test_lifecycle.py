@@ -1,4 +1,4 @@
-"""What every layer must survive: configs, saving, training, precision."""
+"""Tests of every layer: configs, saving, training, precision."""
 
 import inspect
 import json
@@ -98,7 +98,7 @@ def test_a_step_of_training_moves_every_weight(case):
     history = model.fit(arrays, targets, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     for weight, old in zip(layer.weights, before, strict=True):
-        # Every query adds the same to all its scores by a bias of the keys.
+        # The bias of the keys adds the same number to all scores of a query.
         if not weight.path.endswith("/key/bias"):
             assert np.abs(to_numpy(weight) - old).max() > 0, weight.path
 
@@ -146,7 +146,7 @@ def test_regularizers_and_constraints_reach_every_kernel_and_bias(case):
 
 
 @every_layer
-def test_each_kernel_is_drawn_for_itself(case):
+def test_each_kernel_is_drawn_independently(case):
     layer = case.built(kernel_initializer="glorot_normal")
     drawn = [to_numpy(w).ravel() for w in layer.weights if "kernel" in w.name]
     starts = [tuple(values[:6]) for values in drawn]
@@ -160,7 +160,7 @@ def test_int8_stays_near_and_survives_two_reloads(case, tmp_path):
     arrays = case.arrays()
     exact = run(model, arrays)
     with warnings.catch_warnings():
-        # Of the layers that have nothing to quantize.
+        # Keras warns about layers without anything to quantize.
         warnings.simplefilter("ignore", UserWarning)
         model.quantize("int8")
     quantized = run(model, arrays)
@@ -197,9 +197,9 @@ def test_lora_adds_trainable_factors_and_survives_a_reload(case, tmp_path):
     )
 
 
-def test_lora_wants_a_matrix_product():
+def test_lora_needs_a_matrix_product():
     layer = CASES["LightweightConv1D"].built()
-    with pytest.raises(ValueError, match=r"has a matrix product.*Lightweight"):
+    with pytest.raises(ValueError, match=r"with a matrix product.*Lightweight"):
         layer.enable_lora(2)
 
 
@@ -218,7 +218,7 @@ def test_a_keras_mask_counts_as_a_given_one_does(name):
     unmasked = layer(*arrays)
     assert np.abs(to_numpy(given) - to_numpy(unmasked)).max() > 1e-4
     with warnings.catch_warnings():
-        # Keras warns where a layer stops a mask.
+        # Keras warns if a layer drops a mask.
         warnings.simplefilter("error", UserWarning)
         carried = layer(masked, *arrays[1:])
     np.testing.assert_array_equal(to_numpy(carried), to_numpy(given))

@@ -78,7 +78,7 @@ def inputs_of():
     return rng.normal(size=(2, 6, 4)).astype("float32")
 
 
-def test_masked_positions_are_taken_for_zeros():
+def test_masked_positions_are_zeroed():
     layer = built()
     mask = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
     outputs, kernels = layer(
@@ -102,12 +102,12 @@ def test_a_causal_layer_sees_no_future():
     assert np.abs(before[:, 4:] - after[:, 4:]).min() > 0
 
 
-def test_drop_connect_draws_one_mask_a_call():
+def test_drop_connect_draws_one_mask_per_call():
     layer = built(weight_dropout=0.5, kernel_size=9, num_heads=4, seed=1)
     ones = np.ones((2, 12, 4), dtype="float32")
     outputs, kernels = layer(ones, training=True, return_kernels=True)
     np.testing.assert_allclose(to_numpy(kernels).sum(-1), 1.0, atol=1e-6)
-    whole = to_numpy(outputs)[:, 4:8]  # where no tap meets an end
+    whole = to_numpy(outputs)[:, 4:8]  # where all taps are inside
     np.testing.assert_allclose(whole, np.broadcast_to(whole[:1, :1], (2, 4, 4)))
     assert len(np.unique(whole[0, 0])) > 1  # heads lose different taps
     assert np.abs(whole - 1.0).max() > 1e-3
@@ -124,7 +124,7 @@ def test_symbolic_kernels():
 
 def test_the_softmax_is_of_float32_under_mixed_precision():
     layer = built(dtype="mixed_bfloat16", num_heads=1)
-    # Rounded to bfloat16, 7.01 and 7.0 are one number.
+    # Rounded to bfloat16, 7.01 and 7.0 are equal.
     layer.set_weights([np.float32([[7.01, 7.0, 7.0]])])
     _, kernels = layer(inputs_of(), return_kernels=True)
     wanted = np.exp([0.01, 0, 0]) / np.exp([0.01, 0, 0]).sum()

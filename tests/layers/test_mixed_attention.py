@@ -8,22 +8,22 @@ from tests.layers import formulas
 from tests.layers.lifecycle import randomise
 from tests.layers.lifecycle import to_numpy
 
-B, T, C, N, D, K = 2, 7, 10, 2, 4, 3
+B, T, D, H, R, K = 2, 7, 10, 2, 4, 3
 MASK = np.arange(T) < np.array([[T], [T - 3]])
 PAIRS = np.tril(np.ones((B, T, T), dtype="bool"))
 
 
 def built(**options):
-    sizes = {"num_heads": N, "head_dim": D, "kernel_size": K}
+    sizes = {"num_heads": H, "head_dim": R, "kernel_size": K}
     layer = MixedAttention(kernel_initializer="zeros", **{**sizes, **options})
-    layer.build((B, T, C))
+    layer.build((B, T, D))
     randomise(layer)
     return layer
 
 
 def inputs_of(length=T):
     rng = np.random.default_rng(0)
-    return rng.normal(size=(B, length, C)).astype("float32")
+    return rng.normal(size=(B, length, D)).astype("float32")
 
 
 @pytest.mark.parametrize("scores_asked", [True, False], ids=["scores", "fused"])
@@ -50,8 +50,8 @@ def test_scores_and_kernels_sum_to_one():
     _, scores, kernels = built()(
         inputs_of(), padding_mask=MASK, return_attention_scores=True
     )
-    assert scores.shape == (B, N, T, T)
-    assert kernels.shape == (B, T, N, K)
+    assert scores.shape == (B, H, T, T)
+    assert kernels.shape == (B, T, H, K)
     np.testing.assert_allclose(to_numpy(scores).sum(-1), 1.0, atol=1e-6)
     np.testing.assert_allclose(to_numpy(kernels).sum(-1), 1.0, atol=1e-6)
     assert not to_numpy(scores)[1, :, :, T - 3 :].any()
@@ -83,7 +83,7 @@ def test_the_leak_of_the_authors_is_reproduced():
         weights, inputs_of(), MASK, conv_mask=MASK
     )[0]
     np.testing.assert_allclose(found, leaking, atol=5e-6)
-    # One tap reaches one position into the padding, and no further.
+    # With three taps only one position reads the padding.
     difference = np.abs(leaking - tight)[1].max(-1)
     assert difference[T - 4] > 1e-2
     assert difference[: T - 4].max() < 1e-12
@@ -100,7 +100,7 @@ def test_without_convolution_a_causal_layer_sees_no_future():
 
 
 def test_a_given_mask_wins_over_a_carried_one():
-    embedding = keras.layers.Embedding(9, C, mask_zero=True)
+    embedding = keras.layers.Embedding(9, D, mask_zero=True)
     carrying = embedding(np.array([[1, 2, 3, 4, 0, 0, 0]]))
     layer = built()
     everything = np.ones((1, T), dtype="int32")
@@ -109,7 +109,7 @@ def test_a_given_mask_wins_over_a_carried_one():
     np.testing.assert_array_equal(to_numpy(given), to_numpy(bare))
 
 
-def test_scores_are_held_only_where_they_are_needed(monkeypatch):
+def test_scores_are_computed_only_where_they_are_needed(monkeypatch):
     calls = []
 
     def spy(*arguments):
@@ -125,7 +125,7 @@ def test_scores_are_held_only_where_they_are_needed(monkeypatch):
     keeping(inputs_of(), return_attention_scores=True)
     built(dropout=0.5, seed=1)(inputs_of(), training=True)
     assert len(calls) == 2
-    # PyTorch's kernel drops by itself, if no seed is asked for.
+    # The PyTorch kernel drops probabilities itself if there is no seed.
     dropping(inputs_of(), training=True)
     assert len(calls) == 2 + (keras.backend.backend() == "torch")
 
@@ -149,7 +149,7 @@ def test_dropout_of_probabilities_is_right_on_average(seed):
     drawn = to_numpy(layer(inputs, padding_mask=mask, training=True))
     errors = drawn.std(axis=0) / np.sqrt(len(drawn))
     assert errors.min() > 1e-4
-    # Seventy numbers: the largest of them is seldom 4.5 deviations off.
+    # The largest of 70 errors rarely exceeds 4.5 standard deviations.
     assert (np.abs(drawn.mean(axis=0) - still[0]) / errors).max() < 4.5
 
 
@@ -173,12 +173,12 @@ def test_noise_from_a_drawn_seed_has_its_rate(rate):
 
 
 def test_symbolic_scores_and_kernels():
-    outputs, scores, kernels = MixedAttention(N, D, K, output_dim=6)(
-        keras.Input((None, C)), return_attention_scores=True
+    outputs, scores, kernels = MixedAttention(H, R, K, output_dim=6)(
+        keras.Input((None, D)), return_attention_scores=True
     )
     assert outputs.shape == (None, None, 6)
-    assert scores.shape == (None, N, None, None)
-    assert kernels.shape == (None, None, N, K)
+    assert scores.shape == (None, H, None, None)
+    assert kernels.shape == (None, None, H, K)
 
 
 def test_attention_over_every_key_masked_is_their_mean():

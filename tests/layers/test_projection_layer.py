@@ -17,7 +17,7 @@ def built():
 
 
 def test_a_projection_whose_call_was_replaced_is_called():
-    # As Keras's calibration of a quantization does.
+    # Keras does so to calibrate a quantization.
     layer = built()
     seen = []
     call = layer.query.call
@@ -34,7 +34,7 @@ def test_a_projection_whose_call_was_replaced_is_called():
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="hooks are PyTorch's"
+    keras.backend.backend() != "torch", reason="only PyTorch has hooks"
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_hooks_of_a_projection_see_it(before):
@@ -50,7 +50,7 @@ def test_hooks_of_a_projection_see_it(before):
     assert seen == [layer.value]
 
 
-def test_a_low_rank_update_counts():
+def test_a_low_rank_update_changes_the_outputs():
     layer = built()
     before = to_numpy(layer(INPUTS))
     layer.enable_lora(2)

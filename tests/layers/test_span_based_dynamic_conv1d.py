@@ -7,21 +7,21 @@ from tests.layers import formulas
 from tests.layers.lifecycle import randomise
 from tests.layers.lifecycle import to_numpy
 
-B, T, C, N, D = 2, 7, 10, 2, 3
+B, T, D, H, R = 2, 7, 10, 2, 3
 
 
 def built(kernel_size=3, **options):
     layer = SpanBasedDynamicConv1D(
-        N, D, kernel_size, kernel_initializer="zeros", **options
+        H, R, kernel_size, kernel_initializer="zeros", **options
     )
-    layer.build((B, T, C), (B, T, N, D))
+    layer.build((B, T, D), (B, T, H, R))
     return layer
 
 
 def arrays(length=T):
     rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(B, length, C)).astype("float32")
-    query = rng.normal(size=(B, length, N, D)).astype("float32")
+    inputs = rng.normal(size=(B, length, D)).astype("float32")
+    query = rng.normal(size=(B, length, H, R)).astype("float32")
     mask = np.arange(length) < np.array([[length], [length - 3]])
     return inputs, query, mask
 
@@ -57,10 +57,10 @@ def test_padding_changes_no_valid_position():
 
 
 def test_symbolic_kernels():
-    inputs, query = keras.Input((None, C)), keras.Input((None, N, D))
+    inputs, query = keras.Input((None, D)), keras.Input((None, H, R))
     outputs, kernels = built()(inputs, query, return_kernels=True)
-    assert outputs.shape == (None, None, N, D)
-    assert kernels.shape == (None, None, N, 3)
+    assert outputs.shape == (None, None, H, R)
+    assert kernels.shape == (None, None, H, 3)
 
 
 def test_shapes_and_the_authors_initializers():
@@ -83,7 +83,7 @@ def test_shapes_and_the_authors_initializers():
             assert not array.any()
             continue
         wanted = 1 / 9 if name == "depthwise_kernel" else 0.02
-        # A normal cut off at two standard deviations keeps 0.88 of its own.
+        # Truncation at two deviations scales the standard deviation by 0.88.
         np.testing.assert_allclose(array.std(), wanted * 0.8796, rtol=0.03)
 
 
@@ -103,6 +103,6 @@ def test_wrong_sizes_are_refused(options, message):
 
 
 def test_a_query_of_other_heads_is_refused():
-    layer = SpanBasedDynamicConv1D(N, D)
+    layer = SpanBasedDynamicConv1D(H, R)
     with pytest.raises(ValueError, match=r"Received: query.shape=\(2, 7, 3, 2"):
-        layer.build((B, T, C), (B, T, 3, 2))
+        layer.build((B, T, D), (B, T, 3, 2))

@@ -1,4 +1,4 @@
-"""Outputs of a layer, and gradients by its inputs and all its weights."""
+"""Outputs of a layer, and gradients of its inputs and all its weights."""
 
 import keras
 
@@ -6,9 +6,9 @@ from tests.layers.lifecycle import to_numpy
 
 
 def outputs_and_gradients(layer, inputs, upstream, **named):
-    """Gradients of `sum(layer(inputs, **named) * upstream)`, by path.
+    """Returns outputs and gradients of `sum(outputs * upstream)` by path.
 
-    The gradient by `inputs` is called "inputs".
+    The gradient of `inputs` is called "inputs".
     """
     by_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     function = by_backend[keras.backend.backend()]

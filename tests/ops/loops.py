@@ -1,4 +1,4 @@
-"""The operators as plain loops in float64: the definition of truth.
+"""The operators as plain loops in float64, which the tests compare with.
 
 Written from equations 3 to 5 of "Pay Less Attention with Lightweight and
 Dynamic Convolutions"; gradients of `sum(y * g)` are derived by hand.
@@ -23,17 +23,17 @@ def dynamic_conv1d(values, kernels, padding, upstream):
     kernels_gradient = np.zeros_like(kernels)
     for b in range(batch):
         for t in range(length):
-            for c in range(channels):
-                head = c // (channels // heads)
+            for d in range(channels):
+                head = d // (channels // heads)
                 for k in range(taps):
                     source = t + k - left
                     if not 0 <= source < length:
                         continue
                     weight = kernels[b, t, head, k]
-                    outputs[b, t, c] += weight * values[b, source, c]
-                    values_gradient[b, source, c] += weight * upstream[b, t, c]
+                    outputs[b, t, d] += weight * values[b, source, d]
+                    values_gradient[b, source, d] += weight * upstream[b, t, d]
                     kernels_gradient[b, t, head, k] += (
-                        values[b, source, c] * upstream[b, t, c]
+                        values[b, source, d] * upstream[b, t, d]
                     )
     return outputs, [values_gradient, kernels_gradient]
 

@@ -6,11 +6,11 @@ from keras import ops
 from keras_convbert.ops.attention import fused_attention
 
 
-def test_cudnn_is_given_a_row_of_mask_a_query(monkeypatch):
-    """It refuses masks that broadcast over queries, and Keras then holds
+def test_the_mask_for_cudnn_has_one_row_per_query(monkeypatch):
+    """It refuses masks that broadcast over queries; Keras then computes all
     scores."""
     if keras.backend.backend() != "jax":
-        pytest.skip("JAX's kernel")
+        pytest.skip("only JAX uses cuDNN here")
     import jax
 
     rng = np.random.default_rng(0)

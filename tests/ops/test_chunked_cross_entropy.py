@@ -69,10 +69,10 @@ def test_likeliest_tokens_and_samples(temperature):
 
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
-    reason="shapes are known when others compile",
+    reason="only TensorFlow traces unknown shapes",
 )
 @pytest.mark.usefixtures("_chunks")
-def test_rows_of_a_number_known_later():
+def test_an_unknown_number_of_rows():
     import tensorflow as tf
 
     weights, token_ids, uniform = arrays()

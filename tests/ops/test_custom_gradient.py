@@ -10,7 +10,7 @@ from tests.gradients import outputs_and_gradients
 
 
 def test_the_gradient_is_the_one_that_is_given():
-    """On purpose another than that of the function."""
+    """The test gives a gradient that differs from the one of the function."""
     product = with_gradient(
         lambda x, y: x * y, lambda upstream, x, y: (2.0 * upstream, x + y)
     )
@@ -21,9 +21,9 @@ def test_the_gradient_is_the_one_that_is_given():
     np.testing.assert_array_equal(gradients[1], x + y)
 
 
-def test_a_checkpoint_lets_go_of_the_inputs():
+def test_a_checkpoint_frees_the_inputs():
     if keras.backend.backend() != "torch":
-        pytest.skip("elsewhere no graph of Python objects holds them")
+        pytest.skip("only the torch graph consists of Python objects")
     import torch
 
     product = with_gradient(

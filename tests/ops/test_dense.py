@@ -64,6 +64,6 @@ def test_half_precision(slow, monkeypatch):
 
 
 def _rounded(array):
-    """To numbers of bfloat16, as float32."""
+    """Rounds to bfloat16, returns float32."""
     half = ops.cast(ops.convert_to_tensor(array), "bfloat16")
     return ops.convert_to_numpy(ops.cast(half, "float32"))

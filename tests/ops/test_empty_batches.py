@@ -1,7 +1,7 @@
-"""Batches without rows, as a replica gets them that a last batch leaves none.
+"""Batches without rows: a replica can get one at the end of an epoch.
 
-TensorFlow computes them by kernels of its own or by those of oneDNN, which
-differ; `TF_ENABLE_ONEDNN_OPTS` decides when TensorFlow starts.
+TensorFlow computes them with its own kernels or with oneDNN, which differ.
+`TF_ENABLE_ONEDNN_OPTS` selects when TensorFlow starts.
 """
 
 import os
@@ -35,7 +35,7 @@ OPERATORS = ["dynamic_conv1d", "lightweight_conv1d", "depthwise_conv1d"]
 def test_shapes_and_gradients(name, taps, padding):
     values = np.zeros((0, LENGTH, CHANNELS), "float32")
     kernel = np.ones(kernel_shape(name, 0, taps), "float32")
-    for _ in range(3):  # memory that nothing initialized may hold zeros once
+    for _ in range(3):  # uninitialized memory may hold zeros once
         outputs, gradients = outputs_and_gradients(
             lambda v, k: getattr(ops, name)(v, k, padding),
             [values, kernel],

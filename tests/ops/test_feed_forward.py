@@ -12,7 +12,7 @@ from tests.gradients import outputs_and_gradients
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
-def test_parts_add_up_to_the_formula(parts):
+def test_partitions_sum_to_the_formula(parts):
     rng = np.random.default_rng(0)
     x, w, b, v, c = (
         rng.standard_normal(shape).astype("float32")
@@ -41,11 +41,11 @@ def test_parts_add_up_to_the_formula(parts):
         (6, "float32", keras.activations.gelu),
     ],
 )
-def test_what_cannot_be_cut_is_computed_whole(hidden, dtype, activation):
+def test_one_partition_where_no_split_is_possible(hidden, dtype, activation):
     assert num_partitions(hidden, dtype, activation) == 1
 
 
-def test_tensorflow_alone_takes_parts_on_a_cpu():
+def test_only_tensorflow_uses_partitions_on_a_cpu():
     parts = num_partitions(8, "float32", keras.activations.gelu)
     assert parts == (4 if keras.backend.backend() == "tensorflow" else 1)
 
@@ -63,9 +63,9 @@ def test_activate_gives_the_function_and_its_gradient():
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_on_jax_the_backward_pass_keeps_the_inputs_of_the_activation_alone():
+def test_jax_keeps_only_the_inputs_of_the_activation():
     if keras.backend.backend() != "jax":
-        pytest.skip("elsewhere the activation is called as it is")
+        pytest.skip("other backends call the activation itself")
     import jax
 
     def temporaries(apply):

@@ -16,14 +16,14 @@ def test_numbers_are_uniform_and_independent():
     assert numbers.min() >= 0
     assert numbers.max() < 1
     assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
-    # Of one draw to the next, and of one place to the next in all directions.
+    # Correlations between draws, and between neighbors along all axes.
     for axis in range(3):
         first = np.delete(numbers, -1, axis).ravel()
         second = np.delete(numbers, 0, axis).ravel()
         assert stats.pearsonr(first, second).pvalue > 1e-3
 
 
-def test_a_seed_gives_its_numbers_again():
+def test_a_seed_repeats_its_numbers():
     first, second, other = (
         to_numpy(uniform((3, 5), keras.random.SeedGenerator(seed)))
         for seed in (1, 1, 2)
@@ -34,7 +34,7 @@ def test_a_seed_gives_its_numbers_again():
     np.testing.assert_array_equal(*fixed)
 
 
-def test_a_generator_moves_as_keras_moves_it():
+def test_a_generator_advances_as_in_keras():
     ours, keras_own = (keras.random.SeedGenerator(5) for _ in range(2))
     uniform((2, 2), ours)
     keras_own.next()
@@ -47,7 +47,7 @@ def dropped(shape, rate, seed, dtype="float32"):
     return stateless_dropout(keras.ops.ones(shape, dtype), rate, seed)
 
 
-def test_dropout_drops_its_share_independently():
+def test_dropout_drops_its_fraction_independently():
     generators = [keras.random.SeedGenerator(seed) for seed in (7, 7, 8)]
     generators[1].next()
     seeds = [generator.next() for generator in generators]
@@ -55,7 +55,7 @@ def test_dropout_drops_its_share_independently():
         [to_numpy(dropped((60, 5, 400), 0.1, seed)) > 0 for seed in seeds]
     )
     assert stats.binomtest(int(kept.sum()), kept.size, 0.9).pvalue > 1e-3
-    # Of one seed to the next, and of one place to the next in all directions.
+    # Correlations between seeds, and between neighbors along all axes.
     for axis in range(4):
         first = np.delete(kept, -1, axis).ravel().astype(float)
         second = np.delete(kept, 0, axis).ravel().astype(float)

@@ -25,7 +25,7 @@ def test_equals_the_inverse_of_the_cumulative_sum(classes):
     cumulative = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
     expected = (cumulative <= uniform[:, None]).sum(1)
     found = sample(logits, uniform)
-    # A number within rounding of a step may fall to either side of it.
+    # A number close to a step may round to either side of it.
     near = np.abs(cumulative - uniform[:, None]).min(1) < 1e-5
     np.testing.assert_array_equal(found[~near], expected[~near])
     assert near.sum() <= 3
@@ -38,11 +38,11 @@ def test_follows_the_softmax():
     found = sample(np.tile(logits, (draws, 1)), generator.uniform(size=draws))
     counts = np.bincount(found, minlength=len(logits))
     expected = draws * np.exp(logits) / np.exp(logits).sum()
-    # A right sampler fails once in 10,000 seeds; this seed is fixed.
+    # A correct sampler fails for one of 10,000 seeds; this seed is fixed.
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-4
 
 
-def test_ends_of_the_range_and_classes_of_no_weight():
+def test_ends_of_the_range_and_classes_without_weight():
     logits = np.full(BLOCK + 10, -np.inf)
     logits[[3, BLOCK + 4]] = 0.0
     ends = [0.0, 0.49, 0.51, np.nextafter(np.float32(1.0), np.float32(0.0))]

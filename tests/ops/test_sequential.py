@@ -19,16 +19,16 @@ def test_terms_and_their_sum():
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="TensorFlow's graph"
+    keras.backend.backend() != "tensorflow", reason="TensorFlow graphs"
 )
-@pytest.mark.parametrize("in_turn", [sequential_sum, sequential_map])
-def test_a_term_waits_for_the_one_before(in_turn):
+@pytest.mark.parametrize("sequential", [sequential_sum, sequential_map])
+def test_a_term_waits_for_the_previous_one(sequential):
     import tensorflow as tf
 
     graph = tf.Graph()
     with graph.as_default():
         x = tf.zeros((2, 3))
-        in_turn(lambda k: tf.exp(x, name=f"term_{k}"), 3)
+        sequential(lambda k: tf.exp(x, name=f"term_{k}"), 3)
     waits = [
         bool(graph.get_operation_by_name(f"term_{k}").control_inputs)
         for k in range(3)

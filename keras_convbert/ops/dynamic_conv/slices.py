@@ -1,4 +1,4 @@
-"""Dynamic convolution in place, as torch can."""
+"""Dynamic convolution with products added in place, on torch only."""
 
 from functools import partial
 
@@ -7,16 +7,16 @@ from keras_convbert.types import Tensor
 
 
 def slices(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
-    """Convolves by adding one product a tap to the same tensor.
+    """Convolves by adding one product per tap to the same tensor.
 
-    Nothing is padded, and nothing is allocated but the result: without a
-    compiler each tensor of the size of `values` costs a pass over memory.
+    It pads nothing and allocates only the result: without a compiler each
+    tensor of the size of `values` costs a pass over the memory.
 
     Args:
         values: torch tensor of shape `(batch, length, heads, features)`.
         kernels: torch tensor of shape `(batch, length, heads, taps)`.
-        left: int. Zeros before the sequence.
-        right: int. Zeros behind it.
+        left: int. Number of zeros before the sequence.
+        right: int. Number of zeros after it; not used.
 
     Returns:
         Tensor of the shape of `values`.
@@ -30,8 +30,9 @@ def slices(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
 
 def _forward(values: Tensor, kernels: Tensor, left: int) -> Tensor:
     outputs = values * kernels[..., left : left + 1]
-    for k, to, source in _spans(values, kernels.shape[-1], left):
-        outputs[:, to].addcmul_(values[:, source], kernels[:, to, :, k : k + 1])
+    for k, target, source in _spans(values, kernels.shape[-1], left):
+        weights = kernels[:, target, :, k : k + 1]  # (B, t, H, 1)
+        outputs[:, target].addcmul_(values[:, source], weights)
     return outputs
 
 
@@ -44,10 +45,11 @@ def _backward(
     values_gradient = upstream * kernels[..., left : left + 1]
     kernels_gradient = torch.zeros_like(kernels)
     kernels_gradient[..., left] = torch.linalg.vecdot(upstream, values)
-    for k, to, source in _spans(values, taps, left):
-        sent = upstream[:, to]
-        values_gradient[:, source].addcmul_(sent, kernels[:, to, :, k : k + 1])
-        kernels_gradient[:, to, :, k] = torch.linalg.vecdot(
+    for k, target, source in _spans(values, taps, left):
+        sent = upstream[:, target]  # (B, t, H, R)
+        weights = kernels[:, target, :, k : k + 1]  # (B, t, H, 1)
+        values_gradient[:, source].addcmul_(sent, weights)
+        kernels_gradient[:, target, :, k] = torch.linalg.vecdot(
             sent, values[:, source]
         )
     return values_gradient, kernels_gradient
@@ -56,13 +58,17 @@ def _backward(
 def _spans(
     values: Tensor, taps: int, left: int
 ) -> list[tuple[int, slice, slice]]:
-    """Each tap but that of the position itself, where it ends, what it sees."""
+    """Each tap, the outputs that it adds to, and the inputs that it reads.
+
+    The tap `left`, which reads the position itself, is left out: its product
+    initializes the result.
+    """
     length = values.shape[1]
     spans = []
     for k in range(taps):
         offset = k - left
         first, last = max(0, -offset), length - max(0, offset)
         if offset and first < last:
-            seen = slice(first + offset, last + offset)
-            spans.append((k, slice(first, last), seen))
+            source = slice(first + offset, last + offset)
+            spans.append((k, slice(first, last), source))
     return spans

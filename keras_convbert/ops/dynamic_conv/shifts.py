@@ -1,4 +1,4 @@
-"""Dynamic convolution as products with shifted views, backward as well."""
+"""Dynamic convolution as products with shifted views, backward pass too."""
 
 from functools import partial
 
@@ -13,16 +13,16 @@ from keras_convbert.types import Tensor
 
 
 def shifts(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
-    """Convolves by one product a tap.
+    """Convolves with one product per tap, forward and backward.
 
-    Automatic differentiation would keep, or add up, one tensor a tap; the
-    gradients here are as many shifts again.
+    Automatic differentiation would keep one tensor per tap. The gradients
+    here are sums of shifted products again and keep only the inputs.
 
     Args:
         values: Tensor of shape `(batch, length, heads, features)`.
         kernels: Tensor of shape `(batch, length, heads, taps)`.
-        left: int. Zeros before the sequence.
-        right: int. Zeros behind it.
+        left: int. Number of zeros before the sequence.
+        right: int. Number of zeros after it.
 
     Returns:
         Tensor of the shape of `values`.
@@ -37,6 +37,7 @@ def shifts(values: Tensor, kernels: Tensor, left: int, right: int) -> Tensor:
 def shifts_forward(
     values: Tensor, kernels: Tensor, left: int, right: int
 ) -> Tensor:
+    """The sum of `shifts`, without its gradient."""
     taps = kernels.shape[-1]
     padded = pad_time(values, left, right)  # (B, T + K - 1, H, R)
     return sequential_sum(
@@ -62,9 +63,9 @@ def _backward(
 def values_gradient(
     upstream: Tensor, kernels: Tensor, left: int, right: int
 ) -> Tensor:
-    """What reaches the values, `(B, T, H, R)`."""
+    """The gradient of the values, `(B, T, H, R)`."""
     taps = kernels.shape[-1]
-    # Seen from an input the taps come in reverse, and so do the sides.
+    # The transposed convolution: taps and sides are reversed.
     padded_kernels = pad_time(kernels, right, left)
     padded_upstream = pad_time(upstream, right, left)
     return sequential_sum(

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 STEPS, SAVES = 4, 5
@@ -35,7 +36,7 @@ def main() -> None:
         return
     import machine
 
-    results = {
+    results: dict[str, Any] = {
         "command": f"benchmarks/backup.py --backends "
         f"{' '.join(options.backends)}",
         "machine": machine.describe(),
@@ -56,7 +57,7 @@ def main() -> None:
     (RESULTS / "backup.json").write_text(text)
 
 
-def measure() -> dict:
+def measure() -> dict[str, Any]:
     import keras
     import numpy as np
 
@@ -69,18 +70,18 @@ def measure() -> dict:
 
         def __init__(self, directory: str) -> None:
             super().__init__(directory)
-            self.times: list = []
+            self.times: list[tuple[float, float]] = []
 
-        def on_train_batch_begin(self, batch, logs=None):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.began = time.perf_counter()
 
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             ended = time.perf_counter()
             super().on_train_batch_end(batch, logs)
             own = time.perf_counter() - ended
             self.times.append((ended - self.began, own))
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.saves = saves(self, self.model)
 
     pretrainer = ConvBertPretrainer(
@@ -109,7 +110,7 @@ def measure() -> dict:
     }
 
 
-def saves(callback, model) -> dict:
+def saves(callback: Any, model: Any) -> dict[str, float]:
     """Seconds of a checkpoint and of `save_weights`, in turns."""
     folder = pathlib.Path(callback.directory)
     weights = folder / "bare.weights.h5"

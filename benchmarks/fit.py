@@ -18,6 +18,7 @@ import json
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import machine
@@ -38,10 +39,17 @@ DEFAULT = ["torch", "jax", "tensorflow graph"]
 GOAL = 1.05
 
 
-def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
-    results: dict[str, dict] = {}
+def measured(
+    options: argparse.Namespace, shards: str
+) -> dict[str, dict[str, Any]]:
+    results: dict[str, dict[str, Any]] = {}
     timed = {}
     with processes.Workers(pretraining.Pretraining) as workers:
+
+        def ask(name: str, way: str) -> Callable[[], float]:
+            backend, _ = ARMS[name]
+            return lambda: workers[backend].ask(way, name, options.steps)
+
         for name in options.arms:
             backend, compiled = ARMS[name]
             try:
@@ -60,9 +68,7 @@ def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
                 continue
             print(name, results[name], file=sys.stderr)
             for way in ("fit", "bare"):
-                timed[name, way] = lambda w=way, n=name, b=backend: workers[
-                    b
-                ].ask(w, n, options.steps)
+                timed[name, way] = ask(name, way)
         times = measure.turns(timed, options.rounds, options.budget)
     for name in results:
         if "error" not in results[name]:
@@ -70,7 +76,9 @@ def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
     return results
 
 
-def compared(times: dict, name: str) -> dict[str, Any]:
+def compared(
+    times: dict[tuple[str, str], list[float]], name: str
+) -> dict[str, Any]:
     fit, bare = times[name, "fit"], times[name, "bare"]
     share = measure.times_as_fast(fit, bare)
     return {
@@ -81,7 +89,7 @@ def compared(times: dict, name: str) -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, dict]) -> str:
+def table(results: dict[str, dict[str, Any]]) -> str:
     lines = ["| backend | fit, ms a step | bare step, ms | fit by bare | met |"]
     lines.append("|---|---|---|---|---|")
     for name, got in results.items():
@@ -98,7 +106,7 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict[str, dict], path: pathlib.Path) -> None:
+def plot(results: dict[str, dict[str, Any]], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

@@ -39,8 +39,8 @@ import model
 import operators
 import pretraining
 import processes
-from encoders import ARMS
-from encoders import Case
+from cases import ARMS
+from cases import Case
 
 HERE = pathlib.Path(__file__).parent
 PEAK_FLOPS = 989e12
@@ -91,11 +91,11 @@ class Device:
 
     def operator(
         self, framework: str, batch: int, length: int
-    ) -> dict[str, dict]:
+    ) -> dict[str, dict[str, Any]]:
         """Times and errors of each form, forward, and with backward."""
         frame = operators.Framework(framework)
         arms = operators.dynamic_arms(frame, batch, length)
-        results: dict[str, dict] = {name: {} for name in arms}
+        results: dict[str, dict[str, Any]] = {name: {} for name in arms}
         for name, (function, inputs) in arms.items():
             inputs = [frame.ops.cast(x, "bfloat16") for x in inputs]
             for pas in ("forward", "backward"):
@@ -131,7 +131,7 @@ def _seconds(run: Any, wait: Any, rounds: int = 7, repeats: int = 5) -> float:
     return measure.spread(times)["median"] / repeats / 1e3
 
 
-def _errors(inputs: list, made: tuple) -> list[float]:
+def _errors(inputs: list[Any], made: tuple[Any, ...]) -> list[float]:
     """Of outputs and both gradients, of the first row, by the largest value."""
     import keras
 
@@ -146,7 +146,7 @@ def _errors(inputs: list, made: tuple) -> list[float]:
     ]
 
 
-def in_float64(values: Any, logits: Any) -> tuple:
+def in_float64(values: Any, logits: Any) -> tuple[Any, ...]:
     """Outputs, and the gradients of their sum, in plain NumPy."""
     import numpy as np
 
@@ -174,15 +174,15 @@ def in_float64(values: Any, logits: Any) -> tuple:
     )
 
 
-def ceilings(options: argparse.Namespace) -> dict:
+def ceilings(options: argparse.Namespace) -> dict[str, Any]:
     with processes.Workers(Device) as workers:
         told = workers["torch"].ask("ceilings", options.quick)
         return {"device": workers["torch"].ask("name"), **told}
 
 
-def operator(options: argparse.Namespace) -> dict:
+def operator(options: argparse.Namespace) -> dict[str, Any]:
     sizes = {64: 1} if options.quick else OPERATOR
-    results: dict[str, dict] = {}
+    results: dict[str, dict[str, Any]] = {}
     with processes.Workers(Device) as workers:
         for framework in ("torch eager", "torch compiled", "jax"):
             worker = workers[operators.FRAMEWORKS[framework]]
@@ -196,8 +196,11 @@ def operator(options: argparse.Namespace) -> dict:
 
 
 def beside_floor(
-    got: dict, tokens: int, forms: dict, options: argparse.Namespace
-) -> dict:
+    got: dict[str, Any],
+    tokens: int,
+    forms: dict[str, Any],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
     """Adds the share of the bandwidth, and the ratio to the unfold."""
     bandwidth = options.report.get("ceilings", {}).get("copy, bytes a second")
     channels = operators.HEADS * operators.FEATURES
@@ -218,14 +221,14 @@ def beside_floor(
     return got
 
 
-def models(options: argparse.Namespace) -> dict:
+def models(options: argparse.Namespace) -> dict[str, Any]:
     cases = CASES
     if options.quick:
         cases = [
             Case(phase, "tiny", "bfloat16", 32, 2)
             for phase in ("training", "inference")
         ]
-    results: dict[str, dict] = {}
+    results: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
     with processes.Workers(encoders.Encoders) as workers:
         for case in cases:
@@ -246,7 +249,7 @@ def one_encoder(
     name: str,
     case: Case,
     options: argparse.Namespace,
-) -> dict:
+) -> dict[str, Any]:
     """One at a time: the arms share the memory of the device."""
     got = model.measured(workers, case, [name], options.rounds, 30)[name]
     backend = ARMS[name].backend
@@ -263,7 +266,7 @@ def one_encoder(
     return got
 
 
-def beside_peers(got: dict, arms: dict[str, dict]) -> None:
+def beside_peers(got: dict[str, Any], arms: dict[str, dict[str, Any]]) -> None:
     for peer, told in arms.items():
         if peer.startswith("transformers") and "median" in told.keys() & got:
             got[f"times as fast as {peer}"] = round(
@@ -271,7 +274,7 @@ def beside_peers(got: dict, arms: dict[str, dict]) -> None:
             )
 
 
-def fitting(options: argparse.Namespace) -> dict:
+def fitting(options: argparse.Namespace) -> dict[str, Any]:
     chosen = argparse.Namespace(
         arms=["jax", "torch"],
         size=options.size,
@@ -293,7 +296,7 @@ def fitting(options: argparse.Namespace) -> dict:
     return results
 
 
-def learn(options: argparse.Namespace) -> dict:
+def learn(options: argparse.Namespace) -> dict[str, Any]:
     with processes.Workers(learning.Learning) as workers:
         return learning.run(workers, options)
 
@@ -318,7 +321,7 @@ def shards_for(options: argparse.Namespace) -> str:
     return str(folder)
 
 
-def rows(report: dict) -> list[str]:
+def rows(report: dict[str, Any]) -> list[str]:
     """The figures of all sections, one a line."""
     told = []
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -30,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     import machine
 
-    results = {
+    results: dict[str, Any] = {
         "command": f"benchmarks/kills.py --kills {options.kills} --backends "
         f"{' '.join(options.backends)}",
         "machine": machine.describe(),
@@ -49,7 +50,7 @@ def main() -> None:
             raise SystemExit("A training did not survive being killed.")
 
 
-def run(backend: str, kills: int) -> dict:
+def run(backend: str, kills: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
             [

@@ -93,7 +93,7 @@ class Learning:
 
         target = pathlib.Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        parts: list[dict] = [{}]
+        parts: list[dict[str, Any]] = [{}]
         size = 0
         for variable in self._models[name].weights:
             for label, array in _pieces(variable):

@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 PACKAGES = (
     "keras",
@@ -39,7 +40,7 @@ def folder(output: pathlib.Path | None, partial: bool) -> pathlib.Path:
     return output
 
 
-def describe() -> dict:
+def describe() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -7,14 +7,20 @@ import pathlib
 import statistics
 import time
 from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Mapping
+from typing import Any
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def in_turns(
-    arms: dict[str, Callable[[], object]],
+    arms: Mapping[str, Callable[[], object]],
     rounds: int,
     budget: float,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, dict]:
+) -> dict[str, dict[str, Any]]:
     """Milliseconds of each arm, called one after the other in each round.
 
     Ends after `rounds`, or after `budget` seconds, but not before the third.
@@ -30,14 +36,14 @@ def in_turns(
 
 
 def turns(
-    arms: dict[str, Callable[[], float]], rounds: int, budget: float
-) -> dict[str, list[float]]:
+    arms: Mapping[Name, Callable[[], float]], rounds: int, budget: float
+) -> dict[Name, list[float]]:
     """What each arm returns, its time, round by round.
 
     Ends as `in_turns` does, or before the third round at three times the
     budget. Every other round goes backwards.
     """
-    times: dict[str, list[float]] = {name: [] for name in arms}
+    times: dict[Name, list[float]] = {name: [] for name in arms}
     begun = time.perf_counter()
     for number in range(rounds):
         spent = time.perf_counter() - begun
@@ -56,7 +62,7 @@ def milliseconds(
     return 1e3 * (clock() - start)
 
 
-def summary(values: list[float]) -> dict:
+def summary(values: list[float]) -> dict[str, Any]:
     return {
         **spread(values),
         "least": round(min(values), 3),
@@ -64,7 +70,7 @@ def summary(values: list[float]) -> dict:
     }
 
 
-def spread(values: list[float]) -> dict:
+def spread(values: list[float]) -> dict[str, Any]:
     """Median and quartiles."""
     several = values if len(values) > 1 else values * 2
     quartiles = statistics.quantiles(several, n=4)
@@ -74,7 +80,7 @@ def spread(values: list[float]) -> dict:
     }
 
 
-def times_as_fast(peer: list[float], arm: list[float]) -> dict:
+def times_as_fast(peer: list[float], arm: list[float]) -> dict[str, Any]:
     """The spread of the peer's time over the arm's, of the same rounds."""
     return spread([p / a for p, a in zip(peer, arm, strict=True)])
 

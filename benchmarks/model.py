@@ -25,6 +25,7 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
@@ -32,11 +33,11 @@ import encoders
 import machine
 import measure
 import processes
-from encoders import ARMS
-from encoders import BERT
-from encoders import OURS
-from encoders import PEER
-from encoders import Case
+from cases import ARMS
+from cases import BERT
+from cases import OURS
+from cases import PEER
+from cases import Case
 
 OURS_ON_TORCH = ("ours torch", "ours torch compiled")
 # In the order in which time is spent.
@@ -84,15 +85,15 @@ def measured(
     arms: list[str],
     rounds: int,
     budget: float,
-) -> dict[str, dict]:
+) -> dict[str, dict[str, Any]]:
     """Times, memory and sizes of the arms, all ready at the same time."""
     results = {name: made(workers, name, case) for name in arms}
     ready = [name for name in arms if "error" not in results[name]]
-    timed = {
-        name: (lambda n=name: workers[ARMS[n].backend].ask("time", n))
-        for name in ready
-    }
-    times = measure.turns(timed, rounds, budget)
+
+    def timed(name: str) -> Callable[[], float]:
+        return lambda: workers[ARMS[name].backend].ask("time", name)
+
+    times = measure.turns({n: timed(n) for n in ready}, rounds, budget)
     for name in ready:
         worker = workers[ARMS[name].backend]
         results[name].update(
@@ -107,7 +108,7 @@ def measured(
     return results
 
 
-def made(workers: processes.Workers, name: str, case: Case) -> dict:
+def made(workers: processes.Workers, name: str, case: Case) -> dict[str, Any]:
     try:
         told = workers[ARMS[name].backend].ask("make", name, case)
     except processes.ArmError as error:
@@ -126,8 +127,10 @@ def in_groups(arms: list[str], together: int) -> list[list[str]]:
     ] or [[PEER]]
 
 
-def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
-    results: dict[str, dict] = {}
+def cell(
+    workers: processes.Workers, case: Case, options: Any
+) -> dict[str, Any]:
+    results: dict[str, dict[str, Any]] = {}
     held = HELD[case.phase] * workers["torch"].ask("parameters", case.size)
     together = int(options.memory * 2**30 / held)
     for group in in_groups(options.arms, together):
@@ -143,7 +146,7 @@ def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
     return results
 
 
-def check_sizes(case: Case, results: dict[str, dict]) -> None:
+def check_sizes(case: Case, results: dict[str, dict[str, Any]]) -> None:
     """Arms that compute the same thing have as many parameters."""
     for kind in (("ConvBertModel", "ours"), ("BertModel", "BertBackbone")):
         counts = {
@@ -156,7 +159,7 @@ def check_sizes(case: Case, results: dict[str, dict]) -> None:
 
 
 def profile(
-    workers: processes.Workers, group: list[str], results: dict
+    workers: processes.Workers, group: list[str], results: dict[str, Any]
 ) -> None:
     for name in group:
         if name in (PEER, *OURS_ON_TORCH) and "error" not in results[name]:
@@ -164,7 +167,9 @@ def profile(
             results[name]["profile"] = worker.ask("profile", name)
 
 
-def reached(goal: Goal, results: dict[str, dict]) -> tuple[float, str] | None:
+def reached(
+    goal: Goal, results: dict[str, dict[str, Any]]
+) -> tuple[float, str] | None:
     """The best arm's ratio, or `None` where nothing was measured."""
     key = f"times as fast as {goal.peer}"
     found = [
@@ -175,16 +180,16 @@ def reached(goal: Goal, results: dict[str, dict]) -> tuple[float, str] | None:
     return max(found, default=None)
 
 
-def unmet(case: Case, results: dict[str, dict]) -> bool:
+def unmet(case: Case, results: dict[str, dict[str, Any]]) -> bool:
     return any(
         goal.case == case
-        and reached(goal, results) is not None
-        and reached(goal, results)[0] < goal.times
+        and (best := reached(goal, results)) is not None
+        and best[0] < goal.times
         for goal in GOALS
     )
 
 
-def goals(cells: dict[str, dict]) -> list[dict]:
+def goals(cells: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     told = []
     for goal in GOALS:
         found = reached(goal, cells.get(str(goal.case), {}))
@@ -200,7 +205,7 @@ def goals(cells: dict[str, dict]) -> list[dict]:
     return told
 
 
-def table(cells: dict[str, dict]) -> str:
+def table(cells: dict[str, dict[str, Any]]) -> str:
     lines = [
         f"| arm | ms | quartiles | of {PEER}'s speed | of {BERT}'s | MiB |",
         "|---|---|---|---|---|---|",
@@ -220,7 +225,7 @@ def table(cells: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def ratio(got: dict, peer: str) -> str:
+def ratio(got: dict[str, Any], peer: str) -> str:
     faster = got.get(f"times as fast as {peer}")
     if faster is None:
         return ""
@@ -228,7 +233,7 @@ def ratio(got: dict, peer: str) -> str:
     return f"{faster['median']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
+def plot(cells: dict[str, dict[str, Any]], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -268,7 +273,7 @@ def stem(options: argparse.Namespace) -> str:
     return "model_one_core" if options.one_core else "model"
 
 
-def write(report: dict, options: argparse.Namespace) -> None:
+def write(report: dict[str, Any], options: argparse.Namespace) -> None:
     report["goals"] = goals(report["cells"])
     path = options.output / f"{stem(options)}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")

@@ -110,7 +110,9 @@ class Framework:
             heads, heads, heads, flash_attention=False
         )
 
-    def forward(self, function: Callable, inputs: list) -> Callable:
+    def forward(
+        self, function: Callable[..., Any], inputs: list[Any]
+    ) -> Callable[..., Any]:
         if self.backend == "torch":
             import torch
 
@@ -123,7 +125,9 @@ class Framework:
             return forward
         return self._called(self._compiled(function), inputs)
 
-    def backward(self, function: Callable, inputs: list) -> Callable:
+    def backward(
+        self, function: Callable[..., Any], inputs: list[Any]
+    ) -> Callable[..., Any]:
         """Forward, and the gradients of all inputs."""
         if self.backend == "torch":
             import torch
@@ -132,11 +136,11 @@ class Framework:
             leaves = [x.clone().requires_grad_() for x in inputs]
             upstream = torch.ones_like(run(*leaves))
 
-            def both() -> Any:
+            def step() -> Any:
                 outputs = run(*leaves)
                 return outputs, *torch.autograd.grad(outputs, leaves, upstream)
 
-            return both
+            return step
         if self.backend == "jax":
             import jax
 
@@ -155,7 +159,7 @@ class Framework:
 
         return self._called(self._compiled(both), inputs)
 
-    def _called(self, run: Callable, inputs: list) -> Callable:
+    def _called(self, run: Any, inputs: list[Any]) -> Callable[..., Any]:
         if self.backend == "jax":
             import jax
 
@@ -166,7 +170,7 @@ class Framework:
             return called
         return lambda: run(*inputs)
 
-    def _compiled(self, function: Callable) -> Callable:
+    def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if self.name == "torch compiled":
             import torch
 
@@ -184,7 +188,9 @@ class Framework:
         return function
 
 
-def measured(make: Callable, arms: dict, rounds: int, budget: float) -> dict:
+def measured(
+    make: Callable[..., Any], arms: dict[str, Any], rounds: int, budget: float
+) -> dict[str, Any]:
     """Times and memory of each arm, as `make` makes it run."""
     import measure
 
@@ -197,7 +203,7 @@ def measured(make: Callable, arms: dict, rounds: int, budget: float) -> dict:
     return result
 
 
-def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
+def dynamic_arms(frame: Framework, batch: int, length: int) -> dict[str, Any]:
     from keras_convbert import config
     from keras_convbert import ops as convolutions
 
@@ -206,7 +212,9 @@ def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
         frame.tensor(batch, length, HEADS, TAPS),
     ]
 
-    def with_softmax(convolve: Callable, values: Any, logits: Any) -> Any:
+    def with_softmax(
+        convolve: Callable[..., Any], values: Any, logits: Any
+    ) -> Any:
         return convolve(values, frame.ops.softmax(logits, axis=-1))
 
     def forced(name: str, values: Any, kernels: Any) -> Any:
@@ -220,7 +228,7 @@ def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
     return {name: (arm, inputs) for name, arm in arms.items()}
 
 
-def depthwise_arms(frame: Framework) -> dict:
+def depthwise_arms(frame: Framework) -> dict[str, Any]:
     from keras_convbert.ops import depthwise_conv
 
     inputs = [frame.tensor(4, 512, 768), frame.tensor(TAPS, 768)]
@@ -233,7 +241,7 @@ def depthwise_arms(frame: Framework) -> dict:
     }
 
 
-def child(name: str, quick: bool) -> dict:
+def child(name: str, quick: bool) -> dict[str, Any]:
     frame = Framework(name)
     rounds, budget = (3, 1) if quick else (15, 40)
     batch = 1 if quick else 8
@@ -255,7 +263,7 @@ def child(name: str, quick: bool) -> dict:
     return result
 
 
-def table(results: dict) -> str:
+def table(results: dict[str, Any]) -> str:
     lines = ["| framework | pass | form | ms | of unfold's | MiB | of it |"]
     lines.append("|---|---|---|---|---|---|---|")
     for name, passes in results.items():
@@ -272,7 +280,7 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict, path: pathlib.Path) -> None:
+def plot(results: dict[str, Any], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

@@ -17,6 +17,8 @@ import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import machine
 import measure
@@ -58,7 +60,7 @@ def main() -> None:
     print(text)
 
 
-def compare(options: argparse.Namespace, length: int) -> dict:
+def compare(options: argparse.Namespace, length: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         prepared = {
             packed: prepare(options, length, f"{folder}/{packed}", packed)
@@ -86,7 +88,7 @@ def compare(options: argparse.Namespace, length: int) -> dict:
 
 def prepare(
     options: argparse.Namespace, length: int, folder: str, packed: bool
-) -> dict:
+) -> dict[str, Any]:
     from keras_convbert import data
     from keras_convbert import models
 
@@ -108,8 +110,8 @@ def prepare(
     }
 
 
-def step(folder: str, packs: bool):
-    """A function that takes the next step of a training."""
+def step(folder: str, packs: bool) -> Callable[[], Any]:
+    """Return a function that runs the next training step."""
     import keras
 
     from keras_convbert import data

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import cases
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SYNTHETIC_LINES = 20_000
 WORDS_OF_LINE = 20
@@ -84,11 +86,9 @@ def _by_step(run: Any, steps: int) -> float:
 
 def new_pretrainer(size: str, dataset: Any, dtype: str, **others: Any) -> Any:
     """A pretrainer for a dataset; `others` are arguments of its backbone."""
-    import encoders
-
     from keras_convbert import models
 
-    config = {**encoders.config_of(size), **others, "dtype": dtype}
+    config = {**cases.config_of(size), **others, "dtype": dtype}
     config["vocabulary_size"] = dataset.vocabulary_size
     return models.ConvBertPretrainer(
         models.ConvBertBackbone(**config),
@@ -138,7 +138,7 @@ class _OnJax(_Arm):
             optimizer_variables=True,
             metrics_variables=True,
         )
-        batches: Iterator = itertools.repeat(self._batch)
+        batches: Iterator[Any] = itertools.repeat(self._batch)
         for _ in range(steps):
             logs, state = model.train_function(state, batches)
         jax.block_until_ready((logs, state))

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 ARMS = {
     "convbert_small": {},
@@ -79,7 +80,7 @@ def prepare(options: argparse.Namespace, sequences: str) -> None:
 
 def start_arm(
     arguments: list[str], sequences: str, core: int
-) -> subprocess.Popen:
+) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, *arguments, "--sequences", sequences]
     process = subprocess.Popen(
         command,
@@ -92,14 +93,14 @@ def start_arm(
     return process
 
 
-def result_of(process: subprocess.Popen) -> dict:
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     output = process.communicate()[0]
     if process.returncode:
         raise SystemExit("An arm failed; its error stands above.")
     return json.loads(output.splitlines()[-1])
 
 
-def measure(options: argparse.Namespace) -> dict:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     import keras
 
     from keras_convbert import data
@@ -108,10 +109,10 @@ def measure(options: argparse.Namespace) -> dict:
     from keras_convbert.training import WarmupLinearDecay
 
     class Clock(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
+        def on_train_begin(self, logs: Any = None) -> None:
             self.ticks = [time.perf_counter()]
 
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.ticks.append(time.perf_counter())
 
     keras.utils.set_random_seed(0)
@@ -153,7 +154,7 @@ def measure(options: argparse.Namespace) -> dict:
     }
 
 
-def write(options: argparse.Namespace, arms: dict) -> None:
+def write(options: argparse.Namespace, arms: dict[str, Any]) -> None:
     import machine
     import matplotlib
 

@@ -20,7 +20,10 @@ class Worker:
     """A process with one object, made there, whose methods are asked for."""
 
     def __init__(
-        self, environment: dict[str, str], make: Callable, *arguments: Any
+        self,
+        environment: dict[str, str],
+        make: Callable[..., Any],
+        *arguments: Any,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -49,10 +52,10 @@ class Worker:
         self._process.join()
 
 
-class Workers(contextlib.AbstractContextManager):
+class Workers(contextlib.AbstractContextManager["Workers"]):
     """One worker a backend, started when it is first wanted."""
 
-    def __init__(self, make: Callable, *arguments: Any) -> None:
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
         self._make = make
         self._arguments = arguments
         self._started: dict[str, Worker] = {}
@@ -93,7 +96,10 @@ def environment(backend: str) -> dict[str, str]:
 
 
 def _serve(
-    pipe: Any, environment: dict[str, str], make: Callable, arguments: tuple
+    pipe: Any,
+    environment: dict[str, str],
+    make: Callable[..., Any],
+    arguments: tuple[Any, ...],
 ) -> None:
     os.environ.update(environment)
     made = make(*arguments)

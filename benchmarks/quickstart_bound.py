@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 HERE = pathlib.Path(__file__).parent
 QUICKSTART = HERE.parent / "examples" / "quickstart.py"
@@ -44,7 +45,7 @@ def main() -> None:
     pathlib.Path(options.output).write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(seed: int, permuted: bool, backend: str) -> dict:
+def run(seed: int, permuted: bool, backend: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
             [

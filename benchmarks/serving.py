@@ -72,7 +72,7 @@ def small_classifier(vocabulary: str) -> Any:
 def texts_of(corpus: str) -> list[str]:
     """Texts that fill a sequence."""
     opened = lzma.open if corpus.endswith(".xz") else open
-    texts = []
+    texts: list[str] = []
     with opened(corpus, "rt", encoding="utf-8") as lines:
         words = (word for line in lines for word in line.split())
         while len(texts) < 256:
@@ -162,6 +162,10 @@ def at_once(ask: Ask, texts: list[str]) -> dict[str, float]:
     }
 
 
+def request_of(serve: Any) -> Ask:
+    return lambda texts: serve(text=tf.constant(texts))
+
+
 def stored(preset: str, data: str) -> dict[str, Any]:
     """Accuracy and bytes of a classifier, by what its weights are stored as."""
     layout = glue.task_in(pathlib.Path(data), "sst2")
@@ -186,13 +190,7 @@ def stored(preset: str, data: str) -> dict[str, Any]:
                 "accuracy": round(float(right.mean()), 4),
                 "bytes": variables.stat().st_size,
                 "request of 1, ms": summary(
-                    [
-                        timed(
-                            lambda t, serve=serve: serve(text=tf.constant(t)),
-                            texts[:1],
-                        )
-                        for _ in range(50)
-                    ],
+                    [timed(request_of(serve), texts[:1]) for _ in range(50)],
                     1,
                 )["p50, ms"],
             }

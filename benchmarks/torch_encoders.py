@@ -1,9 +1,10 @@
 """The encoders of `transformers`, and what all arms on torch share."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
-import encoders
+import cases
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -16,8 +17,10 @@ class TorchArm:
     parameters: int
     temporary: int | None = None
 
+    _call: Callable[[], Any]
+
     def run(self) -> Any:
-        raise NotImplementedError
+        return self._call()
 
     def wait(self) -> None:
         if DEVICE == "cuda":
@@ -33,7 +36,7 @@ class TorchArm:
         peak = torch.cuda.max_memory_allocated()
         return round((peak - before) / 2**20, 1)
 
-    def profile(self) -> list[dict]:
+    def profile(self) -> list[dict[str, Any]]:
         """Operators by the time they take themselves, in one call."""
         kinds = [torch.profiler.ProfilerActivity.CPU]
         if DEVICE == "cuda":
@@ -65,13 +68,13 @@ class Peer(TorchArm):
     """ConvBERT or BERT of Hugging Face, with random weights."""
 
     def __init__(
-        self, arm: encoders.Arm, case: encoders.Case, config: dict
+        self, arm: cases.Arm, case: cases.Case, config: dict[str, Any]
     ) -> None:
         self._model = _model(arm.model, config).to(DEVICE)
         self.parameters = sum(p.numel() for p in self._model.parameters())
         self._half = case.dtype == "bfloat16"
         self._run = self._model
-        ids = encoders.token_ids(case, config["vocabulary_size"])
+        ids = cases.token_ids(case, config["vocabulary_size"])
         ids = torch.tensor(ids, device=DEVICE, dtype=torch.long)
         self._inputs = {
             "input_ids": ids,
@@ -80,7 +83,7 @@ class Peer(TorchArm):
         }
         training = case.phase == "training"
         self._model.train(training)
-        self.run = self._step if training else self._forward
+        self._call = self._step if training else self._forward
         if training:
             self._optimizer = torch.optim.AdamW(self._model.parameters(), 1e-5)
         elif self._half:
@@ -105,24 +108,29 @@ class KerasArm(TorchArm):
     """A model of Keras on torch, with an optimizer of Keras or none."""
 
     def __init__(
-        self, model: Any, inputs: dict, optimizer: Any, mode: str, loss: Any
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        optimizer: Any,
+        mode: str,
+        loss: Any,
     ) -> None:
         self.parameters = model.count_params()
         self._model = model
         self._inputs = inputs
         self._optimizer = optimizer
 
-        def forward(inputs: dict) -> Any:
+        def forward(inputs: dict[str, Any]) -> Any:
             return model(inputs, training=False)
 
-        def forward_to_loss(inputs: dict) -> Any:
+        def forward_to_loss(inputs: dict[str, Any]) -> Any:
             return loss(model(inputs, training=True))
 
         function = forward_to_loss if optimizer else forward
         if mode == "compiled":
             function = torch.compile(function)
         self._run = function
-        self.run = self._step if optimizer else self._forward
+        self._call = self._step if optimizer else self._forward
 
     def _forward(self) -> Any:
         with torch.inference_mode():
@@ -143,7 +151,7 @@ def autocast(half: bool) -> Any:
     return torch.autocast(DEVICE, dtype=torch.bfloat16)
 
 
-def _model(kind: str, config: dict) -> torch.nn.Module:
+def _model(kind: str, config: dict[str, Any]) -> torch.nn.Module:
     import transformers
 
     from keras_convbert.models.convbert.transformers.weight_names import (
@@ -156,7 +164,8 @@ def _model(kind: str, config: dict) -> torch.nn.Module:
         if ours in config
     }
     if kind == "BertModel":
-        made = transformers.BertConfig(**arguments, attn_implementation="sdpa")
+        arguments["attn_implementation"] = "sdpa"
+        made = transformers.BertConfig(**arguments)
         return transformers.BertModel(made, add_pooling_layer=False)
     arguments["embedding_size"] = config.get(
         "embedding_dim", config["hidden_dim"]

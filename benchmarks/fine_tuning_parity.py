@@ -1,6 +1,6 @@
 """Fine-tuning beside Hugging Face's ConvBERT, from the same weights.
 
-    python benchmarks/fine_tuning.py --task cola --data CoLA \
+    python benchmarks/fine_tuning_parity.py --task cola --data CoLA \
         --preset fine_tuning_preset [--limit 8000] [--seeds 3]
 
 Both arms run on torch and see the same rows in the same order, with AdamW at
@@ -202,7 +202,7 @@ def losses(
     total = STEPS_WITHOUT_DROPOUT
     ours.compile(AdamW(rates(options, total)))
     theirs = PeerTraining(peer, options, total)
-    kept = [], []
+    kept: tuple[list[float], list[float]] = [], []
     chosen = order(len(rows[0]["token_ids"]))[: total * options.batch_size]
     for batch in chosen.reshape(total, -1):
         x, y, weights = take(rows, batch)
@@ -386,7 +386,8 @@ def write(options: argparse.Namespace, measured: dict[str, Any]) -> None:
         f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()
     )
     results[options.task] = {
-        "command": f"benchmarks/fine_tuning.py {flags} --data … --preset …",
+        "command": f"benchmarks/fine_tuning_parity.py {flags} "
+        "--data … --preset …",
         "machine": machine.describe(),
         **measured,
     }

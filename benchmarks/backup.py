@@ -1,11 +1,12 @@
-"""What `BackupAndResume` costs: a share of each step, and of a bare save.
+"""The cost of `BackupAndResume` per training step and per checkpoint.
 
     python benchmarks/backup.py [--backends tensorflow jax torch]
 
-`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 8
-sequences of 128 tokens. A step is compared with what the callback does at its
-end where nothing is saved; a checkpoint with `save_weights`, which writes the
-same arrays, and neither flushes nor hashes them, one after the other. Medians.
+The model is `convbert_small` in `ConvBertPretrainer`, with its optimizer, on
+batches of 8 sequences of 128 tokens. The script reports the time per step, the
+time that the callback adds to a step without a save, and the time of a
+checkpoint beside the time of `save_weights`. `save_weights` writes the same
+arrays, without a flush to disk and without hashes. All times are medians.
 """
 
 import argparse
@@ -66,7 +67,7 @@ def measure() -> dict[str, Any]:
     from keras_convbert.training import BackupAndResume
 
     class Timed(BackupAndResume):
-        """Takes the time of its steps and of its own part in them."""
+        """Measures the time per step and the time in the callback itself."""
 
         def __init__(self, directory: str) -> None:
             super().__init__(directory)
@@ -99,7 +100,7 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         timed = Timed(os.path.join(folder, "backup"))
         pretrainer.fit(inputs, batch_size=ROWS, callbacks=[timed], verbose=0)
-    # The first step compiles.
+    # The first step compiles the model.
     step, own = map(statistics.median, zip(*timed.times[1:], strict=True))
     return {
         "keras": keras.__version__,
@@ -111,7 +112,7 @@ def measure() -> dict[str, Any]:
 
 
 def saves(callback: Any, model: Any) -> dict[str, float]:
-    """Seconds of a checkpoint and of `save_weights`, in turns."""
+    """Return the seconds per checkpoint and per `save_weights`, in turns."""
     folder = pathlib.Path(callback.directory)
     weights = folder / "bare.weights.h5"
     folder.mkdir(parents=True, exist_ok=True)

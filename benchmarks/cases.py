@@ -64,7 +64,7 @@ class Case(NamedTuple):
 
 
 def config_of(size: str) -> dict[str, Any]:
-    """Returns the arguments of the backbone of a size."""
+    """Return the arguments of the backbone of a size."""
     from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 
     if size == "tiny":
@@ -73,7 +73,7 @@ def config_of(size: str) -> dict[str, Any]:
 
 
 def token_ids(case: Case, vocabulary: int) -> Any:
-    """Returns random token ids, the same for all arms of a case."""
+    """Return random token ids, the same for all arms of a case."""
     import numpy as np
 
     shape = (case.batch, case.length)
@@ -82,7 +82,7 @@ def token_ids(case: Case, vocabulary: int) -> Any:
 
 
 def flops(case: Case) -> float:
-    """Returns the FLOPs of the matrix products in `ConvBertBackbone`.
+    """Return the FLOPs of the matrix products in `ConvBertBackbone`.
 
     A training step counts as three forward passes.
     """

@@ -1,15 +1,15 @@
-"""What `fit` adds to the bare training step, the data pipeline included.
+"""The time that `fit` adds to the bare training step, data pipeline included.
 
     python benchmarks/fit.py [--corpus TEXTS --vocabulary VOCAB] \
         [--arms torch jax] [--quick]
 
-`ConvBertPretrainer` of `convbert_small` on a `PretrainingDataset` that
-`data.prepare` has made, of synthetic text or a corpus, batch 16, length 128. In
-each round, of each backend: so many steps of `fit`, from its call to its
-return; then as many calls of the same compiled step on one batch that stays
-where it is; each after a step that is not timed. The goal is that `fit` takes
-no more than 5 per cent longer. A process a backend stays warm, and they take
-turns. Writes `fit.json` and `.png`.
+`ConvBertPretrainer` with `convbert_small` trains on a `PretrainingDataset`,
+which `data.prepare` makes from synthetic text or from a corpus, with batch 16
+and length 128. Each round measures each backend twice: a number of steps of
+`fit`, from its call to its return, then as many calls of the same compiled step
+on one batch that stays on the device. A step that is not timed precedes both.
+The goal is that `fit` takes at most 5% longer. Each backend has one process,
+which stays warm, and the processes take turns. Writes `fit.json` and `fit.png`.
 Takes about 12 minutes on two cores.
 """
 
@@ -26,7 +26,8 @@ import measure
 import pretraining
 import processes
 
-# Whether Keras compiles the step; by itself it does not on torch.
+# Backend, and whether Keras compiles the step, which is off on PyTorch by
+# default.
 ARMS = {
     "torch": ("torch", False),
     "torch compiled": ("torch", True),
@@ -34,7 +35,7 @@ ARMS = {
     "tensorflow graph": ("tensorflow", False),
     "tensorflow xla": ("tensorflow", True),
 }
-# Keras does not choose XLA for TensorFlow on a CPU.
+# By default Keras does not use XLA for TensorFlow on a CPU.
 DEFAULT = ["torch", "jax", "tensorflow graph"]
 GOAL = 1.05
 
@@ -133,9 +134,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=8, help="of a round")
+    parser.add_argument("--steps", type=int, default=8, help="steps per round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--budget", type=float, default=700, help="seconds")
+    parser.add_argument(
+        "--budget", type=float, default=700, help="seconds of measurement"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()

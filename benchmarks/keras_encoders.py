@@ -1,4 +1,4 @@
-"""The encoders of Keras, ours and KerasHub's, on the backend of the process."""
+"""Keras encoders, ours and those of KerasHub, on the backend of the process."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def made(arm: cases.Arm, case: cases.Case, config: dict[str, Any]) -> Any:
 
 
 def _model(kind: str, case: cases.Case, config: dict[str, Any]) -> keras.Model:
-    # In training weights stay float32, as they do under torch's autocast.
+    # Training keeps float32 weights, as PyTorch autocast does.
     dtype = case.dtype
     if dtype != "float32" and case.phase == "training":
         dtype = f"mixed_{dtype}"
@@ -56,7 +56,7 @@ def _on_torch(
 
 
 class OnJax:
-    """A pass or a step, compiled, whose state is given back and forth."""
+    """A compiled forward pass or step that takes and returns its state."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class OnJax:
         told = jax.devices()[0].memory_stats()
         if jax.default_backend() == "cpu" or not told:
             return None
-        # What stays is in use before and after; the peak is the process's.
+        # The peak belongs to the whole process and includes the weights.
         return round((told["peak_bytes_in_use"]) / 2**20, 1)
 
     def profile(self) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def _jax_step(model: keras.Model, optimizer: Any) -> Any:
 
 
 class OnTensorFlow:
-    """A pass or a step, as a graph or by XLA."""
+    """A forward pass or step, as a graph or with XLA."""
 
     temporary = None
 

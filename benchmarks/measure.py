@@ -1,4 +1,4 @@
-"""Times of several arms in turn, and the memory that one takes."""
+"""Times of several arms in turn, and the peak memory of one arm."""
 
 import ctypes
 import functools
@@ -21,9 +21,9 @@ def in_turns(
     budget: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, dict[str, Any]]:
-    """Milliseconds of each arm, called one after the other in each round.
+    """Return the milliseconds per arm; each round calls all arms in turn.
 
-    Ends after `rounds`, or after `budget` seconds, but not before the third.
+    Stops after `rounds`, or after `budget` seconds and at least three rounds.
     """
     for arm in arms.values():
         arm()
@@ -38,10 +38,10 @@ def in_turns(
 def turns(
     arms: Mapping[Name, Callable[[], float]], rounds: int, budget: float
 ) -> dict[Name, list[float]]:
-    """What each arm returns, its time, round by round.
+    """Return the times that the arms return, round by round.
 
-    Ends as `in_turns` does, or before the third round at three times the
-    budget. Every other round goes backwards.
+    Stops as `in_turns` does, and before the third round only after three times
+    the budget. Every second round calls the arms in reverse order.
     """
     times: dict[Name, list[float]] = {name: [] for name in arms}
     begun = time.perf_counter()
@@ -71,7 +71,7 @@ def summary(values: list[float]) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, Any]:
-    """Median and quartiles."""
+    """Return the median and quartiles."""
     several = values if len(values) > 1 else values * 2
     quartiles = statistics.quantiles(several, n=4)
     return {
@@ -81,12 +81,12 @@ def spread(values: list[float]) -> dict[str, Any]:
 
 
 def times_as_fast(peer: list[float], arm: list[float]) -> dict[str, Any]:
-    """The spread of the peer's time over the arm's, of the same rounds."""
+    """Return the spread of peer time divided by arm time, per round."""
     return spread([p / a for p, a in zip(peer, arm, strict=True)])
 
 
 def peak_memory(arm: Callable[[], object]) -> float:
-    """MiB by which the resident memory rises at most during one call."""
+    """Return the peak of resident memory in a call above its start, in MiB."""
     arm()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)

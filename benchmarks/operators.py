@@ -1,16 +1,16 @@
-"""The convolutions, each formulation, beside Hugging Face's unfold.
+"""Each formulation of the convolutions beside the Hugging Face unfold.
 
     python benchmarks/operators.py [--only "torch eager"] [--quick]
 
-The dynamic convolution with the softmax of its kernels, float32, six heads of
-64 features, kernel 9; forward, and forward with backward. Its peer is the
-unfold-and-matmul of `transformers`, written in the same framework. Three parts:
-`bar`, batch 8 and length 512; `lengths`, batch 1 and lengths 32 to 8192, beside
-self-attention; `depthwise`, the depthwise convolution of the keys, batch 4,
-length 512, 768 channels. Arms take turns within a process; each framework has
-its own. Memory is the rise of the resident set in one call, results included;
-where XLA says what it needs for temporary values, that too. Writes
-`results/operators.json` and `.png`. Takes about 25 minutes on two cores.
+The dynamic convolution includes the softmax of its kernels, in float32, with
+six heads of 64 features and kernel size 9; forward, and forward with backward.
+The peer is the unfold-and-matmul of `transformers`, written in the same
+framework. `bar` is batch 8 and length 512. `lengths` is batch 1 and lengths 32
+to 8192, beside self-attention. `depthwise` is the depthwise convolution of the
+keys, batch 4, length 512, 768 channels. Each framework has one process, in
+which arms take turns. Memory is the rise of the resident set in one call,
+results included, and also the size of temporary values where XLA reports it.
+Writes `results/operators.json` and `.png`. Takes about 25 minutes on two cores.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OURS = ("simple", "shifts", "blocks", "slices")
 
 
 class Framework:
-    """What differs from one framework to the next, in a process of its own."""
+    """The operations of one framework, in its own process."""
 
     def __init__(self, name: str) -> None:
         os.environ["KERAS_BACKEND"] = FRAMEWORKS[name]
@@ -63,7 +63,7 @@ class Framework:
         )
 
     def unfold(self, values: Any, kernels: Any) -> Any:
-        """Hugging Face's convolution: all spans side by side, and a product."""
+        """Compute the Hugging Face convolution: unfold all spans, multiply."""
         ops = self.ops
         batch, length, channels = values.shape
         taps, left = kernels.shape[-1], (kernels.shape[-1] - 1) // 2
@@ -104,7 +104,7 @@ class Framework:
         return ops.reshape(outputs, (batch, length, channels))
 
     def attention(self, values: Any) -> Any:
-        """Self-attention of the values, whose cost grows with the square."""
+        """Compute self-attention, whose cost is quadratic in the length."""
         heads = self.ops.reshape(values, (*values.shape[:2], HEADS, FEATURES))
         return self.ops.dot_product_attention(
             heads, heads, heads, flash_attention=False
@@ -128,7 +128,7 @@ class Framework:
     def backward(
         self, function: Callable[..., Any], inputs: list[Any]
     ) -> Callable[..., Any]:
-        """Forward, and the gradients of all inputs."""
+        """Return a function that runs forward and computes all gradients."""
         if self.backend == "torch":
             import torch
 
@@ -191,7 +191,7 @@ class Framework:
 def measured(
     make: Callable[..., Any], arms: dict[str, Any], rounds: int, budget: float
 ) -> dict[str, Any]:
-    """Times and memory of each arm, as `make` makes it run."""
+    """Return the times and memory of each arm after `make`."""
     import measure
 
     ready = {name: make(*arm) for name, arm in arms.items()}

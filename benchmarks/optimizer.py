@@ -1,10 +1,10 @@
-"""A step of the optimizer, beside Keras's and PyTorch's own.
+"""An optimizer step, beside the optimizers of Keras and PyTorch.
 
     python benchmarks/optimizer.py [--output benchmarks/results]
 
-`training.AdamW` on the torch backend, with gradients clipped by their global
-norm, 5.3 million parameters in 89 weights; arms take turns. The same with
-memory kept by the allocator, as `make` does it: `MALLOC_TOP_PAD_=268435456`.
+`training.AdamW` runs on the torch backend with 5.3 million parameters in 89
+weights, and clips gradients by their global norm. Arms take turns. To make the
+allocator keep its memory, as `make` does, set `MALLOC_TOP_PAD_=268435456`.
 Writes `results/optimizer.json`. Takes a minute.
 """
 

@@ -1,13 +1,13 @@
-"""Rows that several sequences share, beside rows of one, in pretraining.
+"""Pretraining on packed rows, beside rows of one sequence.
 
     python benchmarks/packing.py --corpus docs.txt.xz \
         --vocabulary bert_uncased_vocab.txt
 
-Prepares the corpus both ways and takes steps of a pretrainer (4 layers of 128
-features, batch 8) on either in turns: how much of the rows is text, and tokens
-of text a second of processor time, on one thread. A third arm gives the packing
-model rows of one sequence, to tell what its mask of pairs costs. Writes
-`results/packing.json`; takes some five minutes.
+Prepares the corpus both ways and runs steps of a pretrainer (4 layers of width
+128, batch 8) on each in turns. Reports the fraction of text in the rows, and
+the text tokens per second of processor time, on one thread. A third arm gives
+rows of one sequence to the packing model, which shows the cost of its mask over
+pairs of positions. Writes `results/packing.json`. Takes about five minutes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import machine
 import measure
 
 BATCH_SIZE = 8
-# Name: whether rows are packed, and whether the model can take such.
+# Whether rows are packed, and whether the model supports packed rows.
 ARMS = {
     "rows of one": (False, False),
     "packed": (True, True),

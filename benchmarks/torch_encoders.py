@@ -1,4 +1,4 @@
-"""The encoders of `transformers`, and what all arms on torch share."""
+"""The encoders of `transformers`, and the base of all arms on PyTorch."""
 
 import contextlib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ ROWS_OF_PROFILE = 14
 
 
 class TorchArm:
-    """A step or a pass on torch: `run` starts it, `wait` sees it done."""
+    """A PyTorch step or forward pass: `run` starts it, `wait` ends it."""
 
     parameters: int
     temporary: int | None = None
@@ -37,7 +37,7 @@ class TorchArm:
         return round((peak - before) / 2**20, 1)
 
     def profile(self) -> list[dict[str, Any]]:
-        """Operators by the time they take themselves, in one call."""
+        """Return the operators of one call, sorted by their own time."""
         kinds = [torch.profiler.ProfilerActivity.CPU]
         if DEVICE == "cuda":
             kinds.append(torch.profiler.ProfilerActivity.CUDA)
@@ -65,7 +65,7 @@ class TorchArm:
 
 
 class Peer(TorchArm):
-    """ConvBERT or BERT of Hugging Face, with random weights."""
+    """ConvBERT or BERT of `transformers`, with random weights."""
 
     def __init__(
         self, arm: cases.Arm, case: cases.Case, config: dict[str, Any]
@@ -105,7 +105,7 @@ class Peer(TorchArm):
 
 
 class KerasArm(TorchArm):
-    """A model of Keras on torch, with an optimizer of Keras or none."""
+    """A Keras model on PyTorch, with a Keras optimizer or none."""
 
     def __init__(
         self,

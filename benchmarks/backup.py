@@ -1,11 +1,12 @@
-"""What `BackupAndResume` costs: a share of each step, and of a bare save.
+"""The cost of `BackupAndResume` per training step and per checkpoint.
 
     python benchmarks/backup.py [--backends tensorflow jax torch]
 
-`convbert_small` in `ConvBertPretrainer`, with its optimizer, on batches of 8
-sequences of 128 tokens. A step is compared with what the callback does at its
-end where nothing is saved; a checkpoint with `save_weights`, which writes the
-same arrays, and neither flushes nor hashes them, one after the other. Medians.
+The model is `convbert_small` in `ConvBertPretrainer`, with its optimizer, on
+batches of 8 sequences of 128 tokens. The script reports the time per step, the
+time that the callback adds to a step without a save, and the time of a
+checkpoint beside the time of `save_weights`. `save_weights` writes the same
+arrays, without a flush to disk and without hashes. All times are medians.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 STEPS, SAVES = 4, 5
@@ -35,7 +37,7 @@ def main() -> None:
         return
     import machine
 
-    results = {
+    results: dict[str, Any] = {
         "command": f"benchmarks/backup.py --backends "
         f"{' '.join(options.backends)}",
         "machine": machine.describe(),
@@ -56,7 +58,7 @@ def main() -> None:
     (RESULTS / "backup.json").write_text(text)
 
 
-def measure() -> dict:
+def measure() -> dict[str, Any]:
     import keras
     import numpy as np
 
@@ -65,22 +67,22 @@ def measure() -> dict:
     from keras_convbert.training import BackupAndResume
 
     class Timed(BackupAndResume):
-        """Takes the time of its steps and of its own part in them."""
+        """Measures the time per step and the time in the callback itself."""
 
         def __init__(self, directory: str) -> None:
             super().__init__(directory)
-            self.times: list = []
+            self.times: list[tuple[float, float]] = []
 
-        def on_train_batch_begin(self, batch, logs=None):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.began = time.perf_counter()
 
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             ended = time.perf_counter()
             super().on_train_batch_end(batch, logs)
             own = time.perf_counter() - ended
             self.times.append((ended - self.began, own))
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.saves = saves(self, self.model)
 
     pretrainer = ConvBertPretrainer(
@@ -98,7 +100,7 @@ def measure() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         timed = Timed(os.path.join(folder, "backup"))
         pretrainer.fit(inputs, batch_size=ROWS, callbacks=[timed], verbose=0)
-    # The first step compiles.
+    # The first step compiles the model.
     step, own = map(statistics.median, zip(*timed.times[1:], strict=True))
     return {
         "keras": keras.__version__,
@@ -109,8 +111,8 @@ def measure() -> dict:
     }
 
 
-def saves(callback, model) -> dict:
-    """Seconds of a checkpoint and of `save_weights`, in turns."""
+def saves(callback: Any, model: Any) -> dict[str, float]:
+    """Return the seconds per checkpoint and per `save_weights`, in turns."""
     folder = pathlib.Path(callback.directory)
     weights = folder / "bare.weights.h5"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""The feed-forward of a block in TensorFlow's graph, by the parts it is cut in.
+"""The feed-forward block in a TensorFlow graph, split into 1, 2 or 4 parts.
 
     python benchmarks/feed_forward.py
 
-Inference, and forward and backward, of blocks of ConvBERT's sizes on a CPU, the
-arms in turns. Writes `results/feed_forward.json`. Takes two minutes.
+Measures inference, and forward with backward, for the sizes of ConvBERT on a
+CPU. Arms take turns. Writes `results/feed_forward.json`. Takes two minutes.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""The pretrained model that the fine-tuning figures start from.
+"""Pretrain the model from which the fine-tuning benchmarks start.
 
     MALLOC_TOP_PAD_=268435456 python benchmarks/fine_tuning_preset.py \
         --corpus wikipedia_en_docs.txt.xz novels_en_docs.txt.xz \
         --output fine_tuning_preset
 
-A ConvBERT of 4 layers of 128 with a vocabulary of 8,192 is pretrained by
-replaced-token detection for 3,000 steps of 16 rows of 128, about half an hour
-of two CPU cores. The folder it writes is a preset with a tokenizer. Peers start
-from the same weights by `export_to_transformers`.
+A ConvBERT with 4 layers, hidden width 128 and a vocabulary of 8,192 is
+pretrained by replaced-token detection for 3,000 steps of 16 rows of 128 tokens.
+This takes about half an hour on two CPU cores. The output folder is a preset
+with a tokenizer. Peers load the same weights through `export_to_transformers`.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import time
 
 SEQUENCE_LENGTH = 128
 VOCABULARY_SIZE = 8192
-# Metrics are means over so many steps.
+# Number of steps over which metrics are averaged.
 WINDOW = 200
 
 

@@ -1,15 +1,15 @@
-"""What `fit` adds to the bare training step, the data pipeline included.
+"""The time that `fit` adds to the bare training step, data pipeline included.
 
     python benchmarks/fit.py [--corpus TEXTS --vocabulary VOCAB] \
         [--arms torch jax] [--quick]
 
-`ConvBertPretrainer` of `convbert_small` on a `PretrainingDataset` that
-`data.prepare` has made, of synthetic text or a corpus, batch 16, length 128. In
-each round, of each backend: so many steps of `fit`, from its call to its
-return; then as many calls of the same compiled step on one batch that stays
-where it is; each after a step that is not timed. The goal is that `fit` takes
-no more than 5 per cent longer. A process a backend stays warm, and they take
-turns. Writes `fit.json` and `.png`.
+`ConvBertPretrainer` with `convbert_small` trains on a `PretrainingDataset`,
+which `data.prepare` makes from synthetic text or from a corpus, with batch 16
+and length 128. Each round measures each backend twice: a number of steps of
+`fit`, from its call to its return, then as many calls of the same compiled step
+on one batch that stays on the device. A step that is not timed precedes both.
+The goal is that `fit` takes at most 5% longer. Each backend has one process,
+which stays warm, and the processes take turns. Writes `fit.json` and `fit.png`.
 Takes about 12 minutes on two cores.
 """
 
@@ -18,6 +18,7 @@ import json
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import machine
@@ -25,7 +26,8 @@ import measure
 import pretraining
 import processes
 
-# Whether Keras compiles the step; by itself it does not on torch.
+# Backend, and whether Keras compiles the step, which is off on PyTorch by
+# default.
 ARMS = {
     "torch": ("torch", False),
     "torch compiled": ("torch", True),
@@ -33,15 +35,22 @@ ARMS = {
     "tensorflow graph": ("tensorflow", False),
     "tensorflow xla": ("tensorflow", True),
 }
-# Keras does not choose XLA for TensorFlow on a CPU.
+# By default Keras does not use XLA for TensorFlow on a CPU.
 DEFAULT = ["torch", "jax", "tensorflow graph"]
 GOAL = 1.05
 
 
-def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
-    results: dict[str, dict] = {}
+def measured(
+    options: argparse.Namespace, shards: str
+) -> dict[str, dict[str, Any]]:
+    results: dict[str, dict[str, Any]] = {}
     timed = {}
     with processes.Workers(pretraining.Pretraining) as workers:
+
+        def ask(name: str, way: str) -> Callable[[], float]:
+            backend, _ = ARMS[name]
+            return lambda: workers[backend].ask(way, name, options.steps)
+
         for name in options.arms:
             backend, compiled = ARMS[name]
             try:
@@ -60,9 +69,7 @@ def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
                 continue
             print(name, results[name], file=sys.stderr)
             for way in ("fit", "bare"):
-                timed[name, way] = lambda w=way, n=name, b=backend: workers[
-                    b
-                ].ask(w, n, options.steps)
+                timed[name, way] = ask(name, way)
         times = measure.turns(timed, options.rounds, options.budget)
     for name in results:
         if "error" not in results[name]:
@@ -70,7 +77,9 @@ def measured(options: argparse.Namespace, shards: str) -> dict[str, dict]:
     return results
 
 
-def compared(times: dict, name: str) -> dict[str, Any]:
+def compared(
+    times: dict[tuple[str, str], list[float]], name: str
+) -> dict[str, Any]:
     fit, bare = times[name, "fit"], times[name, "bare"]
     share = measure.times_as_fast(fit, bare)
     return {
@@ -81,7 +90,7 @@ def compared(times: dict, name: str) -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, dict]) -> str:
+def table(results: dict[str, dict[str, Any]]) -> str:
     lines = ["| backend | fit, ms a step | bare step, ms | fit by bare | met |"]
     lines.append("|---|---|---|---|---|")
     for name, got in results.items():
@@ -98,7 +107,7 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict[str, dict], path: pathlib.Path) -> None:
+def plot(results: dict[str, dict[str, Any]], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -125,9 +134,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=8, help="of a round")
+    parser.add_argument("--steps", type=int, default=8, help="steps per round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--budget", type=float, default=700, help="seconds")
+    parser.add_argument(
+        "--budget", type=float, default=700, help="seconds of measurement"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()

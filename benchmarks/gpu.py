@@ -1,25 +1,27 @@
-"""All that is to be measured when a GPU is at hand, in one call.
+"""All measurements that need a GPU, in one call.
 
     python benchmarks/gpu.py --output DIR [--sections operator model] \
         [--shards SHARDS --glue GLUE --vocabulary VOCAB --minutes 10] [--quick]
 
-In this order, on torch and JAX, with no need of TensorFlow:
+The sections run in this order, on PyTorch and JAX. They do not need TensorFlow.
 
-ceilings   copy bandwidth, and a large product of matrices in bfloat16
+ceilings   copy bandwidth, and a large matrix product in bfloat16
 operator   `dynamic_conv1d` with softmax, each form, beside the unfold, in
-           bfloat16: 65,536 tokens of lengths 512, 2048, 8192 and 16,384 of 128;
-           errors against float64; share of the bandwidth by the bytes needed
+           bfloat16: 65,536 tokens at lengths 512, 2048, 8192, and 16,384 at
+           length 128; errors against float64; fraction of the bandwidth that
+           the required bytes reach
 model      `convbert_base` at lengths 512 and 128 and `convbert_small` at 128,
-           inference and training step, beside `transformers`, arms that want
-           no compiler first; begins none after `--model-seconds`
+           inference and training step, beside `transformers`; arms without a
+           compiler come first, and no arm starts after `--model-seconds`
 fit        pretraining of `convbert_small` by `fit`, and by its step alone
 learning   `convbert_small` and its attention-only twin, pretrained on prepared
-           shards for so many minutes together, then fine-tuned on GLUE
+           shards for `--minutes` in total, then fine-tuned on GLUE
 
-Writes `gpu.json` after each section, and prints a table at the end; a section
-that fails leaves the others alone. On an H200 the first two and the first case
-of `model` took 8 minutes, most of it compilers'; `fit` and `learning` want more
-than 2 minutes each. `--quick` rehearses all of it on a CPU, in 10 minutes.
+Writes `gpu.json` after each section, and prints a table at the end. A section
+that fails does not stop the others. On an H200 the first two sections and the
+first case of `model` took 8 minutes, most of it for compilation; `fit` and
+`learning` need more than 2 minutes each. `--quick` runs all sections with tiny
+sizes on a CPU, in 10 minutes.
 """
 
 import argparse
@@ -39,16 +41,16 @@ import model
 import operators
 import pretraining
 import processes
-from encoders import ARMS
-from encoders import Case
+from cases import ARMS
+from cases import Case
 
 HERE = pathlib.Path(__file__).parent
 PEAK_FLOPS = 989e12
-# Batches by length.
+# Batch size per length.
 OPERATOR = {512: 128, 8192: 8, 128: 128, 2048: 32}
-# A compiler takes seconds for each form and length.
+# Compilation takes seconds per form and length.
 LENGTHS = {"torch eager": 4, "torch compiled": 1, "jax": 2}
-# In the order in which time is spent.
+# In the order of measurement, most important first.
 CASES = [
     Case(phase, size, "bfloat16", length, batch)
     for size, length, batch in (("base", 512, 64), ("small", 128, 512))
@@ -61,7 +63,7 @@ MODEL_ARMS = sorted(
 
 
 class Device:
-    """What is measured in one process beside the encoders."""
+    """The ceilings and operators of one process."""
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
@@ -74,7 +76,7 @@ class Device:
         return torch.cuda.get_device_name()
 
     def ceilings(self, quick: bool) -> dict[str, float]:
-        """Bytes a second of a copy, and FLOP a second of a product."""
+        """Return the bytes/s of a copy and the FLOP/s of a product."""
         import torch
         from torch_encoders import DEVICE
 
@@ -91,11 +93,11 @@ class Device:
 
     def operator(
         self, framework: str, batch: int, length: int
-    ) -> dict[str, dict]:
-        """Times and errors of each form, forward, and with backward."""
+    ) -> dict[str, dict[str, Any]]:
+        """Return times and errors per form, forward and with backward."""
         frame = operators.Framework(framework)
         arms = operators.dynamic_arms(frame, batch, length)
-        results: dict[str, dict] = {name: {} for name in arms}
+        results: dict[str, dict[str, Any]] = {name: {} for name in arms}
         for name, (function, inputs) in arms.items():
             inputs = [frame.ops.cast(x, "bfloat16") for x in inputs]
             for pas in ("forward", "backward"):
@@ -131,8 +133,11 @@ def _seconds(run: Any, wait: Any, rounds: int = 7, repeats: int = 5) -> float:
     return measure.spread(times)["median"] / repeats / 1e3
 
 
-def _errors(inputs: list, made: tuple) -> list[float]:
-    """Of outputs and both gradients, of the first row, by the largest value."""
+def _errors(inputs: list[Any], made: tuple[Any, ...]) -> list[float]:
+    """Return the errors of the first row relative to the largest value.
+
+    The errors are those of the outputs and of both gradients.
+    """
     import keras
 
     first = [
@@ -146,8 +151,8 @@ def _errors(inputs: list, made: tuple) -> list[float]:
     ]
 
 
-def in_float64(values: Any, logits: Any) -> tuple:
-    """Outputs, and the gradients of their sum, in plain NumPy."""
+def in_float64(values: Any, logits: Any) -> tuple[Any, ...]:
+    """Return outputs and the gradients of their sum, in plain NumPy."""
     import numpy as np
 
     _, length, heads, taps = logits.shape
@@ -174,15 +179,15 @@ def in_float64(values: Any, logits: Any) -> tuple:
     )
 
 
-def ceilings(options: argparse.Namespace) -> dict:
+def ceilings(options: argparse.Namespace) -> dict[str, Any]:
     with processes.Workers(Device) as workers:
         told = workers["torch"].ask("ceilings", options.quick)
         return {"device": workers["torch"].ask("name"), **told}
 
 
-def operator(options: argparse.Namespace) -> dict:
+def operator(options: argparse.Namespace) -> dict[str, Any]:
     sizes = {64: 1} if options.quick else OPERATOR
-    results: dict[str, dict] = {}
+    results: dict[str, dict[str, Any]] = {}
     with processes.Workers(Device) as workers:
         for framework in ("torch eager", "torch compiled", "jax"):
             worker = workers[operators.FRAMEWORKS[framework]]
@@ -196,9 +201,12 @@ def operator(options: argparse.Namespace) -> dict:
 
 
 def beside_floor(
-    got: dict, tokens: int, forms: dict, options: argparse.Namespace
-) -> dict:
-    """Adds the share of the bandwidth, and the ratio to the unfold."""
+    got: dict[str, Any],
+    tokens: int,
+    forms: dict[str, Any],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Add the fraction of the bandwidth and the ratio to the unfold."""
     bandwidth = options.report.get("ceilings", {}).get("copy, bytes a second")
     channels = operators.HEADS * operators.FEATURES
     logits = operators.HEADS * operators.TAPS
@@ -218,14 +226,14 @@ def beside_floor(
     return got
 
 
-def models(options: argparse.Namespace) -> dict:
+def models(options: argparse.Namespace) -> dict[str, Any]:
     cases = CASES
     if options.quick:
         cases = [
             Case(phase, "tiny", "bfloat16", 32, 2)
             for phase in ("training", "inference")
         ]
-    results: dict[str, dict] = {}
+    results: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
     with processes.Workers(encoders.Encoders) as workers:
         for case in cases:
@@ -246,12 +254,12 @@ def one_encoder(
     name: str,
     case: Case,
     options: argparse.Namespace,
-) -> dict:
-    """One at a time: the arms share the memory of the device."""
+) -> dict[str, Any]:
+    """Measure one arm at a time, as arms share the device memory."""
     got = model.measured(workers, case, [name], options.rounds, 30)[name]
     backend = ARMS[name].backend
     if backend == "jax":
-        # It would keep the memory, and report the peak of all arms.
+        # A process keeps its memory and reports the peak of all its arms.
         workers.close(backend)
     elif workers[backend].alive():
         workers[backend].ask("drop")
@@ -263,7 +271,7 @@ def one_encoder(
     return got
 
 
-def beside_peers(got: dict, arms: dict[str, dict]) -> None:
+def beside_peers(got: dict[str, Any], arms: dict[str, dict[str, Any]]) -> None:
     for peer, told in arms.items():
         if peer.startswith("transformers") and "median" in told.keys() & got:
             got[f"times as fast as {peer}"] = round(
@@ -271,7 +279,7 @@ def beside_peers(got: dict, arms: dict[str, dict]) -> None:
             )
 
 
-def fitting(options: argparse.Namespace) -> dict:
+def fitting(options: argparse.Namespace) -> dict[str, Any]:
     chosen = argparse.Namespace(
         arms=["jax", "torch"],
         size=options.size,
@@ -293,7 +301,7 @@ def fitting(options: argparse.Namespace) -> dict:
     return results
 
 
-def learn(options: argparse.Namespace) -> dict:
+def learn(options: argparse.Namespace) -> dict[str, Any]:
     with processes.Workers(learning.Learning) as workers:
         return learning.run(workers, options)
 
@@ -308,7 +316,7 @@ SECTIONS = {
 
 
 def shards_for(options: argparse.Namespace) -> str:
-    """The folder given, or one of synthetic text."""
+    """Return the given folder, or one with shards of synthetic text."""
     folder = options.output / "shards"
     if not folder.exists():
         with processes.Workers(pretraining.Pretraining) as workers:
@@ -318,8 +326,8 @@ def shards_for(options: argparse.Namespace) -> str:
     return str(folder)
 
 
-def rows(report: dict) -> list[str]:
-    """The figures of all sections, one a line."""
+def rows(report: dict[str, Any]) -> list[str]:
+    """Return the figures of all sections, one per line."""
     told = []
 
     def walk(path: tuple[str, ...], value: Any) -> None:
@@ -341,19 +349,30 @@ def parsed() -> argparse.Namespace:
         "--sections", nargs="+", choices=SECTIONS, default=[*SECTIONS]
     )
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=MODEL_ARMS)
-    parser.add_argument("--shards", help="a folder of data.prepare")
-    parser.add_argument("--glue", help="a folder of SST-2, CoLA, MRPC, STS-B")
-    parser.add_argument("--vocabulary", help="that of the shards")
-    parser.add_argument("--minutes", type=float, default=10, help="of learning")
+    parser.add_argument("--shards", help="folder written by data.prepare")
+    parser.add_argument("--glue", help="folder with SST-2, CoLA, MRPC, STS-B")
+    parser.add_argument("--vocabulary", help="vocabulary of the shards")
     parser.add_argument(
-        "--model-seconds", type=float, default=600, help="begins no arm later"
+        "--minutes", type=float, default=10, help="minutes of learning"
+    )
+    parser.add_argument(
+        "--model-seconds",
+        type=float,
+        default=600,
+        help="start no arm after this time",
     )
     parser.add_argument("--learn-on", choices=["jax", "torch"], default="jax")
-    parser.add_argument("--epochs", type=int, default=3, help="of fine-tuning")
-    parser.add_argument("--limit", type=int, help="samples of fine-tuning")
-    parser.add_argument("--batch", type=int, default=256, help="of pretraining")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="epochs of fine-tuning"
+    )
+    parser.add_argument("--limit", type=int, help="samples for fine-tuning")
+    parser.add_argument(
+        "--batch", type=int, default=256, help="batch of pretraining"
+    )
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="tiny, on a CPU")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, on a CPU"
+    )
     options = parser.parse_args()
     options.size, options.length = "small", 128
     if options.quick:
@@ -371,7 +390,9 @@ def check_device(options: argparse.Namespace) -> None:
         return
     with processes.Workers(Device) as workers:
         if workers["torch"].ask("name") is None:
-            raise SystemExit("There is no GPU; --quick rehearses on a CPU.")
+            raise SystemExit(
+                "Expected a GPU, or --quick for a CPU. Received: device=None"
+            )
 
 
 def main() -> None:

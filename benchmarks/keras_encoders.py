@@ -1,15 +1,15 @@
-"""The encoders of Keras, ours and KerasHub's, on the backend of the process."""
+"""Keras encoders, ours and those of KerasHub, on the backend of the process."""
 
 from typing import Any
 
-import encoders
+import cases
 import keras
 from keras import ops
 
 
-def made(arm: encoders.Arm, case: encoders.Case, config: dict) -> Any:
+def made(arm: cases.Arm, case: cases.Case, config: dict[str, Any]) -> Any:
     model = _model(arm.model, case, config)
-    ids = encoders.token_ids(case, config["vocabulary_size"])
+    ids = cases.token_ids(case, config["vocabulary_size"])
     inputs = {
         "token_ids": ops.convert_to_tensor(ids),
         "segment_ids": ops.zeros(ids.shape, "int32"),
@@ -25,8 +25,8 @@ def made(arm: encoders.Arm, case: encoders.Case, config: dict) -> Any:
     return kinds[arm.backend](model, inputs, optimizer, arm.mode)
 
 
-def _model(kind: str, case: encoders.Case, config: dict) -> keras.Model:
-    # In training weights stay float32, as they do under torch's autocast.
+def _model(kind: str, case: cases.Case, config: dict[str, Any]) -> keras.Model:
+    # Training keeps float32 weights, as PyTorch autocast does.
     dtype = case.dtype
     if dtype != "float32" and case.phase == "training":
         dtype = f"mixed_{dtype}"
@@ -48,7 +48,7 @@ def _loss(outputs: Any) -> Any:
 
 
 def _on_torch(
-    model: keras.Model, inputs: dict, optimizer: Any, mode: str
+    model: keras.Model, inputs: dict[str, Any], optimizer: Any, mode: str
 ) -> Any:
     import torch_encoders
 
@@ -56,10 +56,14 @@ def _on_torch(
 
 
 class OnJax:
-    """A pass or a step, compiled, whose state is given back and forth."""
+    """A compiled forward pass or step that takes and returns its state."""
 
     def __init__(
-        self, model: keras.Model, inputs: dict, optimizer: Any, mode: str
+        self,
+        model: keras.Model,
+        inputs: dict[str, Any],
+        optimizer: Any,
+        mode: str,
     ) -> None:
         import jax
 
@@ -98,15 +102,15 @@ class OnJax:
         told = jax.devices()[0].memory_stats()
         if jax.default_backend() == "cpu" or not told:
             return None
-        # What stays is in use before and after; the peak is the process's.
+        # The peak belongs to the whole process and includes the weights.
         return round((told["peak_bytes_in_use"]) / 2**20, 1)
 
-    def profile(self) -> list[dict]:
+    def profile(self) -> list[dict[str, Any]]:
         return []
 
 
 def _jax(model: keras.Model) -> Any:
-    def forward(state: Any, inputs: dict) -> Any:
+    def forward(state: Any, inputs: dict[str, Any]) -> Any:
         return model.stateless_call(state[0], state[1], inputs, training=False)[
             0
         ]
@@ -117,13 +121,13 @@ def _jax(model: keras.Model) -> Any:
 def _jax_step(model: keras.Model, optimizer: Any) -> Any:
     import jax
 
-    def loss(learning: Any, others: Any, inputs: dict) -> Any:
+    def loss(learning: Any, others: Any, inputs: dict[str, Any]) -> Any:
         outputs, others = model.stateless_call(
             learning, others, inputs, training=True
         )
         return _loss(outputs), others
 
-    def step(state: Any, inputs: dict) -> Any:
+    def step(state: Any, inputs: dict[str, Any]) -> Any:
         learning, others, slots = state
         (value, others), gradients = jax.value_and_grad(loss, has_aux=True)(
             learning, others, inputs
@@ -135,22 +139,26 @@ def _jax_step(model: keras.Model, optimizer: Any) -> Any:
 
 
 class OnTensorFlow:
-    """A pass or a step, as a graph or by XLA."""
+    """A forward pass or step, as a graph or with XLA."""
 
     temporary = None
 
     def __init__(
-        self, model: keras.Model, inputs: dict, optimizer: Any, mode: str
+        self,
+        model: keras.Model,
+        inputs: dict[str, Any],
+        optimizer: Any,
+        mode: str,
     ) -> None:
         import tensorflow as tf
 
         self.parameters = model.count_params()
         self._inputs = inputs
 
-        def forward(inputs: dict) -> Any:
+        def forward(inputs: dict[str, Any]) -> Any:
             return model(inputs, training=False)
 
-        def step(inputs: dict) -> Any:
+        def step(inputs: dict[str, Any]) -> Any:
             with tf.GradientTape() as tape:
                 loss = _loss(model(inputs, training=True))
             learning = model.trainable_weights
@@ -171,5 +179,5 @@ class OnTensorFlow:
     def device_memory(self) -> float | None:
         return None
 
-    def profile(self) -> list[dict]:
+    def profile(self) -> list[dict[str, Any]]:
         return []

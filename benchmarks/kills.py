@@ -1,12 +1,12 @@
-"""Whether a training that is killed again and again comes to the same bits.
+"""Whether training that is killed many times ends with identical bits.
 
     python benchmarks/kills.py [--kills 20] [--backends tensorflow jax torch]
 
-A small model with dropout, saved after each step by `BackupAndResume`, is
-killed with SIGKILL within half a second of each start, until it comes to its
-end; then another, until there were so many kills. A run that cannot start
-again, or ends with other weights, another optimizer or another curve than one
-that was never killed, is counted. It fails if there is one.
+A small model with dropout is saved after each step by `BackupAndResume` and
+killed with SIGKILL within half a second of each start, until the run ends. More
+runs follow until the number of kills is reached. The script counts the runs
+that cannot restart, and the runs whose weights, optimizer or loss curve differ
+from a run that was never killed. It fails if it counts any.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -30,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     import machine
 
-    results = {
+    results: dict[str, Any] = {
         "command": f"benchmarks/kills.py --kills {options.kills} --backends "
         f"{' '.join(options.backends)}",
         "machine": machine.describe(),
@@ -46,10 +47,13 @@ def main() -> None:
     (ROOT / "benchmarks" / "results" / "kills.json").write_text(text)
     for found in results["backends"].values():
         if found["other_bits"] or found["cannot_restart"]:
-            raise SystemExit("A training did not survive being killed.")
+            raise SystemExit(
+                f"Expected equal results after every kill. "
+                f"Received: runs={found}"
+            )
 
 
-def run(backend: str, kills: int) -> dict:
+def run(backend: str, kills: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
             [

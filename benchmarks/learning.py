@@ -1,7 +1,7 @@
-"""Two encoders that learn side by side: pretrained, then fine-tuned.
+"""Pretrain and fine-tune two encoders on the same data.
 
-Imported by a process before it knows its backend, so nothing that imports Keras
-stands at the top.
+A worker imports this module before its backend is set, so the module itself
+imports neither Keras nor a backend.
 """
 
 import argparse
@@ -14,14 +14,14 @@ ARMS = {
     "ConvBERT": {},
     "attention only": {"conv": False, "head_ratio": 1},
 }
-# Metrics are means over so many steps.
+# Number of steps over which metrics are averaged.
 WINDOW = 50
 TASKS = {"sst2": "SST-2", "cola": "CoLA", "mrpc": "MRPC", "stsb": "STS-B"}
 FILE_BYTES = 15 * 2**20
 
 
 class Learning:
-    """Pretrains and fine-tunes one encoder at a time, in a process."""
+    """Pretrains and fine-tunes one encoder at a time, in one process."""
 
     def __init__(self, backend: str) -> None:
         import keras
@@ -31,7 +31,7 @@ class Learning:
         keras.utils.set_random_seed(0)
 
     def seconds_a_step(self, size: str, shards: str, batch: int) -> float:
-        """Of ConvBERT, after its first step, which compiles."""
+        """Return the seconds per ConvBERT step, compilation excluded."""
         made, dataset = self._pretrainer("ConvBERT", size, shards, batch, 100)
         made.fit(dataset, steps_per_epoch=2, verbose=0)
         start = time.perf_counter()
@@ -70,7 +70,7 @@ class Learning:
         limit: int | None,
         epochs: int,
     ) -> dict[str, float]:
-        """GLUE's metrics of a task on its development set."""
+        """Return the GLUE metrics of a task on its development set."""
         examples = pathlib.Path(__file__).parent.parent / "examples"
         sys.path.insert(0, str(examples))
         import glue
@@ -88,12 +88,12 @@ class Learning:
         return {k: round(float(v), 4) for k, v in found.items()}
 
     def save(self, name: str, folder: str) -> list[str]:
-        """The weights in float16, in files of less than 16 MB."""
+        """Save the weights in float16, in files of less than 16 MB."""
         import numpy as np
 
         target = pathlib.Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        parts: list[dict] = [{}]
+        parts: list[dict[str, Any]] = [{}]
         size = 0
         for variable in self._models[name].weights:
             for label, array in _pieces(variable):
@@ -126,7 +126,7 @@ class Learning:
         return made, dataset
 
     def _classifier(self, name: str, vocabulary: str, classes: int) -> Any:
-        """A new head on a copy of the pretrained encoder."""
+        """Return a new head on a copy of the pretrained encoder."""
         from keras_convbert import models
 
         pretrained = self._models[name]
@@ -153,7 +153,7 @@ def _optimizer(samples: int, epochs: int) -> Any:
 
 
 def _pieces(variable: Any) -> Any:
-    """An array in rows that fit a file, named after the variable."""
+    """Yield a variable in pieces that fit into a file, with names."""
     import keras
     import numpy as np
 
@@ -167,7 +167,7 @@ def _pieces(variable: Any) -> Any:
 
 
 def run(workers: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """Both arms: the same data, in the same order, for as many steps."""
+    """Run both arms on the same data, order and number of steps."""
     worker = workers[options.learn_on]
     common = (options.size, options.shards, options.batch)
     windows = 2

@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""The machine, versions and command of a result."""
 
 import importlib.metadata
 import os
@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 PACKAGES = (
     "keras",
@@ -20,7 +21,7 @@ PACKAGES = (
 
 
 def command() -> str:
-    """What was run; paths, which are those of one machine, as `…`."""
+    """Return the command; paths of this machine are written as `…`."""
     script = f"benchmarks/{pathlib.Path(sys.argv[0]).name}"
     arguments = [
         "…" if os.sep in argument else shlex.quote(argument)
@@ -30,7 +31,7 @@ def command() -> str:
 
 
 def folder(output: pathlib.Path | None, partial: bool) -> pathlib.Path:
-    """Where a report goes: a partial one not in the place of what is kept."""
+    """Return the output folder; a partial run does not replace results."""
     if output is None and partial:
         output = pathlib.Path("benchmark_output")
     output = output or pathlib.Path(__file__).parent / "results"
@@ -39,7 +40,7 @@ def folder(output: pathlib.Path | None, partial: bool) -> pathlib.Path:
     return output
 
 
-def describe() -> dict:
+def describe() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""Times of several arms in turn, and the memory that one takes."""
+"""Times of several arms in turn, and the peak memory of one arm."""
 
 import ctypes
 import functools
@@ -7,17 +7,23 @@ import pathlib
 import statistics
 import time
 from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Mapping
+from typing import Any
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def in_turns(
-    arms: dict[str, Callable[[], object]],
+    arms: Mapping[str, Callable[[], object]],
     rounds: int,
     budget: float,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, dict]:
-    """Milliseconds of each arm, called one after the other in each round.
+) -> dict[str, dict[str, Any]]:
+    """Return the milliseconds per arm; each round calls all arms in turn.
 
-    Ends after `rounds`, or after `budget` seconds, but not before the third.
+    Stops after `rounds`, or after `budget` seconds and at least three rounds.
     """
     for arm in arms.values():
         arm()
@@ -30,14 +36,14 @@ def in_turns(
 
 
 def turns(
-    arms: dict[str, Callable[[], float]], rounds: int, budget: float
-) -> dict[str, list[float]]:
-    """What each arm returns, its time, round by round.
+    arms: Mapping[Name, Callable[[], float]], rounds: int, budget: float
+) -> dict[Name, list[float]]:
+    """Return the times that the arms return, round by round.
 
-    Ends as `in_turns` does, or before the third round at three times the
-    budget. Every other round goes backwards.
+    Stops as `in_turns` does, and before the third round only after three times
+    the budget. Every second round calls the arms in reverse order.
     """
-    times: dict[str, list[float]] = {name: [] for name in arms}
+    times: dict[Name, list[float]] = {name: [] for name in arms}
     begun = time.perf_counter()
     for number in range(rounds):
         spent = time.perf_counter() - begun
@@ -56,7 +62,7 @@ def milliseconds(
     return 1e3 * (clock() - start)
 
 
-def summary(values: list[float]) -> dict:
+def summary(values: list[float]) -> dict[str, Any]:
     return {
         **spread(values),
         "least": round(min(values), 3),
@@ -64,8 +70,8 @@ def summary(values: list[float]) -> dict:
     }
 
 
-def spread(values: list[float]) -> dict:
-    """Median and quartiles."""
+def spread(values: list[float]) -> dict[str, Any]:
+    """Return the median and quartiles."""
     several = values if len(values) > 1 else values * 2
     quartiles = statistics.quantiles(several, n=4)
     return {
@@ -74,13 +80,13 @@ def spread(values: list[float]) -> dict:
     }
 
 
-def times_as_fast(peer: list[float], arm: list[float]) -> dict:
-    """The spread of the peer's time over the arm's, of the same rounds."""
+def times_as_fast(peer: list[float], arm: list[float]) -> dict[str, Any]:
+    """Return the spread of peer time divided by arm time, per round."""
     return spread([p / a for p, a in zip(peer, arm, strict=True)])
 
 
 def peak_memory(arm: Callable[[], object]) -> float:
-    """MiB by which the resident memory rises at most during one call."""
+    """Return the peak of resident memory in a call above its start, in MiB."""
     arm()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)

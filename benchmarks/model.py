@@ -3,19 +3,20 @@
     python benchmarks/model.py [--sizes base --lengths 128 512] \
         [--dtypes float32] [--phases inference] [--arms ...] [--quick]
 
-Inference, and a training step (forward, backward, AdamW with clipped
-gradients), of ConvBERT on torch (eager and compiled), JAX and TensorFlow (graph
-and XLA), beside `transformers`' ConvBertModel and BertModel (SDPA), eager and
-compiled, and KerasHub's BertBackbone, all of equal size, batch 4. A process a
-framework stays warm, and arms take turns, so that what else the machine does
-meets all of them; ratios are medians over rounds of the peer's time by the
-arm's. In bfloat16 inference has such weights, training float32 ones (autocast,
-`mixed_bfloat16`). Memory is the rise of the resident set in one call; where XLA
-says what it needs for temporary values, that too. Writes `model.json` and
-`.png`, after each cell. Ends after `--minutes` (60), with a list of what it
-left out. On a machine that does much else, `--one-core` measures CPU time, on
-one core, which hangs less on it, into `model_one_core.json`. `--add` keeps what
-earlier runs measured, arm by arm.
+Measures inference and a training step: forward, backward, and AdamW with
+clipped gradients. ConvBERT runs on PyTorch (eager and compiled), JAX and
+TensorFlow (graph and XLA). The peers are ConvBertModel and BertModel (SDPA) of
+`transformers`, eager and compiled, and BertBackbone of KerasHub. All encoders
+have equal size, and the batch is 4. Each framework has one process, which stays
+warm, and arms take turns, so that other load on the machine affects all arms.
+Ratios are medians over rounds of the peer's time divided by the arm's time. In
+bfloat16, inference uses bfloat16 weights and training float32 weights (autocast
+or `mixed_bfloat16`). Memory is the rise of the resident set in one call, and
+also the size of temporary values where XLA reports it. Writes `model.json` and
+`model.png` after each cell. Stops after `--minutes` (60) and lists the cells
+that it left out. `--one-core` measures CPU time on one core, which other load
+affects less, and writes `model_one_core.json`. `--add` keeps the results of
+earlier runs for all other arms.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
@@ -32,20 +34,20 @@ import encoders
 import machine
 import measure
 import processes
-from encoders import ARMS
-from encoders import BERT
-from encoders import OURS
-from encoders import PEER
-from encoders import Case
+from cases import ARMS
+from cases import BERT
+from cases import OURS
+from cases import PEER
+from cases import Case
 
 OURS_ON_TORCH = ("ours torch", "ours torch compiled")
-# In the order in which time is spent.
+# In the order of measurement, most important first.
 SIZES = ("base", "small", "medium_small")
 LENGTHS = (512, 128, 32)
 DTYPES = ("float32", "bfloat16")
 PHASES = ("inference", "training")
-# Bytes a parameter that an arm holds between two steps: the weight, and two
-# moments of it.
+# Bytes per parameter that an arm keeps between steps: the weight and its two
+# moments.
 HELD = {"inference": 4, "training": 12}
 
 
@@ -84,15 +86,15 @@ def measured(
     arms: list[str],
     rounds: int,
     budget: float,
-) -> dict[str, dict]:
-    """Times, memory and sizes of the arms, all ready at the same time."""
+) -> dict[str, dict[str, Any]]:
+    """Return times, memory and sizes of arms that are ready together."""
     results = {name: made(workers, name, case) for name in arms}
     ready = [name for name in arms if "error" not in results[name]]
-    timed = {
-        name: (lambda n=name: workers[ARMS[n].backend].ask("time", n))
-        for name in ready
-    }
-    times = measure.turns(timed, rounds, budget)
+
+    def timed(name: str) -> Callable[[], float]:
+        return lambda: workers[ARMS[name].backend].ask("time", name)
+
+    times = measure.turns({n: timed(n) for n in ready}, rounds, budget)
     for name in ready:
         worker = workers[ARMS[name].backend]
         results[name].update(
@@ -107,7 +109,7 @@ def measured(
     return results
 
 
-def made(workers: processes.Workers, name: str, case: Case) -> dict:
+def made(workers: processes.Workers, name: str, case: Case) -> dict[str, Any]:
     try:
         told = workers[ARMS[name].backend].ask("make", name, case)
     except processes.ArmError as error:
@@ -118,7 +120,7 @@ def made(workers: processes.Workers, name: str, case: Case) -> dict:
 
 
 def in_groups(arms: list[str], together: int) -> list[list[str]]:
-    """So many arms at a time, Hugging Face's ConvBERT with each of them."""
+    """Split arms into groups, each with the Hugging Face ConvBERT."""
     others = [name for name in arms if name != PEER]
     count = max(1, together - 1)
     return [
@@ -126,13 +128,15 @@ def in_groups(arms: list[str], together: int) -> list[list[str]]:
     ] or [[PEER]]
 
 
-def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
-    results: dict[str, dict] = {}
+def cell(
+    workers: processes.Workers, case: Case, options: Any
+) -> dict[str, Any]:
+    results: dict[str, dict[str, Any]] = {}
     held = HELD[case.phase] * workers["torch"].ask("parameters", case.size)
     together = int(options.memory * 2**30 / held)
     for group in in_groups(options.arms, together):
         found = measured(workers, case, group, options.rounds, options.budget)
-        # The peer of the first group stands for all: its ratios are within
+        # The row of the peer is that of the first group: its ratios are within
         # groups, and those of the others are in their rows.
         results.update({n: r for n, r in found.items() if n not in results})
         if options.profile or unmet(case, results):
@@ -143,8 +147,8 @@ def cell(workers: processes.Workers, case: Case, options: Any) -> dict:
     return results
 
 
-def check_sizes(case: Case, results: dict[str, dict]) -> None:
-    """Arms that compute the same thing have as many parameters."""
+def check_sizes(case: Case, results: dict[str, dict[str, Any]]) -> None:
+    """Check that arms of the same model have equal parameter counts."""
     for kind in (("ConvBertModel", "ours"), ("BertModel", "BertBackbone")):
         counts = {
             name: result["parameters"]
@@ -152,11 +156,14 @@ def check_sizes(case: Case, results: dict[str, dict]) -> None:
             if ARMS[name].model in kind and "parameters" in result
         }
         if len({*counts.values()}) > 1:
-            raise SystemExit(f"{case}: sizes differ: {counts}")
+            raise SystemExit(
+                f"Expected equal parameter counts in {case}. "
+                f"Received: counts={counts}"
+            )
 
 
 def profile(
-    workers: processes.Workers, group: list[str], results: dict
+    workers: processes.Workers, group: list[str], results: dict[str, Any]
 ) -> None:
     for name in group:
         if name in (PEER, *OURS_ON_TORCH) and "error" not in results[name]:
@@ -164,8 +171,10 @@ def profile(
             results[name]["profile"] = worker.ask("profile", name)
 
 
-def reached(goal: Goal, results: dict[str, dict]) -> tuple[float, str] | None:
-    """The best arm's ratio, or `None` where nothing was measured."""
+def reached(
+    goal: Goal, results: dict[str, dict[str, Any]]
+) -> tuple[float, str] | None:
+    """Return the ratio of the best arm, or `None` without a measurement."""
     key = f"times as fast as {goal.peer}"
     found = [
         (results[name][key]["median"], name)
@@ -175,16 +184,16 @@ def reached(goal: Goal, results: dict[str, dict]) -> tuple[float, str] | None:
     return max(found, default=None)
 
 
-def unmet(case: Case, results: dict[str, dict]) -> bool:
+def unmet(case: Case, results: dict[str, dict[str, Any]]) -> bool:
     return any(
         goal.case == case
-        and reached(goal, results) is not None
-        and reached(goal, results)[0] < goal.times
+        and (best := reached(goal, results)) is not None
+        and best[0] < goal.times
         for goal in GOALS
     )
 
 
-def goals(cells: dict[str, dict]) -> list[dict]:
+def goals(cells: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     told = []
     for goal in GOALS:
         found = reached(goal, cells.get(str(goal.case), {}))
@@ -200,7 +209,7 @@ def goals(cells: dict[str, dict]) -> list[dict]:
     return told
 
 
-def table(cells: dict[str, dict]) -> str:
+def table(cells: dict[str, dict[str, Any]]) -> str:
     lines = [
         f"| arm | ms | quartiles | of {PEER}'s speed | of {BERT}'s | MiB |",
         "|---|---|---|---|---|---|",
@@ -220,7 +229,7 @@ def table(cells: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def ratio(got: dict, peer: str) -> str:
+def ratio(got: dict[str, Any], peer: str) -> str:
     faster = got.get(f"times as fast as {peer}")
     if faster is None:
         return ""
@@ -228,7 +237,7 @@ def ratio(got: dict, peer: str) -> str:
     return f"{faster['median']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def plot(cells: dict[str, dict], path: pathlib.Path) -> None:
+def plot(cells: dict[str, dict[str, Any]], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -268,7 +277,7 @@ def stem(options: argparse.Namespace) -> str:
     return "model_one_core" if options.one_core else "model"
 
 
-def write(report: dict, options: argparse.Namespace) -> None:
+def write(report: dict[str, Any], options: argparse.Namespace) -> None:
     report["goals"] = goals(report["cells"])
     path = options.output / f"{stem(options)}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
@@ -285,7 +294,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--arms", choices=ARMS, default=[*ARMS], **some)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--budget", type=float, default=90, help="s a cell")
+    parser.add_argument(
+        "--budget", type=float, default=90, help="seconds per cell"
+    )
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument(
         "--memory", type=float, default=8, help="GiB of weights and moments"
@@ -293,12 +304,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--one-core",
         action="store_true",
-        help="CPU time on one core, for a machine that does much else",
+        help="measure CPU time on one core",
     )
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     parser.add_argument(
-        "--add", action="store_true", help="keep what the output has already"
+        "--add",
+        action="store_true",
+        help="keep the earlier results in the output",
     )
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()

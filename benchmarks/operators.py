@@ -1,16 +1,16 @@
-"""The convolutions, each formulation, beside Hugging Face's unfold.
+"""Each formulation of the convolutions beside the Hugging Face unfold.
 
     python benchmarks/operators.py [--only "torch eager"] [--quick]
 
-The dynamic convolution with the softmax of its kernels, float32, six heads of
-64 features, kernel 9; forward, and forward with backward. Its peer is the
-unfold-and-matmul of `transformers`, written in the same framework. Three parts:
-`bar`, batch 8 and length 512; `lengths`, batch 1 and lengths 32 to 8192, beside
-self-attention; `depthwise`, the depthwise convolution of the keys, batch 4,
-length 512, 768 channels. Arms take turns within a process; each framework has
-its own. Memory is the rise of the resident set in one call, results included;
-where XLA says what it needs for temporary values, that too. Writes
-`results/operators.json` and `.png`. Takes about 25 minutes on two cores.
+The dynamic convolution includes the softmax of its kernels, in float32, with
+six heads of 64 features and kernel size 9; forward, and forward with backward.
+The peer is the unfold-and-matmul of `transformers`, written in the same
+framework. `bar` is batch 8 and length 512. `lengths` is batch 1 and lengths 32
+to 8192, beside self-attention. `depthwise` is the depthwise convolution of the
+keys, batch 4, length 512, 768 channels. Each framework has one process, in
+which arms take turns. Memory is the rise of the resident set in one call,
+results included, and also the size of temporary values where XLA reports it.
+Writes `results/operators.json` and `.png`. Takes about 25 minutes on two cores.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OURS = ("naive", "shifts", "blocks", "slices")
 
 
 class Framework:
-    """What differs from one framework to the next, in a process of its own."""
+    """The operations of one framework, in its own process."""
 
     def __init__(self, name: str) -> None:
         os.environ["KERAS_BACKEND"] = FRAMEWORKS[name]
@@ -63,7 +63,7 @@ class Framework:
         )
 
     def unfold(self, values: Any, kernels: Any) -> Any:
-        """Hugging Face's convolution: all spans side by side, and a product."""
+        """Compute the Hugging Face convolution: unfold all spans, multiply."""
         ops = self.ops
         batch, length, channels = values.shape
         taps, left = kernels.shape[-1], (kernels.shape[-1] - 1) // 2
@@ -104,13 +104,15 @@ class Framework:
         return ops.reshape(outputs, (batch, length, channels))
 
     def attention(self, values: Any) -> Any:
-        """Self-attention of the values, whose cost grows with the square."""
+        """Compute self-attention, whose cost is quadratic in the length."""
         heads = self.ops.reshape(values, (*values.shape[:2], HEADS, FEATURES))
         return self.ops.dot_product_attention(
             heads, heads, heads, flash_attention=False
         )
 
-    def forward(self, function: Callable, inputs: list) -> Callable:
+    def forward(
+        self, function: Callable[..., Any], inputs: list[Any]
+    ) -> Callable[..., Any]:
         if self.backend == "torch":
             import torch
 
@@ -123,8 +125,10 @@ class Framework:
             return forward
         return self._called(self._compiled(function), inputs)
 
-    def backward(self, function: Callable, inputs: list) -> Callable:
-        """Forward, and the gradients of all inputs."""
+    def backward(
+        self, function: Callable[..., Any], inputs: list[Any]
+    ) -> Callable[..., Any]:
+        """Return a function that runs forward and computes all gradients."""
         if self.backend == "torch":
             import torch
 
@@ -132,11 +136,11 @@ class Framework:
             leaves = [x.clone().requires_grad_() for x in inputs]
             upstream = torch.ones_like(run(*leaves))
 
-            def both() -> Any:
+            def step() -> Any:
                 outputs = run(*leaves)
                 return outputs, *torch.autograd.grad(outputs, leaves, upstream)
 
-            return both
+            return step
         if self.backend == "jax":
             import jax
 
@@ -155,7 +159,7 @@ class Framework:
 
         return self._called(self._compiled(both), inputs)
 
-    def _called(self, run: Callable, inputs: list) -> Callable:
+    def _called(self, run: Any, inputs: list[Any]) -> Callable[..., Any]:
         if self.backend == "jax":
             import jax
 
@@ -166,7 +170,7 @@ class Framework:
             return called
         return lambda: run(*inputs)
 
-    def _compiled(self, function: Callable) -> Callable:
+    def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if self.name == "torch compiled":
             import torch
 
@@ -184,8 +188,10 @@ class Framework:
         return function
 
 
-def measured(make: Callable, arms: dict, rounds: int, budget: float) -> dict:
-    """Times and memory of each arm, as `make` makes it run."""
+def measured(
+    make: Callable[..., Any], arms: dict[str, Any], rounds: int, budget: float
+) -> dict[str, Any]:
+    """Return the times and memory of each arm after `make`."""
     import measure
 
     ready = {name: make(*arm) for name, arm in arms.items()}
@@ -197,7 +203,7 @@ def measured(make: Callable, arms: dict, rounds: int, budget: float) -> dict:
     return result
 
 
-def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
+def dynamic_arms(frame: Framework, batch: int, length: int) -> dict[str, Any]:
     from keras_convbert import config
     from keras_convbert import ops as convolutions
 
@@ -206,7 +212,9 @@ def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
         frame.tensor(batch, length, HEADS, TAPS),
     ]
 
-    def with_softmax(convolve: Callable, values: Any, logits: Any) -> Any:
+    def with_softmax(
+        convolve: Callable[..., Any], values: Any, logits: Any
+    ) -> Any:
         return convolve(values, frame.ops.softmax(logits, axis=-1))
 
     def forced(name: str, values: Any, kernels: Any) -> Any:
@@ -220,7 +228,7 @@ def dynamic_arms(frame: Framework, batch: int, length: int) -> dict:
     return {name: (arm, inputs) for name, arm in arms.items()}
 
 
-def depthwise_arms(frame: Framework) -> dict:
+def depthwise_arms(frame: Framework) -> dict[str, Any]:
     from keras_convbert.ops import depthwise_conv
 
     inputs = [frame.tensor(4, 512, 768), frame.tensor(TAPS, 768)]
@@ -233,7 +241,7 @@ def depthwise_arms(frame: Framework) -> dict:
     }
 
 
-def child(name: str, quick: bool) -> dict:
+def child(name: str, quick: bool) -> dict[str, Any]:
     frame = Framework(name)
     rounds, budget = (3, 1) if quick else (15, 40)
     batch = 1 if quick else 8
@@ -255,7 +263,7 @@ def child(name: str, quick: bool) -> dict:
     return result
 
 
-def table(results: dict) -> str:
+def table(results: dict[str, Any]) -> str:
     lines = ["| framework | pass | form | ms | of unfold's | MiB | of it |"]
     lines.append("|---|---|---|---|---|---|---|")
     for name, passes in results.items():
@@ -272,7 +280,7 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict, path: pathlib.Path) -> None:
+def plot(results: dict[str, Any], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,10 +1,10 @@
-"""A step of the optimizer, beside Keras's and PyTorch's own.
+"""An optimizer step, beside the optimizers of Keras and PyTorch.
 
     python benchmarks/optimizer.py [--output benchmarks/results]
 
-`training.AdamW` on the torch backend, with gradients clipped by their global
-norm, 5.3 million parameters in 89 weights; arms take turns. The same with
-memory kept by the allocator, as `make` does it: `MALLOC_TOP_PAD_=268435456`.
+`training.AdamW` runs on the torch backend with 5.3 million parameters in 89
+weights, and clips gradients by their global norm. Arms take turns. To make the
+allocator keep its memory, as `make` does, set `MALLOC_TOP_PAD_=268435456`.
 Writes `results/optimizer.json`. Takes a minute.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+from collections.abc import Callable
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -28,7 +29,7 @@ FEED_FORWARD = [(256, 1024), (1024,), (1024, 256), (256,)]
 SHAPES = [(8192, 128), *LAYER * 16, *FEED_FORWARD * 6]
 
 
-def keras_step(optimizer: keras.optimizers.Optimizer) -> object:
+def keras_step(optimizer: keras.optimizers.Optimizer) -> Callable[[], object]:
     variables = [
         keras.Variable(torch.randn(shape) / 50, name="kernel")
         for shape in SHAPES
@@ -38,7 +39,7 @@ def keras_step(optimizer: keras.optimizers.Optimizer) -> object:
     return lambda: optimizer.apply(gradients, variables)
 
 
-def torch_step(**options: bool) -> object:
+def torch_step(**options: bool) -> Callable[[], object]:
     parameters = [torch.nn.Parameter(torch.randn(s) / 50) for s in SHAPES]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
@@ -52,7 +53,7 @@ def torch_step(**options: bool) -> object:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", default=HERE / "results", type=pathlib.Path)
     folder = parser.parse_args().output
     options = {"epsilon": 1e-6, "global_clipnorm": 1.0}

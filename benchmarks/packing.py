@@ -1,13 +1,13 @@
-"""Rows that several sequences share, beside rows of one, in pretraining.
+"""Pretraining on packed rows, beside rows of one sequence.
 
     python benchmarks/packing.py --corpus docs.txt.xz \
         --vocabulary bert_uncased_vocab.txt
 
-Prepares the corpus both ways and takes steps of a pretrainer (4 layers of 128
-features, batch 8) on either in turns: how much of the rows is text, and tokens
-of text a second of processor time, on one thread. A third arm gives the packing
-model rows of one sequence, to tell what its mask of pairs costs. Writes
-`results/packing.json`; takes some five minutes.
+Prepares the corpus both ways and runs steps of a pretrainer (4 layers of width
+128, batch 8) on each in turns. Reports the fraction of text in the rows, and
+the text tokens per second of processor time, on one thread. A third arm gives
+rows of one sequence to the packing model, which shows the cost of its mask over
+pairs of positions. Writes `results/packing.json`. Takes about five minutes.
 """
 
 import argparse
@@ -17,12 +17,14 @@ import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import machine
 import measure
 
 BATCH_SIZE = 8
-# Name: whether rows are packed, and whether the model can take such.
+# Whether rows are packed, and whether the model supports packed rows.
 ARMS = {
     "rows of one": (False, False),
     "packed": (True, True),
@@ -58,7 +60,7 @@ def main() -> None:
     print(text)
 
 
-def compare(options: argparse.Namespace, length: int) -> dict:
+def compare(options: argparse.Namespace, length: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         prepared = {
             packed: prepare(options, length, f"{folder}/{packed}", packed)
@@ -86,7 +88,7 @@ def compare(options: argparse.Namespace, length: int) -> dict:
 
 def prepare(
     options: argparse.Namespace, length: int, folder: str, packed: bool
-) -> dict:
+) -> dict[str, Any]:
     from keras_convbert import data
     from keras_convbert import models
 
@@ -108,8 +110,8 @@ def prepare(
     }
 
 
-def step(folder: str, packs: bool):
-    """A function that takes the next step of a training."""
+def step(folder: str, packs: bool) -> Callable[[], Any]:
+    """Return a function that runs the next training step."""
     import keras
 
     from keras_convbert import data

@@ -1,7 +1,7 @@
-"""Pretraining by `fit`, and by its compiled step alone, in a process.
+"""Pretraining by `fit`, and by its compiled step alone, in one process.
 
-Imported by a process before it knows its backend, so nothing that imports Keras
-stands at the top.
+A worker imports this module before its backend is set, so the module itself
+imports neither Keras nor a backend.
 """
 
 import itertools
@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
+
+import cases
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SYNTHETIC_LINES = 20_000
@@ -30,7 +32,7 @@ class Pretraining:
         corpus: list[str] | None,
         vocabulary: str | None,
     ) -> None:
-        """Makes shards, of synthetic text where there is no corpus."""
+        """Write shards of a corpus, or of synthetic text without a corpus."""
         from keras_convbert import data
         from keras_convbert import models
 
@@ -49,7 +51,7 @@ class Pretraining:
         compiled: bool,
         dtype: str,
     ) -> dict[str, Any]:
-        """Makes a pretrainer and trains it for two steps, the first of all."""
+        """Make a pretrainer and run two steps; the first compiles."""
         start = time.perf_counter()
         kinds = {
             "torch": _Arm,
@@ -66,16 +68,16 @@ class Pretraining:
         }
 
     def fit(self, name: str, steps: int) -> float:
-        """Milliseconds of a step of `fit`, all that it does by their number."""
+        """Return the milliseconds per step of `fit`, all overhead included."""
         return _by_step(self._arms[name].fit, steps)
 
     def bare(self, name: str, steps: int) -> float:
-        """Milliseconds of the compiled step on a batch that stays."""
+        """Return the milliseconds of the compiled step on a fixed batch."""
         return _by_step(self._arms[name].bare, steps)
 
 
 def _by_step(run: Any, steps: int) -> float:
-    # The first step after the turn of another process is slower.
+    # The first step after another process has run is slower.
     run(1)
     start = time.perf_counter()
     run(steps)
@@ -83,12 +85,10 @@ def _by_step(run: Any, steps: int) -> float:
 
 
 def new_pretrainer(size: str, dataset: Any, dtype: str, **others: Any) -> Any:
-    """A pretrainer for a dataset; `others` are arguments of its backbone."""
-    import encoders
-
+    """Return a pretrainer for a dataset; `others` go to its backbone."""
     from keras_convbert import models
 
-    config = {**encoders.config_of(size), **others, "dtype": dtype}
+    config = {**cases.config_of(size), **others, "dtype": dtype}
     config["vocabulary_size"] = dataset.vocabulary_size
     return models.ConvBertPretrainer(
         models.ConvBertBackbone(**config),
@@ -99,7 +99,7 @@ def new_pretrainer(size: str, dataset: Any, dtype: str, **others: Any) -> Any:
 
 
 class _Arm:
-    """A pretrainer, its data, and one batch of it; as torch wants it."""
+    """A pretrainer, its dataset, and one batch on the device."""
 
     def __init__(
         self, size: str, dtype: str, shards: str, batch: int, compiled: bool
@@ -138,11 +138,11 @@ class _OnJax(_Arm):
             optimizer_variables=True,
             metrics_variables=True,
         )
-        batches: Iterator = itertools.repeat(self._batch)
+        batches: Iterator[Any] = itertools.repeat(self._batch)
         for _ in range(steps):
             logs, state = model.train_function(state, batches)
         jax.block_until_ready((logs, state))
-        # The old state is gone: the step takes its memory.
+        # The step donates the old state, so the variables take the new one.
         for variables, values in zip(
             (
                 model.trainable_variables,
@@ -171,7 +171,7 @@ class _OnTensorFlow(_Arm):
 
 
 def _synthetic(folder: pathlib.Path) -> tuple[list[str], str]:
-    """Random words, each in the vocabulary."""
+    """Write lines of random words from the vocabulary."""
     import numpy as np
 
     words = [f"word{i}" for i in range(30522 - len(SPECIAL))]

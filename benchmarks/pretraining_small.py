@@ -3,13 +3,13 @@
     python benchmarks/pretraining_small.py --corpus docs.txt.xz \
         --vocabulary bert_uncased_vocab.txt
 
-`convbert_small` (13.1 M parameters) and the same with `conv=False,
-head_ratio=1` (13.5 M): 300 steps of replaced-token detection at length 128 and
-batch 16, with one schedule, seed and order of data. Both run at the same time,
-each in a process and on a core of its own, so that what else the machine does
-meets both. Writes tokens a second (median step), peak memory and the losses to
-`results/pretraining_small.json`, and the curves to a picture beside it. Takes
-about half an hour.
+Pretrains `convbert_small` (13.1 M parameters) and the same model with
+`conv=False, head_ratio=1` (13.5 M) by replaced-token detection, for 300 steps
+at length 128 and batch 16, with the same schedule, seed and order of data. Both
+run at the same time, each in one process on one core, so that other load on the
+machine affects both. Writes tokens per second (median step), peak memory and
+losses to `results/pretraining_small.json`, and the loss curves to a picture
+beside it. Takes about half an hour.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 ARMS = {
     "convbert_small": {},
@@ -30,7 +31,7 @@ ARMS = {
 }
 BATCH_SIZE = 16
 SEQUENCE_LENGTH = 128
-# Metrics are means over so many steps.
+# Number of steps over which metrics are averaged.
 WINDOW = 10
 
 
@@ -79,7 +80,7 @@ def prepare(options: argparse.Namespace, sequences: str) -> None:
 
 def start_arm(
     arguments: list[str], sequences: str, core: int
-) -> subprocess.Popen:
+) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, *arguments, "--sequences", sequences]
     process = subprocess.Popen(
         command,
@@ -92,14 +93,14 @@ def start_arm(
     return process
 
 
-def result_of(process: subprocess.Popen) -> dict:
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     output = process.communicate()[0]
     if process.returncode:
-        raise SystemExit("An arm failed; its error stands above.")
+        raise SystemExit("An arm failed. Its error is printed above.")
     return json.loads(output.splitlines()[-1])
 
 
-def measure(options: argparse.Namespace) -> dict:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     import keras
 
     from keras_convbert import data
@@ -108,10 +109,10 @@ def measure(options: argparse.Namespace) -> dict:
     from keras_convbert.training import WarmupLinearDecay
 
     class Clock(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
+        def on_train_begin(self, logs: Any = None) -> None:
             self.ticks = [time.perf_counter()]
 
-        def on_train_batch_end(self, batch, logs=None):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.ticks.append(time.perf_counter())
 
     keras.utils.set_random_seed(0)
@@ -136,7 +137,7 @@ def measure(options: argparse.Namespace) -> dict:
         callbacks=[clock],
         verbose=0,
     ).history
-    # The first step traces or compiles.
+    # The first step traces or compiles the model.
     steps = [b - a for a, b in itertools.pairwise(clock.ticks[1:])]
     seconds = statistics.median(steps)
     return {
@@ -153,7 +154,7 @@ def measure(options: argparse.Namespace) -> dict:
     }
 
 
-def write(options: argparse.Namespace, arms: dict) -> None:
+def write(options: argparse.Namespace, arms: dict[str, Any]) -> None:
     import machine
     import matplotlib
 

@@ -1,7 +1,7 @@
-"""Processes that stay warm, and are asked for one thing at a time.
+"""Worker processes that stay warm and answer one request at a time.
 
-Each backend of Keras needs a process of its own. Kept alive and asked in turns,
-their arms meet the same noise of the machine.
+Each Keras backend needs its own process. Arms in warm processes that take turns
+see the same noise of the machine.
 """
 
 import contextlib
@@ -13,14 +13,17 @@ from typing import Any
 
 
 class ArmError(Exception):
-    """What went wrong in a process."""
+    """An error in a worker process, with its traceback."""
 
 
 class Worker:
-    """A process with one object, made there, whose methods are asked for."""
+    """A process that makes one object and calls its methods on request."""
 
     def __init__(
-        self, environment: dict[str, str], make: Callable, *arguments: Any
+        self,
+        environment: dict[str, str],
+        make: Callable[..., Any],
+        *arguments: Any,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -35,7 +38,9 @@ class Worker:
             self._pipe.send((method, arguments))
             failed, answer = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise ArmError("The process died, perhaps for memory.") from error
+            raise ArmError(
+                "The process died, perhaps because memory ran out."
+            ) from error
         if failed:
             raise ArmError(answer)
         return answer
@@ -49,10 +54,10 @@ class Worker:
         self._process.join()
 
 
-class Workers(contextlib.AbstractContextManager):
-    """One worker a backend, started when it is first wanted."""
+class Workers(contextlib.AbstractContextManager["Workers"]):
+    """One worker per backend, started at its first use."""
 
-    def __init__(self, make: Callable, *arguments: Any) -> None:
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
         self._make = make
         self._arguments = arguments
         self._started: dict[str, Worker] = {}
@@ -79,7 +84,10 @@ class Workers(contextlib.AbstractContextManager):
 
 
 def use_one_core() -> None:
-    """Of this process and those it starts, before any of them counts cores."""
+    """Bind this process and its children to one core.
+
+    Call it before any library counts the cores.
+    """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
@@ -87,13 +95,16 @@ def environment(backend: str) -> dict[str, str]:
     return {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # On a GPU the processes share its memory.
+        # Processes share the memory of a GPU.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
 
 
 def _serve(
-    pipe: Any, environment: dict[str, str], make: Callable, arguments: tuple
+    pipe: Any,
+    environment: dict[str, str],
+    make: Callable[..., Any],
+    arguments: tuple[Any, ...],
 ) -> None:
     os.environ.update(environment)
     made = make(*arguments)

@@ -1,10 +1,11 @@
-"""How far the quickstart's bound is from what it learns, and from chance.
+"""The bound of the quickstart beside what it learns, and beside chance.
 
     python benchmarks/quickstart_bound.py [--seeds 3]
 
-Pretrains as `examples/quickstart.py` does, from several seeds, with the labels
-of replaced-token detection as they are and permuted. The quickstart's bound has
-to lie between the two. Takes about four minutes a run on two cores.
+Pretrains as `examples/quickstart.py` does, with several seeds, once with the
+true labels of replaced-token detection and once with permuted labels. The bound
+of the quickstart must lie between the two results. Takes about four minutes per
+run on two cores.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 HERE = pathlib.Path(__file__).parent
 QUICKSTART = HERE.parent / "examples" / "quickstart.py"
@@ -44,7 +46,7 @@ def main() -> None:
     pathlib.Path(options.output).write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(seed: int, permuted: bool, backend: str) -> dict:
+def run(seed: int, permuted: bool, backend: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
             [

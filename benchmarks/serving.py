@@ -1,17 +1,18 @@
-"""A served classifier on raw strings, beside Hugging Face's ConvBERT.
+"""A served classifier on raw strings, beside the Hugging Face ConvBERT.
 
     python benchmarks/serving.py --vocabulary vocab.txt --corpus TEXTS \
         [--model PRESET --data SST-2] [--one-thread-an-operation]
 
-Both have the same weights (the paper's small size, new) and each its own
-tokenizer: ours is the SavedModel in TensorFlow, theirs torch. They take turns.
-Texts have 128 tokens. For a batch of 1 and of 32: the time of a request, median
-and 99th percentile, and strings a second; then eight threads that ask at once.
-With `--model`, a fine-tuned classifier, what its weights in fewer bytes cost in
-accuracy on a development set. With `--one-thread-an-operation` TensorFlow runs
-operations side by side, each on one thread, as its server does with
-`--tensorflow_intra_op_parallelism=1`. Writes `results/serving.json`, or
-`serving_one_thread.json`. Takes 10 minutes.
+Both models have the same weights (the small size of the paper, untrained), and
+each has its own tokenizer. Ours is a SavedModel in TensorFlow, the peer runs on
+PyTorch, and they take turns. Texts have 128 tokens. For batches of 1 and 32 the
+script reports the median and 99th percentile of the request time and the
+strings per second, then the throughput of eight concurrent threads. `--model`
+is a fine-tuned classifier; with it, the script reports the accuracy on a
+development set when weights are stored in fewer bytes. With
+`--one-thread-an-operation` TensorFlow runs operations in parallel, each on one
+thread, as its server does with `--tensorflow_intra_op_parallelism=1`. Writes
+`results/serving.json`, or `serving_one_thread.json`. Takes 10 minutes.
 """
 
 import argparse
@@ -55,7 +56,7 @@ Ask = Callable[[list[str]], np.ndarray]
 
 def small_classifier(vocabulary: str) -> Any:
     tokenizer = models.ConvBertTokenizer(vocabulary)
-    # As Hugging Face computes: its padding leaks, and its head is dense.
+    # The Hugging Face model has a dense head and does not mask convolutions.
     backbone = models.ConvBertBackbone.from_preset(
         "convbert_small", load_weights=False, mask_conv=False
     )
@@ -70,9 +71,9 @@ def small_classifier(vocabulary: str) -> Any:
 
 
 def texts_of(corpus: str) -> list[str]:
-    """Texts that fill a sequence."""
+    """Return texts that fill a sequence."""
     opened = lzma.open if corpus.endswith(".xz") else open
-    texts = []
+    texts: list[str] = []
     with opened(corpus, "rt", encoding="utf-8") as lines:
         words = (word for line in lines for word in line.split())
         while len(texts) < 256:
@@ -134,7 +135,7 @@ def summary(seconds: list[float], batch: int) -> dict[str, float]:
 
 
 def at_once(ask: Ask, texts: list[str]) -> dict[str, float]:
-    """Eight threads, requests of one to four texts of any length."""
+    """Measure eight threads with requests of one to four texts each."""
 
     def request(number: int) -> tuple[float, int]:
         rng = np.random.default_rng(number)
@@ -162,8 +163,12 @@ def at_once(ask: Ask, texts: list[str]) -> dict[str, float]:
     }
 
 
+def request_of(serve: Any) -> Ask:
+    return lambda texts: serve(text=tf.constant(texts))
+
+
 def stored(preset: str, data: str) -> dict[str, Any]:
-    """Accuracy and bytes of a classifier, by what its weights are stored as."""
+    """Return accuracy and bytes of a classifier per storage dtype."""
     layout = glue.task_in(pathlib.Path(data), "sst2")
     texts, labels = glue.read(pathlib.Path(data), layout.dev, layout)
     model = models.ConvBertTextClassifier.from_preset(preset)
@@ -186,13 +191,7 @@ def stored(preset: str, data: str) -> dict[str, Any]:
                 "accuracy": round(float(right.mean()), 4),
                 "bytes": variables.stat().st_size,
                 "request of 1, ms": summary(
-                    [
-                        timed(
-                            lambda t, serve=serve: serve(text=tf.constant(t)),
-                            texts[:1],
-                        )
-                        for _ in range(50)
-                    ],
+                    [timed(request_of(serve), texts[:1]) for _ in range(50)],
                     1,
                 )["p50, ms"],
             }
@@ -203,8 +202,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--vocabulary", required=True)
     parser.add_argument("--corpus", required=True)
-    parser.add_argument("--model", help="a fine-tuned classifier")
-    parser.add_argument("--data", help="the folder of SST-2")
+    parser.add_argument("--model", help="preset of a fine-tuned classifier")
+    parser.add_argument("--data", help="folder of SST-2")
     parser.add_argument("--output", default=str(HERE / "results"))
     parser.add_argument("--one-thread-an-operation", action="store_true")
     options = parser.parse_args()

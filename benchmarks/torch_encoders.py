@@ -1,9 +1,10 @@
-"""The encoders of `transformers`, and what all arms on torch share."""
+"""The encoders of `transformers`, and the base of all arms on PyTorch."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
-import encoders
+import cases
 import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -11,13 +12,15 @@ ROWS_OF_PROFILE = 14
 
 
 class TorchArm:
-    """A step or a pass on torch: `run` starts it, `wait` sees it done."""
+    """A PyTorch step or forward pass: `run` starts it, `wait` ends it."""
 
     parameters: int
     temporary: int | None = None
 
+    _call: Callable[[], Any]
+
     def run(self) -> Any:
-        raise NotImplementedError
+        return self._call()
 
     def wait(self) -> None:
         if DEVICE == "cuda":
@@ -33,8 +36,8 @@ class TorchArm:
         peak = torch.cuda.max_memory_allocated()
         return round((peak - before) / 2**20, 1)
 
-    def profile(self) -> list[dict]:
-        """Operators by the time they take themselves, in one call."""
+    def profile(self) -> list[dict[str, Any]]:
+        """Return the operators of one call, sorted by their own time."""
         kinds = [torch.profiler.ProfilerActivity.CPU]
         if DEVICE == "cuda":
             kinds.append(torch.profiler.ProfilerActivity.CUDA)
@@ -62,16 +65,16 @@ class TorchArm:
 
 
 class Peer(TorchArm):
-    """ConvBERT or BERT of Hugging Face, with random weights."""
+    """ConvBERT or BERT of `transformers`, with random weights."""
 
     def __init__(
-        self, arm: encoders.Arm, case: encoders.Case, config: dict
+        self, arm: cases.Arm, case: cases.Case, config: dict[str, Any]
     ) -> None:
         self._model = _model(arm.model, config).to(DEVICE)
         self.parameters = sum(p.numel() for p in self._model.parameters())
         self._half = case.dtype == "bfloat16"
         self._run = self._model
-        ids = encoders.token_ids(case, config["vocabulary_size"])
+        ids = cases.token_ids(case, config["vocabulary_size"])
         ids = torch.tensor(ids, device=DEVICE, dtype=torch.long)
         self._inputs = {
             "input_ids": ids,
@@ -80,7 +83,7 @@ class Peer(TorchArm):
         }
         training = case.phase == "training"
         self._model.train(training)
-        self.run = self._step if training else self._forward
+        self._call = self._step if training else self._forward
         if training:
             self._optimizer = torch.optim.AdamW(self._model.parameters(), 1e-5)
         elif self._half:
@@ -102,27 +105,32 @@ class Peer(TorchArm):
 
 
 class KerasArm(TorchArm):
-    """A model of Keras on torch, with an optimizer of Keras or none."""
+    """A Keras model on PyTorch, with a Keras optimizer or none."""
 
     def __init__(
-        self, model: Any, inputs: dict, optimizer: Any, mode: str, loss: Any
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        optimizer: Any,
+        mode: str,
+        loss: Any,
     ) -> None:
         self.parameters = model.count_params()
         self._model = model
         self._inputs = inputs
         self._optimizer = optimizer
 
-        def forward(inputs: dict) -> Any:
+        def forward(inputs: dict[str, Any]) -> Any:
             return model(inputs, training=False)
 
-        def forward_to_loss(inputs: dict) -> Any:
+        def forward_to_loss(inputs: dict[str, Any]) -> Any:
             return loss(model(inputs, training=True))
 
         function = forward_to_loss if optimizer else forward
         if mode == "compiled":
             function = torch.compile(function)
         self._run = function
-        self.run = self._step if optimizer else self._forward
+        self._call = self._step if optimizer else self._forward
 
     def _forward(self) -> Any:
         with torch.inference_mode():
@@ -143,7 +151,7 @@ def autocast(half: bool) -> Any:
     return torch.autocast(DEVICE, dtype=torch.bfloat16)
 
 
-def _model(kind: str, config: dict) -> torch.nn.Module:
+def _model(kind: str, config: dict[str, Any]) -> torch.nn.Module:
     import transformers
 
     from keras_convbert.models.convbert.transformers.weight_names import (
@@ -156,7 +164,8 @@ def _model(kind: str, config: dict) -> torch.nn.Module:
         if ours in config
     }
     if kind == "BertModel":
-        made = transformers.BertConfig(**arguments, attn_implementation="sdpa")
+        arguments["attn_implementation"] = "sdpa"
+        made = transformers.BertConfig(**arguments)
         return transformers.BertModel(made, add_pooling_layer=False)
     arguments["embedding_size"] = config.get(
         "embedding_dim", config["hidden_dim"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 VOCABULARY_SIZE = 4096
-SIZES = {
+SIZES: dict[str, Any] = {
     "num_layers": 2,
     "num_heads": 4,
     "hidden_dim": 128,

@@ -142,7 +142,7 @@ def read(
 def read_table(path: pathlib.Path, task: Task) -> list[Any]:
     """Rows of a file of tabs, in which quotes are ordinary characters."""
     with open(path, encoding="utf-8-sig", newline="") as file:
-        options = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+        options: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
         if isinstance(task.label, int):
             return [row for row in csv.reader(file, **options) if row]
         rows = csv.DictReader(file, **options)

@@ -46,7 +46,8 @@ def main(options: argparse.Namespace) -> None:
     # Of all the file: a limited part may lack some.
     labels = sorted({tag for tags in files["train"][1] for tag in tags})
     if options.limit:
-        files["train"] = tuple(rows[: options.limit] for rows in files["train"])
+        words, tags = files["train"]
+        files["train"] = words[: options.limit], tags[: options.limit]
     output = pathlib.Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
     results = []

@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import Any
 
 HERE = pathlib.Path(__file__).parent
 VOCABULARY_SIZE = 4096
@@ -199,12 +200,12 @@ def main(options: argparse.Namespace) -> None:
         raise SystemExit("The copies of the classifier do not agree.")
 
 
-def installed_paragraphs(corpus: pathlib.Path) -> dict:
+def installed_paragraphs(corpus: pathlib.Path) -> dict[str, Any]:
     """Writes the training modules as a corpus; labelled paragraphs.
 
     Returns `{"train": (texts, labels), "test": (texts, labels)}`.
     """
-    found: dict = {"train": {}, "test": {}}
+    found: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     with open(corpus, "w", encoding="utf-8") as file:
         for package, module, paragraphs in installed_text.modules():
             kind = (
@@ -221,7 +222,9 @@ def installed_paragraphs(corpus: pathlib.Path) -> dict:
     }
 
 
-def balanced(labelled: dict, number: int) -> tuple[list, np.ndarray]:
+def balanced(
+    labelled: dict[str, int], number: int
+) -> tuple[list[str], np.ndarray]:
     """The same number of paragraphs for each label, in a random order."""
     generator = np.random.default_rng(0)
     pairs = [*labelled.items()]
@@ -239,8 +242,13 @@ class PermutedLabels(models.ConvBertPretrainer):
     """The control: each sequence is trained on the labels of another."""
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         if training:
             labels = keras.ops.roll(y_pred["rtd_labels"], 1, axis=0)
             y_pred = {**y_pred, "rtd_labels": labels}
@@ -292,7 +300,7 @@ def pretrain(
         pretrainer.fit(dataset, steps_per_epoch=rest)
 
 
-def check_learning(before: dict, after: dict) -> None:
+def check_learning(before: dict[str, Any], after: dict[str, Any]) -> None:
     scores = {
         f"{name}_{when}": round(values[name], 4)
         for name in ("mlm_loss", "rtd_auc")
@@ -311,7 +319,7 @@ def check_learning(before: dict, after: dict) -> None:
 def fine_tune(
     backbone: models.ConvBertBackbone,
     tokenizer: models.ConvBertTokenizer,
-    paragraphs: dict,
+    paragraphs: dict[str, Any],
 ) -> tuple[models.ConvBertTextClassifier, float]:
     classifier = models.ConvBertTextClassifier(
         backbone,
@@ -352,7 +360,7 @@ def ask_keras_file(
     return np.array(ask(code, path, texts, environment))
 
 
-def ask_saved_model(path: pathlib.Path, texts: list[str]) -> dict:
+def ask_saved_model(path: pathlib.Path, texts: list[str]) -> dict[str, Any]:
     code = (
         "import json, sys, tensorflow as tf, tensorflow_text\n"
         "model = tf.saved_model.load(sys.argv[1])\n"
@@ -365,7 +373,9 @@ def ask_saved_model(path: pathlib.Path, texts: list[str]) -> dict:
     return ask(code, path, texts, dict(os.environ))
 
 
-def ask(code: str, path: pathlib.Path, texts: list[str], environment: dict):
+def ask(
+    code: str, path: pathlib.Path, texts: list[str], environment: dict[str, str]
+) -> Any:
     """What a fresh process prints at its end."""
     process = subprocess.run(
         [sys.executable, "-c", code, str(path)],
@@ -382,7 +392,7 @@ def largest_difference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.max(np.abs(first - second)))
 
 
-def change(before: dict, after: dict, name: str) -> str:
+def change(before: dict[str, Any], after: dict[str, Any], name: str) -> str:
     return f"{before[name]:.3f} → {after[name]:.3f}"
 
 

@@ -19,12 +19,18 @@ import json
 import lzma
 import pathlib
 import random
+from collections.abc import Callable
+from typing import IO
 from typing import Any
 from typing import NamedTuple
 
 import fine_tuning
 
-OPENERS = {".json": open, ".xz": lzma.open, ".gz": gzip.open}
+OPENERS: dict[str, Callable[..., IO[str]]] = {
+    ".json": open,
+    ".xz": lzma.open,
+    ".gz": gzip.open,
+}
 EXAMPLES = 3
 
 if __name__ == "__main__":
@@ -127,7 +133,12 @@ def read(path: pathlib.Path, limit: int | None) -> Samples:
                 samples.questions.append(entry["question"])
                 samples.contexts.append(paragraph["context"])
                 samples.answers.append(entry["answers"])
-    return Samples(*(part[:limit] for part in samples))
+    return Samples(
+        samples.ids[:limit],
+        samples.questions[:limit],
+        samples.contexts[:limit],
+        samples.answers[:limit],
+    )
 
 
 def new_answerer(

@@ -1,15 +1,16 @@
-"""Fine-tuning beside Hugging Face's ConvBERT, from the same weights.
+"""Fine-tuning from the same weights as the Hugging Face ConvBERT.
 
-    python benchmarks/fine_tuning.py --task cola --data CoLA \
+    python benchmarks/fine_tuning_parity.py --task cola --data CoLA \
         --preset fine_tuning_preset [--limit 8000] [--seeds 3]
 
-Both arms run on torch and see the same rows in the same order, with AdamW at
-the same rates. First 20 steps without dropout: how far the losses are apart.
-Then whole runs with dropout, seed by seed: the metric on the development set.
-What the peer has learnt is measured by loading it here. The preset is that of
-`fine_tuning_preset.py`; the files are read as `examples/` reads them. Adds to
-`results/fine_tuning.json`. Takes minutes for a small task, half an hour for a
-large one.
+Both arms run on PyTorch, see the same rows in the same order, and use AdamW
+with the same learning rates. The first part compares the losses of 20 steps
+without dropout. The second part compares the metric on the development set
+after whole runs with dropout, for each seed. The weights of the peer are loaded
+into our model to compute its metric. `fine_tuning_preset.py` makes the preset,
+and the readers of `examples/` read the files. Adds to
+`results/fine_tuning.json`. Takes minutes for a small task and half an hour for
+a large one.
 """
 
 import argparse
@@ -46,7 +47,7 @@ TOKENIZER_FILES = ("vocab.txt", "tokenizer_config.json", "tokenizer.json")
 
 
 class GlueTask:
-    """What is asked of a task: samples, a model, its peer, a metric."""
+    """The samples, model, peer model and metric of a task."""
 
     peer = transformers.ConvBertForSequenceClassification
 
@@ -124,7 +125,7 @@ class SquadTask:
     def model(
         self, folder: str, dropout: float = 0.1
     ) -> models.ConvBertQuestionAnswerer:
-        # Its head has no dropout.
+        # The head of this model has no dropout.
         return models.ConvBertQuestionAnswerer.from_preset(
             folder, sequence_length=self.length, stride=64
         )
@@ -193,7 +194,7 @@ def measure(task: Any, options: Any, folder: pathlib.Path) -> dict[str, Any]:
 def losses(
     task: Any, options: Any, folder: pathlib.Path, preset: pathlib.Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of both, over a few steps without dropout."""
+    """Return the losses of both models over steps without dropout."""
     keras.utils.set_random_seed(0)
     ours = task.model(str(preset), dropout=0.0)
     peer = peer_of(task, ours, folder / "without dropout")
@@ -202,7 +203,7 @@ def losses(
     total = STEPS_WITHOUT_DROPOUT
     ours.compile(AdamW(rates(options, total)))
     theirs = PeerTraining(peer, options, total)
-    kept = [], []
+    kept: tuple[list[float], list[float]] = [], []
     chosen = order(len(rows[0]["token_ids"]))[: total * options.batch_size]
     for batch in chosen.reshape(total, -1):
         x, y, weights = take(rows, batch)
@@ -271,7 +272,7 @@ def one_run(
 
 
 def samples(task: Any, ours: Any) -> tuple[Any, Any, Any]:
-    """The rows of the training set; `ours` then takes rows."""
+    """Preprocess the training set; `ours` takes rows afterwards."""
     rows = keras.utils.unpack_x_y_sample_weight(ours.preprocessor(*task.train))
     ours.preprocessor = None
     return keras.tree.map_structure(
@@ -290,12 +291,12 @@ def rates(options: Any, total: int) -> WarmupLinearDecay:
 
 
 def peer_of(task: Any, ours: Any, folder: pathlib.Path) -> torch.nn.Module:
-    """Hugging Face's model with the weights of ours, the head's too."""
+    """Return the Hugging Face model with the weights of `ours`."""
     folder.mkdir(parents=True, exist_ok=True)
     ours.export_to_transformers(folder / "untrained")
     peer = task.peer.from_pretrained(folder / "untrained")
-    # Else padding, which leaks into the convolution, has a vector that does
-    # not learn; the authors' learns.
+    # Padding leaks into the convolution of the peer. The authors' code trains
+    # the padding vector, so the peer must not freeze it.
     peer.convbert.embeddings.word_embeddings.padding_idx = None
     return peer
 
@@ -307,7 +308,7 @@ def add_tokenizer(folder: pathlib.Path, to: pathlib.Path) -> None:
 
 
 class PeerTraining:
-    """A plain loop of torch around Hugging Face's model."""
+    """A plain PyTorch training loop for the Hugging Face model."""
 
     def __init__(self, peer: torch.nn.Module, options: Any, total: int) -> None:
         self.peer = peer.train()
@@ -337,7 +338,7 @@ class PeerTraining:
         self.steps = 0
 
     def step(self, x: Any, y: Any, weights: Any) -> float:
-        # The places of answers have the same names there.
+        # The peer has the same names for answer positions.
         labels = y if isinstance(y, dict) else {"labels": y}
         labels = {
             name: torch.tensor(
@@ -347,7 +348,7 @@ class PeerTraining:
             for name, value in labels.items()
         }
         if weights is not None:
-            # Places that count for nothing are -100 there.
+            # The peer ignores positions with the label -100.
             masked = torch.tensor(weights) == 0
             labels = {
                 name: value.masked_fill(masked, -100)
@@ -364,7 +365,7 @@ class PeerTraining:
         )
         found.loss.backward()
         torch.nn.utils.clip_grad_norm_(self.peer.parameters(), self.clipnorm)
-        # Keras adds epsilon before the correction of the bias, torch after it.
+        # Keras adds epsilon before bias correction, PyTorch after it.
         self.steps += 1
         correction = (1 - self.beta_2**self.steps) ** 0.5
         for group in self.optimizer.param_groups:
@@ -386,7 +387,8 @@ def write(options: argparse.Namespace, measured: dict[str, Any]) -> None:
         f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()
     )
     results[options.task] = {
-        "command": f"benchmarks/fine_tuning.py {flags} --data … --preset …",
+        "command": f"benchmarks/fine_tuning_parity.py {flags} "
+        "--data … --preset …",
         "machine": machine.describe(),
         **measured,
     }

@@ -7,6 +7,7 @@ import numpy as np
 from keras_convbert.data.documents import Chunk
 from keras_convbert.data.segments import pack_segments
 from keras_convbert.data.word_pieces import WordPieces
+from keras_convbert.text.special_tokens import write_segments
 
 # Before its token ids a row has the length of its first segment with [CLS]
 # and [SEP], and the length of all that is no padding.
@@ -77,13 +78,14 @@ class RowMaker:
         start = 0
         for row, (first, second) in zip(rows, segments, strict=True):
             middle, end = start + first, start + first + second
-            length = first + 2 + (second + 1 if second else 0)
-            row[:LENGTH_COLUMNS] = first + 2, length
-            ids = row[LENGTH_COLUMNS:]
-            ids[0] = self.start_token_id
-            ids[1 : first + 1] = text[start:middle]
-            ids[first + 1] = ids[length - 1] = self.end_token_id
-            ids[first + 2 : first + 2 + second] = text[middle:end]
+            parts = [text[start:middle], text[middle:end]]
+            ends = write_segments(
+                row[LENGTH_COLUMNS:],
+                parts if second else parts[:1],
+                self.start_token_id,
+                self.end_token_id,
+            )
+            row[:LENGTH_COLUMNS] = ends[0], ends[-1]
             start = end
         return rows
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
+
 SINGLE_SEGMENT_RATE = 0.1
 SHORT_ROW_RATE = 0.05
 SHORTEST_ROW = 5
-# [CLS] before the first segment, [SEP] after each.
-SPECIAL_TOKENS = 3
 
 
 def pack_segments(
@@ -42,7 +42,7 @@ def pack_segments(
     """
     held: list[int] = []
     total = 0
-    target = sequence_length - SPECIAL_TOKENS
+    target = sequence_length - PAIR_SPECIAL_TOKENS
     for length in filter(None, lengths):
         held.append(length)
         total += length
@@ -72,8 +72,8 @@ def _segments(
             break
         first += length
         second -= length
-    first = min(first, sequence_length - SPECIAL_TOKENS + 1)
-    room = sequence_length - SPECIAL_TOKENS - first
+    first = min(first, sequence_length - PAIR_SPECIAL_TOKENS + 1)
+    room = sequence_length - PAIR_SPECIAL_TOKENS - first
     return first, min(second, max(0, room))
 
 
@@ -92,4 +92,4 @@ def _next_target(sequence_length: int, rng: np.random.Generator) -> int:
     length = sequence_length
     if rng.random() < SHORT_ROW_RATE:
         length = int(rng.integers(SHORTEST_ROW, sequence_length + 1))
-    return length - SPECIAL_TOKENS
+    return length - PAIR_SPECIAL_TOKENS

@@ -12,8 +12,8 @@ from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
 from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 
-SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SMALLEST_VOCABULARY = 20
 LEAST_FREQUENCY = 2
 # Rare characters are left out: all of them together are this share of a text.

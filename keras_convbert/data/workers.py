@@ -26,8 +26,8 @@ from typing import cast
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Bare packages in place of `keras_convbert` and `keras_convbert.data`, whose
-# own `__init__` would import Keras.
+# Empty packages replace `keras_convbert` and those whose modules the workers
+# import: their own `__init__` would import Keras.
 START = """
 import sys, types
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -96,6 +96,7 @@ class _Worker:
         packages = {
             "keras_convbert": folder.parent,
             "keras_convbert.data": folder,
+            "keras_convbert.text": folder.parent / "text",
         }
         arguments = [str(a) for pair in packages.items() for a in pair]
         self._process = subprocess.Popen(

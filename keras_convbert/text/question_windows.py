@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_convbert.text.answer_spans import Answer
+from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
 from keras_convbert.text.windows import Window
 from keras_convbert.text.windows import windows_in_graph
 from keras_convbert.text.windows import windows_of
@@ -66,7 +67,7 @@ def question_windows(
     rows = []
     for sample, (ids, starts, ends) in enumerate(pieces):
         question = np.array(asked[sample][:max_question_length], "int32")
-        size = sequence_length - len(question) - 3
+        size = sequence_length - len(question) - PAIR_SPECIAL_TOKENS
         for window in windows_of(len(ids), size, min(stride, size)):
             part = slice(window.start, window.end)
             rows.append(
@@ -140,7 +141,7 @@ def question_windows_in_graph(
 
     asked = tokenizer(questions)[:, :max_question_length]
     ids, starts, ends = tokenizer.tokenize_with_offsets(contexts)
-    size = sequence_length - asked.row_lengths() - 3
+    size = sequence_length - asked.row_lengths() - PAIR_SPECIAL_TOKENS
     windows = windows_in_graph(
         ids.row_lengths(), size, tf.minimum(tf.cast(stride, size.dtype), size)
     )

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Set
 
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+"""The special tokens of BERT, in the order of their ids in new vocabularies."""
+
 # Of the tokens beyond ASCII. Chinese characters can look garbled by chance,
 # about one in five; of a garbled vocabulary nearly all do.
 GARBLED_SHARE = 0.5

@@ -1,4 +1,4 @@
-"""Aliases for the types that Keras leaves unnamed."""
+"""Aliases for types that Keras does not name."""
 
 from typing import Any
 from typing import TypeAlias
@@ -25,4 +25,4 @@ Activation: TypeAlias = Any
 """An activation function, its name, or `None`."""
 
 Config: TypeAlias = dict[str, Any]
-"""A JSON-serialisable configuration."""
+"""A JSON-serializable configuration."""

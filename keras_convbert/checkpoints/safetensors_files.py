@@ -9,10 +9,10 @@ from keras_convbert.files import AnyPath
 
 
 class SafetensorsFiles:
-    """The names, shapes and arrays of one or several safetensors files.
+    """The names, shapes and arrays of one or more safetensors files.
 
     Args:
-        paths: sequence of paths. The files, whose arrays have unlike names.
+        paths: sequence of paths. The files; array names must be unique.
 
     Raises:
         ImportError: if safetensors is not installed.
@@ -23,19 +23,19 @@ class SafetensorsFiles:
         self.paths = [os.fspath(path) for path in paths]
         self.size = sum(map(os.path.getsize, self.paths))
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self._places: dict[str, str] = {}
+        self._paths: dict[str, str] = {}
         for path in self.paths:
             with self._open(path) as file:
                 for name in file.keys():
                     self.shapes[name] = tuple(file.get_slice(name).get_shape())
-                    self._places[name] = path
+                    self._paths[name] = path
 
     def __str__(self) -> str:
         return repr(", ".join(self.paths))
 
     def array(self, name: str) -> np.ndarray:
         """Reads the array called `name`."""
-        with self._open(self._places[name]) as file:
+        with self._open(self._paths[name]) as file:
             return file.get_tensor(name)
 
     def _open(self, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""The index of a checkpoint that is stored in several files."""
+"""Reads the index of a checkpoint that is stored in several files."""
 
 import os
 from typing import Any
@@ -12,10 +12,10 @@ MAX_INDEX_BYTES = 2**24
 
 
 def read_weight_map(path: AnyPath) -> Config:
-    """What an index of shards says of where the arrays are.
+    """Reads the map from arrays to files in a shard index.
 
     Raises:
-        CheckpointError: if it is damaged, or lists anything but names.
+        CheckpointError: if the index is damaged or has no such map.
     """
     weight_map = read_json(path, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not all(
@@ -29,9 +29,9 @@ def read_weight_map(path: AnyPath) -> Config:
 
 
 def shard_names(weight_map: Config) -> list[Any]:
-    """The names of files in a `weight_map`, each once."""
+    """Returns the file names in a `weight_map`, each once."""
     names = []
     for entry in weight_map.values():
         names += entry if isinstance(entry, list) else [entry]
-    # By their text: of a stranger's file they may be anything.
+    # Compared by `repr`: the entries of an untrusted file may have any type.
     return [*{repr(name): name for name in names}.values()]

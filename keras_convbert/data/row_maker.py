@@ -9,13 +9,13 @@ from keras_convbert.data.segments import pack_segments
 from keras_convbert.data.word_pieces import WordPieces
 from keras_convbert.text.special_tokens import write_segments
 
-# Before its token ids a row has the length of its first segment with [CLS]
-# and [SEP], and the length of all that is no padding.
+# Before its token ids a row has the length of the first segment with [CLS] and
+# [SEP], and the length of the row without padding.
 LENGTH_COLUMNS = 2
 
 
 class Rows(NamedTuple):
-    """Rows of token ids, and what was counted on the way."""
+    """Rows of token ids, and counts of tokens and lines."""
 
     rows: np.ndarray
     tokens: int
@@ -25,10 +25,10 @@ class Rows(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RowMaker:
-    """Turns documents into rows of the wanted length.
+    """Turns documents into rows of a fixed length.
 
     The random choices for a part of a document are a function of `seed` and
-    of the part's number, so that it does not matter who makes its rows.
+    the number of the part, so they do not depend on the worker.
 
     Args:
         tokenizer: string. A BERT `tokenizers.Tokenizer` in JSON.
@@ -91,7 +91,7 @@ class RowMaker:
 
 
 def _decode(line: bytes) -> tuple[str, bool]:
-    """The text of a line, and whether some of it was no UTF-8."""
+    """Returns the text of a line, and whether it has invalid UTF-8."""
     try:
         return line.decode("utf-8"), False
     except UnicodeDecodeError:

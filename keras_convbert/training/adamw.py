@@ -240,11 +240,11 @@ class AdamW(keras.optimizers.AdamW):
             if self._use_weight_decay(variable):
                 scale = self._scale(variable)
                 by_scale.setdefault(scale, []).append(variable)
-        whole = self.weight_decay
+        weight_decay = self.weight_decay
         for scale, group in by_scale.items():
-            self.weight_decay = whole * scale
+            self.weight_decay = weight_decay * scale
             super()._apply_weight_decay(group)
-        self.weight_decay = whole
+        self.weight_decay = weight_decay
 
     def get_config(self) -> Config:
         config = super().get_config()

@@ -124,10 +124,10 @@ class BackupAndResume(keras.callbacks.Callback):
         self._finite = FiniteWeights(self.model)
         if not (self._position.is_known or self.save_freq == "epoch"):
             warnings.warn(
-                "The position in this data is unknown, so checkpoints are "
-                "saved at the end of epochs only. To save within an epoch, "
-                "expected a `PretrainingDataset`, or samples in memory for a "
-                "task of `keras_convbert`. "
+                "The position in this data is unknown. Expected a "
+                "`PretrainingDataset`, or samples in memory for a task of "
+                "`keras_convbert`, to save within an epoch. Checkpoints are "
+                "saved at the end of epochs only. "
                 f"Received: save_freq={self.save_freq}",
                 stacklevel=2,
             )
@@ -275,7 +275,7 @@ class BackupAndResume(keras.callbacks.Callback):
 
     def _choose(self) -> tuple[Config, Arrays] | None:
         """Returns the newest checkpoint that training can resume from."""
-        for name, state, arrays in self._folder.whole():
+        for name, state, arrays in self._folder.undamaged():
             more = self.params["epochs"] > state["epoch"]
             if state["finished"] and more and not state["stopped"]:
                 # Training continues, so what other callbacks do to the

@@ -87,7 +87,7 @@ class BackupFolder:
         self._damaged.discard(name)
         self._drop_old()
 
-    def whole(self) -> Iterator[tuple[str, Config, Arrays]]:
+    def undamaged(self) -> Iterator[tuple[str, Config, Arrays]]:
         """Yields name, state and arrays of the undamaged checkpoints.
 
         The newest comes first. A warning names each damaged one.

@@ -123,7 +123,7 @@ def test_progress_goes_from_nothing_to_the_size_of_all_files(
         ([], ValueError, r"at least one text file. Received: files=\[\]"),
         ("missing.txt", FileNotFoundError, "files='.*missing.txt'"),
         (".", ValueError, "not of a folder. Received: files="),
-        ("utf16.txt", ValueError, "Expected text in UTF-8.*utf16.txt"),
+        ("utf16.txt", ValueError, "Expected UTF-8 text.*utf16.txt"),
         ("cut.gz", ValueError, "complete compressed file.*cut.gz"),
     ],
     ids=["none", "missing", "folder", "utf-16", "damaged"],

@@ -1,7 +1,7 @@
-"""A file or a folder that is written whole or not at all.
+"""Writes files and folders atomically.
 
-Both are written under a temporary name beside their place and then moved
-there, so that a crash leaves what was there before.
+Each is written under a temporary name in the same folder, and then renamed. A
+crash leaves the old file or folder unchanged.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def hash_file(path: AnyPath) -> str:
-    """The SHA-256 of a file."""
+    """Returns the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
-    """Gives a temporary path to write; moves it to `path` in the end."""
+    """Yields a temporary path to write to, and renames it to `path`."""
     target = pathlib.Path(path)
     handle, name = tempfile.mkstemp(
         prefix=f".{target.name}.",
@@ -53,11 +53,11 @@ def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
 def atomic_folder(
     path: AnyPath, overwrite: bool = False
 ) -> Iterator[pathlib.Path]:
-    """Gives a temporary folder to fill; moves it to `path` in the end.
+    """Yields a temporary folder to fill, and renames it to `path`.
 
     Raises:
-        FileExistsError: if something is at `path`, unless it is an empty
-            folder or `overwrite` is true. It is raised before the work.
+        FileExistsError: if `path` exists, unless it is an empty folder or
+            `overwrite` is true. It is raised before the folder is filled.
     """
     target = pathlib.Path(os.path.realpath(path))
     if not overwrite:
@@ -72,7 +72,7 @@ def atomic_folder(
             _flush(entry)
         temporary.chmod(0o777 & ~_umask())
         if not overwrite:
-            # Another may have written there in the meantime.
+            # Another process may have written there in the meantime.
             _refuse_occupied(target)
         _move_folder(temporary, target)
         _flush(target.parent)
@@ -84,20 +84,21 @@ def atomic_folder(
 def merge_into_folder(
     path: AnyPath, key: str, stale: Iterable[str] = ()
 ) -> Iterator[pathlib.Path]:
-    """Gives a temporary folder to fill; moves its files into `path` in the end.
+    """Yields a temporary folder to fill, and moves its files into `path`.
 
-    What is there already and has no new namesake stays. Inside of one such
-    folder, another of the same path is the same.
+    Other files in `path` stay. Nested calls for a folder that is being filled
+    yield that folder.
 
     Args:
         path: path of the folder, which may exist.
-        key: string. The file without which a reader refuses the folder: it
-            goes before any other changes, and comes last, so that a crash
-            leaves no mixture of old and new that passes for whole.
-        stale: patterns of names in `path` that go. Defaults to `()`.
+        key: string. Name of the file without which readers refuse the folder.
+            It is removed first and moved last, so that after a crash readers
+            refuse a mixture of old and new files.
+        stale: iterable of strings. Glob patterns of files in `path` to
+            remove. Defaults to `()`.
 
     Raises:
-        FileExistsError: if `path` is no folder.
+        FileExistsError: if `path` is not a folder.
     """
     target = pathlib.Path(os.path.realpath(path))
     if target in _BEING_FILLED:
@@ -122,11 +123,11 @@ def merge_into_folder(
             for old in target.glob(pattern):
                 old.unlink()
         for file in sorted(files, key=lambda file: file.name == key):
-            place = target / file.relative_to(temporary)
-            place.parent.mkdir(parents=True, exist_ok=True)
+            new = target / file.relative_to(temporary)
+            new.parent.mkdir(parents=True, exist_ok=True)
             file.chmod(0o666 & ~_umask())
-            os.replace(file, place)
-            _flush(place.parent)
+            os.replace(file, new)
+            _flush(new.parent)
     finally:
         _BEING_FILLED.discard(temporary)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -148,7 +149,7 @@ def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
     if not target.exists():
         os.replace(temporary, target)
         return
-    # A folder cannot be moved onto another: the old one steps aside first.
+    # A folder cannot be renamed to an existing one, so move that aside first.
     aside = pathlib.Path(
         tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)
     )
@@ -163,9 +164,9 @@ def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _flush(path: pathlib.Path) -> None:
-    """Has a file, or the entries of a folder, written to the disk."""
+    """Flushes a file, or the entries of a folder, to disk."""
     if os.name == "nt":
-        # Windows has no such call for folders, and wants write access.
+        # Windows cannot flush folders, and needs write access to files.
         if path.is_file():
             with open(path, "rb+") as file:
                 os.fsync(file.fileno())
@@ -174,7 +175,7 @@ def _flush(path: pathlib.Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError:
-        # Some network file systems cannot do it for folders.
+        # Some network file systems cannot flush folders.
         if not path.is_dir():
             raise
     finally:

@@ -1,4 +1,4 @@
-"""Aliases for the types that Keras leaves unnamed."""
+"""Aliases for types that Keras does not name."""
 
 from typing import TYPE_CHECKING
 from typing import Any
@@ -26,10 +26,3 @@ Activation: TypeAlias = Any
 """An activation function, its name, or `None`."""
 
 Config: TypeAlias = dict[str, Any]
-"""A JSON-serialisable configuration."""
-
-if TYPE_CHECKING:
-    Mixin: TypeAlias = Any
-else:
-    Mixin = object
-"""Base of a class that uses attributes of the other bases of a subclass."""

@@ -1,1 +1,1 @@
-"""File formats, and how arrays find their way into variables."""
+"""File formats of weights, and the assignment of arrays to variables."""

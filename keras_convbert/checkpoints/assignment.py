@@ -1,4 +1,4 @@
-"""Moving named arrays into variables, all of them or none."""
+"""Assigns named arrays to variables, all of them or none."""
 
 import logging
 import math
@@ -15,12 +15,12 @@ from keras_convbert.checkpoints.errors import CheckpointError
 
 
 class WeightMapping(NamedTuple):
-    """The name of an array, the path of a variable, and how they agree.
+    """Maps the name and layout of an array to those of a variable.
 
-    The axes of the array, put in the order that `order` gives (as it is if
-    `None`), each stand for so many successive axes of the variable: a kernel
-    `(C, n * d)` of a variable `(C, n, d)` has `axes=(1, 2)`, and 0 stands for
-    an axis of one element.
+    The axes of the array are first transposed by `order` (`None` keeps them).
+    Then axis `i` corresponds to `axes[i]` successive axes of the variable: an
+    array `(C, n * d)` of a variable `(C, n, d)` has `axes=(1, 2)`. A value of
+    0 is an axis of size 1 that the variable does not have.
     """
 
     name: str
@@ -29,20 +29,20 @@ class WeightMapping(NamedTuple):
     order: tuple[int, ...] | None = None
 
     def shape_of_array(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the array for a variable of `shape`."""
+        """Returns the shape of the array for a variable of `shape`."""
         ordered = self._ordered_shape(shape)
-        return tuple(ordered[place] for place in self._places())
+        return tuple(ordered[position] for position in self._positions())
 
     def to_variable(
         self, array: np.ndarray, shape: tuple[int, ...]
     ) -> np.ndarray:
-        """`array` as the value of a variable of `shape`."""
+        """Converts an array to the value of a variable of `shape`."""
         return array.transpose(self._order()).reshape(shape)
 
     def to_array(self, value: np.ndarray) -> np.ndarray:
-        """The value of a variable as the array."""
+        """Converts the value of a variable to an array of the file."""
         ordered = value.reshape(self._ordered_shape(value.shape))
-        return np.ascontiguousarray(ordered.transpose(self._places()))
+        return np.ascontiguousarray(ordered.transpose(self._positions()))
 
     def _ordered_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         ends = np.cumsum(self.axes).tolist()
@@ -51,8 +51,8 @@ class WeightMapping(NamedTuple):
             for end, count in zip(ends, self.axes, strict=True)
         )
 
-    def _places(self) -> list[int]:
-        """Where each axis of the array stands in the order."""
+    def _positions(self) -> list[int]:
+        """Returns the position of each axis of the array in the order."""
         order = self._order()
         return [order.index(axis) for axis in range(len(order))]
 
@@ -71,7 +71,7 @@ class ArraySource(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes of the files."""
+        """Size of the files in bytes."""
 
     def array(self, name: str) -> np.ndarray:
         """Reads the array called `name`."""
@@ -83,34 +83,35 @@ def assign_arrays(
     table: Iterable[WeightMapping],
     ignored_patterns: Iterable[str] = (),
 ) -> None:
-    """Gives every variable its array, once all are known to fit.
+    """Assigns an array to every variable, after checking all arrays.
 
     Args:
-        source: `ArraySource`. Where the arrays are.
-        variables: iterable of variables, each of which has a row.
-        table: iterable of rows; those of variables that are not there are
-            passed over.
-        ignored_patterns: iterable of strings. Patterns of the names of arrays
-            that the source may hold besides; those it holds are logged.
+        source: `ArraySource`. It reads the arrays.
+        variables: iterable of variables. The table must list each of them.
+        table: iterable of `WeightMapping`. Entries for other variables are
+            ignored.
+        ignored_patterns: iterable of strings. Regular expressions for the
+            names of further arrays that the source may contain. Such arrays
+            are logged and not read. Defaults to `()`.
 
     Raises:
-        CheckpointError: if an array is missing, has another shape than its
-            variable wants, is unknown, or holds NaN or infinity. Nothing is
-            assigned then.
+        CheckpointError: if an array is missing, unknown or of another shape
+            than its variable needs, or if it contains NaN or infinity. No
+            variable is assigned then.
     """
     targets = {variable.path: variable for variable in variables}
     rows = {row.path: row for row in table if row.path in targets}
     if targets.keys() - rows.keys():
         raise CheckpointError(
-            "No row tells where these variables come from: "
-            f"{sorted(targets.keys() - rows.keys())}"
+            "Expected a table that lists every variable. Received: no entry "
+            f"for {sorted(targets.keys() - rows.keys())}"
         )
     wanted = {
         row.name: row.shape_of_array(targets[path].shape)
         for path, row in rows.items()
     }
     _check(source, wanted, "|".join(ignored_patterns))
-    # To read twice takes time, to keep what was there would take memory.
+    # Every array is read twice: keeping the old values would take memory.
     for path, row in rows.items():
         _check_values(source, row.name, targets[path].dtype)
     for path, row in rows.items():
@@ -138,29 +139,30 @@ def _check(
     }
     if any(faults.values()):
         raise CheckpointError(
-            f"The arrays of {source} are not those of the model.\n"
+            f"The arrays of {source} do not match the model.\n"
             + "\n".join(_listed(k, v) for k, v in faults.items() if v)
         )
     if known:
         others = {name: found[name] for name in known}
-        logger.info("%s", _listed(f"Not asked for in {source}", others))
+        logger.info("%s", _listed(f"Ignored arrays of {source}", others))
 
 
 def _check_values(source: ArraySource, name: str, dtype: str) -> None:
     array = source.array(name)
     if not keras.backend.is_float_dtype(array.dtype.name):
         raise CheckpointError(
-            f"Expected {name!r} of {source} to be of a floating-point type. "
+            f"Expected {name!r} of {source} to have a floating-point type. "
             f"Received: dtype={array.dtype}"
         )
     if not np.isfinite(array).all():
         raise CheckpointError(
-            f"{source} holds values that are not finite. Received: NaN or "
-            f"infinity in {name!r}"
+            f"Expected finite values in {source}. Received: NaN or infinity in "
+            f"{name!r}"
         )
     if dtype == "float16" and abs(array).max(initial=0) > MAX_FLOAT16:
         raise CheckpointError(
-            f"{source} holds values too large for float16 in {name!r}."
+            f"Expected values up to {MAX_FLOAT16} for float16 in {source}. "
+            f"Received: larger values in {name!r}"
         )
 
 

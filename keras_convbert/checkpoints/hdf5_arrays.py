@@ -4,15 +4,15 @@ from keras_convbert.checkpoints.errors import CheckpointError
 
 
 def hdf5_arrays(opened: h5py.File, max_objects: int) -> dict[str, h5py.Dataset]:
-    """The arrays of an HDF5 file, by their paths; none of them is read.
+    """Returns the arrays of an HDF5 file by path, without reading them.
 
     Args:
         opened: the file.
-        max_objects: int. How many groups and arrays it may hold.
+        max_objects: int. Maximum number of groups and arrays.
 
     Raises:
-        CheckpointError: if it holds more, or has anything in another file, by
-            links, external storage or virtual datasets.
+        CheckpointError: if there are more, or if links, external storage or
+            virtual datasets lead to other files.
     """
     arrays: dict[str, h5py.Dataset] = {}
     seen = 0
@@ -21,20 +21,23 @@ def hdf5_arrays(opened: h5py.File, max_objects: int) -> dict[str, h5py.Dataset]:
         path, group = rest.pop()
         for name in group:
             seen += 1
-            # A group that holds itself has no end.
+            # A group that contains itself would never end.
             if seen > max_objects:
-                raise CheckpointError("it holds more than the model does.")
+                raise CheckpointError(
+                    f"it holds more than the model does: over {max_objects} "
+                    "groups and arrays."
+                )
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise CheckpointError(
-                    f"{path + name!r} is a link ({type(link).__name__}), and "
-                    "leads elsewhere."
+                    f"{path + name!r} is a link ({type(link).__name__}) to "
+                    "another object."
                 )
             item = group[name]
             if isinstance(item, h5py.Group):
                 rest.append((f"{path}{name}/", item))
             elif not isinstance(item, h5py.Dataset):
-                raise CheckpointError(f"{path + name!r} is no array.")
+                raise CheckpointError(f"{path + name!r} is not an array.")
             elif item.external or item.is_virtual:
                 raise CheckpointError(
                     f"{path + name!r} is stored elsewhere, in another file."

@@ -7,15 +7,15 @@ from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.hdf5_arrays import hdf5_arrays
 from keras_convbert.files import AnyPath
 
-# Groups and arrays: a layer has some sixty.
+# Groups and arrays; a layer has about sixty.
 MAX_OBJECTS = 2**13
 
 
 class Hdf5File:
     """The names, shapes and arrays of an HDF5 file.
 
-    What a file has in other files, by links, external storage or virtual
-    datasets, is refused.
+    Links, external storage and virtual datasets, which lead to other files,
+    are refused.
 
     Args:
         path: path of the file.

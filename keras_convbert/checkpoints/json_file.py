@@ -1,4 +1,4 @@
-"""JSON of a stranger, bounded in size and depth."""
+"""Reads untrusted JSON, bounded in size and depth."""
 
 import json
 import os
@@ -14,16 +14,15 @@ MAX_DEPTH = 64
 
 
 def read_json(path: AnyPath, max_bytes: int = MAX_BYTES) -> Config:
-    """The dict that a file of JSON holds.
+    """Reads a JSON file that contains a dict.
 
     Args:
         path: path of the file.
-        max_bytes: int. Size that is refused if exceeded. Defaults to
-            `1048576`.
+        max_bytes: int. Maximum size of the file. Defaults to `1048576`.
 
     Raises:
-        CheckpointError: if the file is too large, nested too deeply, no JSON,
-            or holds something other than a dict.
+        CheckpointError: if the file is too large, nested too deeply, not JSON,
+            or does not contain a dict.
     """
     name = os.fspath(path)
     size = os.path.getsize(path)
@@ -37,7 +36,10 @@ def read_json(path: AnyPath, max_bytes: int = MAX_BYTES) -> Config:
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{name!r} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"Expected {name!r} to hold a dict.")
+        raise CheckpointError(
+            f"Expected {name!r} to hold a dict. "
+            f"Received: {type(content).__name__}"
+        )
     _check_depth(content, name)
     return content
 
@@ -49,19 +51,19 @@ def _check_depth(content: object, name: str) -> None:
         if not level:
             return
     raise CheckpointError(
-        f"{name!r} is nested too deeply. Expected {MAX_DEPTH} levels at most."
+        f"{name!r} is nested too deeply. Expected at most {MAX_DEPTH} levels."
     )
 
 
 def children(content: object) -> list[object]:
-    """What a dict or a list holds."""
+    """Returns the values of a dict or a list, `[]` for anything else."""
     if isinstance(content, dict):
         return [*content.values()]
     return content if isinstance(content, list) else []
 
 
 def walk(content: object) -> Iterator[object]:
-    """All that is in a configuration, itself included."""
+    """Yields a configuration and everything inside it."""
     rest = [content]
     while rest:
         part = rest.pop()

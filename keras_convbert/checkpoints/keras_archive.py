@@ -1,4 +1,4 @@
-"""The archive that a `.keras` file is."""
+"""Unpacks the archive of a `.keras` file."""
 
 import os
 import pathlib
@@ -16,16 +16,16 @@ MAX_MEMBERS = 1000
 
 
 def unpack(path: AnyPath, folder: AnyPath) -> None:
-    """Writes what is in a `.keras` file to a folder.
+    """Writes the members of a `.keras` file to a folder.
 
     Args:
         path: path of the file.
         folder: path of an empty folder.
 
     Raises:
-        CheckpointError: if the archive is damaged; if it holds other members
-            than Keras writes, one of them twice, links, names that lead
-            elsewhere; if they are larger than the archive.
+        CheckpointError: if the archive is damaged; if it contains members
+            that Keras does not write, duplicates, links, or names outside the
+            folder; if its members are larger than the archive.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -34,7 +34,7 @@ def unpack(path: AnyPath, folder: AnyPath) -> None:
             for member in members:
                 target = pathlib.Path(folder, *member.filename.split("/"))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # To read to the end is to compare the checksum.
+                # Reading to the end verifies the checksum.
                 with archive.open(member) as source, open(target, "wb") as to:
                     shutil.copyfileobj(source, to)
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def _check(members: list[zipfile.ZipInfo], size: int) -> None:
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise CheckpointError(f"{member.filename!r} is a link.")
-    # Keras stores members as they are.
+    # Keras stores members without compression.
     if sum(member.file_size for member in members) > size:
         raise CheckpointError("its members are larger than itself.")
 
@@ -71,4 +71,6 @@ def _check_name(name: str) -> None:
     )
     plain = not {"", ".", ".."} & {*parts} and not {"\\", ":"} & {*name}
     if not known or not plain:
-        raise CheckpointError(f"it has a member {name!r}, not of Keras.")
+        raise CheckpointError(
+            f"it has a member {name!r}, which Keras does not write."
+        )

@@ -1,4 +1,4 @@
-"""Keras's `.weights.h5`, read whole or not at all."""
+"""Validates Keras `.weights.h5` files before they are loaded."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ Layout = dict[str, tuple[tuple[int, ...], str]]
 
 Arrays = dict[str, h5py.Dataset]
 
-# Groups and arrays of a file, for each array of the model: with those of an
+# Maximum number of groups and arrays in a file per array of the model. With an
 # optimizer there are nine.
 MAX_OBJECTS = 30
 
@@ -37,30 +37,30 @@ def load_validated(
     skip_mismatch: bool = False,
     weight_map: Mapping[str, Any] | None = None,
 ) -> None:
-    """Runs `load` once all that it will read is known to fit.
+    """Runs `load` after checking everything that it will read.
 
-    The arrays are read twice: to keep the old ones would take memory.
+    The arrays are read twice: keeping the old values would take memory.
 
     Args:
         model: a `keras.Model`.
         files: iterable of paths of the files that `load` reads.
         load: function without arguments that loads the weights of `model`.
-        skipped: layers that are not loaded. Defaults to `()`.
-        skip_mismatch: bool. Whether `load` passes over arrays that do not fit.
+        skipped: iterable of layers that are not loaded. Defaults to `()`.
+        skip_mismatch: bool. Whether `load` skips arrays that do not fit.
             Defaults to `False`.
-        weight_map: dict of groups to the names of the files they are in, as
-            an index of shards has it. Defaults to `None`.
+        weight_map: dict from groups to the names of their files, from a shard
+            index. Defaults to `None`.
 
     Raises:
-        CheckpointError: if a file is damaged, holds anything but arrays of
-            numbers, lacks arrays of the model or has others for it, or holds
-            values that are not finite. Nothing is loaded then.
+        CheckpointError: if a file is damaged or contains anything but arrays
+            of numbers; if arrays of the model are missing, unknown or of
+            another shape; if values are not finite. Nothing is loaded then.
     """
     names = [os.fspath(file) for file in files]
     listed = ", ".join(map(repr, names))
     skipped = list(skipped)
     layout = model_layout(model, skipped)
-    places = model_layout(model) if skipped else layout
+    whole_layout = model_layout(model) if skipped else layout
     try:
         with contextlib.ExitStack() as stack:
             arrays: Arrays = {}
@@ -68,13 +68,13 @@ def load_validated(
                 file = stack.enter_context(h5py.File(name, "r"))
                 found = _checked_arrays(file, name, layout)
                 if arrays.keys() & found.keys():
-                    raise CheckpointError("they hold an array twice.")
+                    raise CheckpointError("two of them contain the same array.")
                 arrays.update(found)
             layout = _without_other_optimizer(layout, arrays)
             if not skip_mismatch:
-                _check_fit(arrays, layout, places)
+                _check_fit(arrays, layout, whole_layout)
             if weight_map is not None:
-                _check_places(arrays, layout, weight_map)
+                _check_index(arrays, layout, weight_map)
             for path in arrays.keys() & layout.keys():
                 if arrays[path].shape == layout[path][0]:
                     _check_values(arrays[path])
@@ -82,23 +82,23 @@ def load_validated(
     except FileNotFoundError:
         raise
     except Exception as error:
-        # Whatever the library meets in a spoilt file, it may raise anything.
+        # HDF5 may raise any exception on a damaged file.
         raise CheckpointError(f"Cannot load {listed}: {error}") from error
 
 
 def model_layout(
     model: keras.Model, skipped: Iterable[keras.layers.Layer] = ()
 ) -> Layout:
-    """What `model.save_weights` would write."""
+    """Returns the layout of what `model.save_weights` would write."""
     recorder = _Recorder()
     save_state(model, recorder, skipped)
     return recorder.layout
 
 
 def _checked_arrays(opened: h5py.File, name: str, layout: Layout) -> Arrays:
-    """The arrays of a file, if it is one that Keras may have written.
+    """Returns the arrays of a file, if Keras may have written it.
 
-    Nothing of an array is read.
+    No values are read.
     """
     arrays = hdf5_arrays(opened, MAX_OBJECTS * (len(layout) + 10))
     size = sum(map(_check_array, arrays.values()))
@@ -110,7 +110,7 @@ def _checked_arrays(opened: h5py.File, name: str, layout: Layout) -> Arrays:
 
 
 def _check_array(array: h5py.Dataset) -> int:
-    """The bytes of an array, if it is stored as Keras does it."""
+    """Returns the bytes of an array, if it is stored as Keras stores it."""
     if array.id.get_create_plist().get_nfilters():
         raise CheckpointError(f"{array.name!r} is compressed.")
     if array.dtype.kind not in "fiub" and _dtype(array) != "bfloat16":
@@ -121,9 +121,10 @@ def _check_array(array: h5py.Dataset) -> int:
 
 
 def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
-    """`layout` less the groups of an optimizer that Keras will pass over.
+    """Returns `layout` without optimizer groups that Keras will skip.
 
-    It loads all of them or, with a warning, nothing.
+    Keras loads a group with the same number of arrays. It skips any other
+    group with a warning.
     """
     groups = {_group(path) for path in layout if path.startswith("optimizer/")}
     other = {
@@ -139,35 +140,37 @@ def _without_other_optimizer(layout: Layout, arrays: Arrays) -> Layout:
     }
 
 
-def _check_fit(arrays: Arrays, layout: Layout, places: Layout) -> None:
-    """Refuses what Keras would not load, or only in part."""
-    for path in sorted(arrays.keys() - places.keys()):
-        # An optimizer's are of the training.
+def _check_fit(arrays: Arrays, layout: Layout, whole_layout: Layout) -> None:
+    """Refuses files that Keras would skip, or load in part."""
+    for path in sorted(arrays.keys() - whole_layout.keys()):
+        # A file may have an optimizer that the model does not have.
         if not path.startswith("optimizer/"):
-            raise CheckpointError(f"the model has no place for {path!r}.")
+            raise CheckpointError(f"the model has no variable for {path!r}.")
     for path, (shape, dtype) in layout.items():
         if path not in arrays:
             raise CheckpointError(f"it lacks {path!r}.")
         array = arrays[path]
         if array.shape != shape:
             raise CheckpointError(
-                f"{path!r} has the shape {array.shape} instead of {shape}."
+                f"{path!r} has shape {array.shape} instead of {shape}."
             )
         if _is_float(_dtype(array)) != _is_float(dtype):
             raise CheckpointError(
-                f"{path!r} is of {_dtype(array)} instead of {dtype}."
+                f"{path!r} has dtype {_dtype(array)} instead of {dtype}."
             )
 
 
-def _check_places(
+def _check_index(
     arrays: Arrays, layout: Layout, weight_map: Mapping[str, Any]
 ) -> None:
-    """Refuses an index that says of an array that it is elsewhere."""
+    """Refuses an index that lists an array in another file."""
     for path in arrays.keys() & layout.keys():
         names = weight_map.get(f"/{_group(path)}")
         name = os.path.basename(arrays[path].file.filename)
         if name not in (names if isinstance(names, list) else [names]):
-            raise CheckpointError(f"the index has not {path!r} in {name!r}.")
+            raise CheckpointError(
+                f"the index does not list {path!r} in {name!r}."
+            )
 
 
 def _group(path: str) -> str:
@@ -199,7 +202,7 @@ def _is_float(dtype: str) -> bool:
 
 
 class _Recorder(H5IOStore):
-    """Takes down what it is told to write."""
+    """A store that records shapes and dtypes, and writes nothing."""
 
     def __init__(self) -> None:
         self.layout: Layout = {}

@@ -10,11 +10,11 @@ MAX_BYTES = 2**20
 
 
 def read_npz(path: AnyPath) -> dict[str, np.ndarray]:
-    """The arrays of a small `.npz` file, read without pickle.
+    """Reads the arrays of a small `.npz` file, without pickle.
 
     Raises:
-        CheckpointError: if the file is damaged, or larger than a mebibyte, as
-            it is or unpacked.
+        CheckpointError: if the file is damaged, or if it or a member is larger
+            than 1 MiB.
     """
     try:
         if os.path.getsize(path) > MAX_BYTES:
@@ -36,6 +36,6 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
         with archive.open(member) as file:
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        # Room for the whole array would be made before it is read.
+        # NumPy allocates the whole array before it reads it.
         if np.prod(shape, dtype=float) * dtype.itemsize > member.file_size:
-            raise CheckpointError(f"{member.filename!r} is not whole.")
+            raise CheckpointError(f"{member.filename!r} is incomplete.")

@@ -1,4 +1,4 @@
-"""Files that another file names, kept to the folder of that file."""
+"""Keeps files that another file names inside the folder of that file."""
 
 import os
 import pathlib
@@ -8,15 +8,15 @@ from keras_convbert.files import AnyPath
 
 
 def plain_name(folder: AnyPath, name: object) -> pathlib.Path:
-    """The path of the file `name` in `folder`.
+    """Returns the path of the file `name` in `folder`.
 
     Args:
         folder: path of a folder.
-        name: string. What a file of a stranger says the file is called.
+        name: string. The name, from an untrusted file.
 
     Raises:
-        CheckpointError: if `name` is no plain name of a file that is there, or
-            a link leads out of `folder`.
+        CheckpointError: if `name` is not the plain name of a file in `folder`,
+            or a link leads out of `folder`.
     """
     check_plain_name(folder, name)
     path = pathlib.Path(folder) / str(name)
@@ -25,7 +25,7 @@ def plain_name(folder: AnyPath, name: object) -> pathlib.Path:
 
 
 def check_plain_name(folder: AnyPath, name: object) -> None:
-    """Refuses names that are none, or that lead elsewhere."""
+    """Refuses anything but the plain name of a file."""
     plain = (
         isinstance(name, str)
         and 0 < len(name) < 256
@@ -35,16 +35,16 @@ def check_plain_name(folder: AnyPath, name: object) -> None:
     if not plain:
         raise CheckpointError(
             f"A file in {os.fspath(folder)!r} names a file elsewhere. Expected "
-            f"the plain name of a file in the same folder. "
+            "the plain name of a file in the same folder. "
             f"Received: name={name!r}"
         )
 
 
 def check_inside(folder: AnyPath, path: AnyPath) -> None:
-    """Refuses what is no ordinary file, and links that lead out of `folder`.
+    """Refuses links that lead out of `folder`, and all but regular files.
 
-    A hub's cache is made of links: where `folder` is a snapshot in one, they
-    may lead to the blobs of the same repository.
+    A Hugging Face cache consists of links: from a snapshot folder they may
+    lead to the blobs of the same repository.
     """
     root = pathlib.Path(os.path.realpath(folder))
     real = pathlib.Path(os.path.realpath(path))

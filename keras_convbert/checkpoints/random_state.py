@@ -1,7 +1,7 @@
-"""The state of every random generator that a model uses.
+"""Saves and loads the states of the random generators that a model uses.
 
-Keras leaves it out of `.keras` files, so that a run that goes on from one
-meets other noise than it would have without the interruption.
+Keras leaves them out of `.keras` files. Without them, training that resumes
+from such a file would draw other random numbers than an uninterrupted run.
 """
 
 import json
@@ -27,7 +27,7 @@ TORCH = "torch/"
 
 
 def save_random_state(model: keras.Model, directory: AnyPath) -> None:
-    """Writes the state of the generators of `model` to a file in a folder."""
+    """Writes the states of the generators of `model` to a file in a folder."""
     arrays = {
         name: keras.ops.convert_to_numpy(generator.state)
         for name, generator in _generators(model).items()
@@ -40,13 +40,13 @@ def save_random_state(model: keras.Model, directory: AnyPath) -> None:
 
 
 def load_random_state(model: keras.Model, directory: AnyPath) -> None:
-    """Puts the generators of `model` into the state that was saved.
+    """Sets the generators of `model` to their saved states.
 
-    A state of torch's generator is put back where torch is the backend; files
-    written on another backend have none, and so have no effect on it.
+    On PyTorch its global generators are set too, if the file was written on
+    PyTorch.
 
     Raises:
-        CheckpointError: if the file is damaged, or of a model with other
+        CheckpointError: if the file is damaged, or if its model has other
             generators.
     """
     path = pathlib.Path(directory) / FILE_NAME
@@ -60,19 +60,20 @@ def load_random_state(model: keras.Model, directory: AnyPath) -> None:
     if generators.keys() != arrays.keys():
         raise CheckpointError(
             f"{path} holds the state of other random generators than the "
-            f"model has. Only there: {sorted(arrays.keys() - generators)}; "
-            f"only in the model: {sorted(generators.keys() - arrays)}"
+            "model has. Only in the file: "
+            f"{sorted(arrays.keys() - generators)}; only in the model: "
+            f"{sorted(generators.keys() - arrays)}"
         )
     for name, generator in generators.items():
         if arrays[name].shape != tuple(generator.state.shape):
             raise CheckpointError(
-                f"{path} holds no state for the random generator {name!r}."
+                f"{path} holds no valid state for the generator {name!r}."
             )
     try:
         set_torch_generators(torch_state)
     except (KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(
-            f"{path} does not hold the state of torch's generators: {error}"
+            f"{path} holds no valid state for the PyTorch generators: {error}"
         ) from error
     for name, generator in generators.items():
         dtype = keras.backend.standardize_dtype(generator.state.dtype)
@@ -86,10 +87,10 @@ def save_generator(generator: np.random.Generator, directory: AnyPath) -> None:
 
 
 def load_generator(generator: np.random.Generator, directory: AnyPath) -> None:
-    """Puts a NumPy generator into the state that was saved, if one was.
+    """Sets a NumPy generator to its saved state, if there is one.
 
     Raises:
-        CheckpointError: if the file does not hold the state of such one.
+        CheckpointError: if the file does not contain such a state.
     """
     path = pathlib.Path(directory) / GENERATOR_FILE
     if not path.exists():
@@ -98,12 +99,12 @@ def load_generator(generator: np.random.Generator, directory: AnyPath) -> None:
         generator.bit_generator.state = read_json(path)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not hold the state of a random generator: {error}"
+            f"{path} holds no valid state for a random generator: {error}"
         ) from error
 
 
 def layers_by_path(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """A model and its layers, parents first, by the names on the way to them.
+    """Returns a model and its layers by path, parents first.
 
     The result is the same on every backend, other than that of
     `flatten_layers`.

@@ -1,4 +1,4 @@
-"""Which classes and functions a configuration may name."""
+"""Allow-list of the classes and functions that a configuration may name."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from keras_convbert.checkpoints.json_file import walk
 from keras_convbert.types import Config
 
 PACKAGE = "keras_convbert>"
-"""What the registered names of this library begin with."""
+"""Prefix of the registered names of this library."""
 
 KINDS: dict[str, tuple[Any, type]] = {
     "keras": (keras, keras.DTypePolicy),
@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[Any, type]] = {
         keras.optimizers.schedules.LearningRateSchedule,
     ),
 }
-"""Of Keras, by module: what is there, and which classes of it are meant."""
+"""Keras modules, and the base of the classes that are allowed in each."""
 
 FUNCTIONS = {
     "keras.activations": keras.activations,
@@ -32,7 +32,7 @@ FUNCTIONS = {
     "keras.metrics": keras.metrics,
 }
 NO_PLAIN_FUNCTIONS = {"get", "serialize", "deserialize"}
-# They build tables as large as their arguments say.
+# They allocate tables of the size that their arguments give.
 REFUSED = {"IoU", "BinaryIoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"}
 MAX_OBJECTS = 1000
 MAX_INTEGER = 2**16
@@ -41,21 +41,21 @@ MAX_INTEGER = 2**16
 def check_config(
     config: Config, file: str, custom_objects: Mapping[str, Any] | None = None
 ) -> None:
-    """Refuses a configuration that names what is not on our list.
+    """Refuses a configuration that names anything outside the allow-list.
 
-    On it are the classes of this library and those derived from them; Keras's
-    optimizers, schedules, losses, metrics, activations and dtype policies; and
-    `custom_objects`.
+    Allowed are the classes of this library and their subclasses; the
+    optimizers, schedules, losses, metrics, activations and dtype policies of
+    Keras; and `custom_objects`.
 
     Args:
-        config: dict. What Keras would make an object of.
-        file: string. Where it is from.
-        custom_objects: dict of names to classes or functions that are allowed
-            besides. Defaults to `None`.
+        config: dict. A configuration that Keras deserializes.
+        file: string. The file that contains it, for messages.
+        custom_objects: dict from names to further classes or functions that
+            are allowed. Defaults to `None`.
 
     Raises:
-        CheckpointError: if it names anything else, more objects than a model
-            has, or such large numbers that an object would be.
+        CheckpointError: if it names anything else, or too many objects, or if
+            an integer would make an object too large.
     """
     custom_objects = custom_objects or {}
     registered = {**keras.saving.get_custom_objects(), **custom_objects}
@@ -65,7 +65,7 @@ def check_config(
             _check_registered(part, registered[part], file, custom_objects)
         if isinstance(part, dict) and isinstance(part.get("vocabulary"), str):
             raise CheckpointError(
-                f"{file!r} names a vocabulary file, of its own choosing. "
+                f"{file!r} names a vocabulary file, which is not allowed. "
                 f"Received: vocabulary={part['vocabulary']!r}"
             )
         if not isinstance(part, dict) or "class_name" not in part:
@@ -77,8 +77,8 @@ def check_config(
         objects += kind is not keras.DTypePolicy
         if objects > MAX_OBJECTS:
             raise CheckpointError(
-                f"{file!r} makes too many objects. Expected {MAX_OBJECTS} at "
-                "most."
+                f"{file!r} makes too many objects. Expected at most "
+                f"{MAX_OBJECTS}."
             )
         if kind is keras.metrics.Metric:
             _check_integers(part, file)
@@ -90,17 +90,17 @@ def _kind(
     registered: Mapping[str, Any],
     custom_objects: Mapping[str, Any],
 ) -> type | None:
-    """The kind of an object of Keras, or `None` of a registered one."""
+    """Returns the base class of a Keras object, `None` for registered ones."""
     name = part["class_name"]
-    # As Keras looks for it: by the registered name first.
+    # Keras looks for the registered name first.
     for key in (part.get("registered_name", name), name):
         if isinstance(key, str) and key in registered:
             _check_registered(key, registered[key], file, custom_objects)
             return None
     module = part.get("module")
     if isinstance(name, str) and isinstance(module, str) and module in KINDS:
-        place, kind = KINDS[module]
-        found = vars(place).get(name)
+        namespace, kind = KINDS[module]
+        found = vars(namespace).get(name)
         fits = inspect.isclass(found) and issubclass(found, kind)
         if fits and name not in REFUSED:
             return kind
@@ -121,8 +121,8 @@ def _check_function(
             _check_registered(name, registered[name], file, custom_objects)
             return
         found = any(
-            inspect.isfunction(vars(place).get(name))
-            for key, place in FUNCTIONS.items()
+            inspect.isfunction(vars(namespace).get(name))
+            for key, namespace in FUNCTIONS.items()
             if module in ("builtins", key)
         )
         if found and name not in NO_PLAIN_FUNCTIONS:
@@ -154,7 +154,7 @@ def _check_integers(part: Config, file: str) -> None:
 
 def _refusal(name: str, file: str) -> CheckpointError:
     return CheckpointError(
-        f"{file!r} names something that is not on the list of what may be "
-        "loaded. Pass it in `custom_objects` if it is yours. "
+        f"{file!r} names a class or function that is not on the list of what "
+        "may be loaded. If it is yours, pass it in `custom_objects`. "
         f"Received: {name!r}"
     )

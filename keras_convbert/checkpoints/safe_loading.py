@@ -8,7 +8,7 @@ from keras_convbert.compat import SafeModeScope
 
 @contextlib.contextmanager
 def safe_loading() -> Iterator[None]:
-    """Keras's safe mode, whatever was set; global state as it was before."""
+    """Turns on safe mode of Keras, and restores global settings after it."""
     policy = keras.config.dtype_policy()
     floatx = keras.config.floatx()
     with SafeModeScope(True):

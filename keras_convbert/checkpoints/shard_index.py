@@ -1,4 +1,4 @@
-"""The index of a checkpoint that is stored in several files."""
+"""Reads the index of a checkpoint that is stored in several files."""
 
 import os
 from typing import Any
@@ -12,35 +12,4 @@ MAX_INDEX_BYTES = 2**24
 
 
 def read_weight_map(path: AnyPath) -> Config:
-    """The part of an index of shards that tells where the arrays are.
-
-    Raises:
-        CheckpointError: if it is damaged, or lists anything but names.
-    """
-    return check_weight_map(read_json(path, MAX_INDEX_BYTES), path)
-
-
-def check_weight_map(index: Config, path: AnyPath) -> Config:
-    """The `weight_map` of an index that was read from `path`.
-
-    Raises:
-        CheckpointError: if it is not a dict of paths to names.
-    """
-    weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or not all(
-        key.startswith("/") for key in weight_map
-    ):
-        raise CheckpointError(
-            f"Expected {os.fspath(path)!r} to hold a dict `weight_map` of "
-            "paths to names of files."
-        )
-    return weight_map
-
-
-def shard_names(weight_map: Config) -> list[Any]:
-    """The names of files in a `weight_map`, each once."""
-    names = []
-    for entry in weight_map.values():
-        names += entry if isinstance(entry, list) else [entry]
-    # By their text: of a stranger's file they may be anything.
-    return [*{repr(name): name for name in names}.values()]
+    """Reads the map from arrays to files in a shard index.

@@ -12,14 +12,14 @@ from keras_convbert.files import AnyPath
 
 
 class Tf1Checkpoint:
-    """The names, shapes and arrays of a checkpoint of TensorFlow 1.
+    """The names, shapes and arrays of a TensorFlow 1 checkpoint.
 
-    Arrays are read one at a time, so that the optimizer's part of a file,
-    twice as large as the model's, takes no memory.
+    Arrays are read one at a time: the optimizer in a file, twice as large as
+    the model, takes no memory.
 
     Args:
-        prefix: path. What the names of the files `….index` and
-            `….data-00000-of-00001` have in common.
+        prefix: path. The common prefix of the files `….index` and
+            `….data-00000-of-00001`.
 
     Raises:
         ImportError: if TensorFlow is not installed.
@@ -44,7 +44,7 @@ class Tf1Checkpoint:
         for file in self._files:
             check_inside(folder, file)
         if os.path.isdir(self.prefix):
-            # It would be searched for the path of another checkpoint.
+            # TensorFlow would search it for another checkpoint.
             raise self._unreadable("There is a folder of this name.")
         self._reader = self._open()
         self.shapes: dict[str, tuple[int, ...]] = {
@@ -59,7 +59,7 @@ class Tf1Checkpoint:
 
     @property
     def size(self) -> int:
-        """Bytes of all files of the checkpoint."""
+        """Size of all files of the checkpoint in bytes."""
         return sum(file.stat().st_size for file in self._files)
 
     def array(self, name: str) -> np.ndarray:
@@ -77,7 +77,7 @@ class Tf1Checkpoint:
                 "Reading a TensorFlow checkpoint needs TensorFlow: "
                 "`pip install tensorflow`."
             ) from error
-        # Whatever the reader meets in a spoilt file, it may raise anything.
+        # The reader may raise any exception on a damaged file.
         try:
             return tf.train.load_checkpoint(self.prefix)
         except Exception as error:

@@ -10,17 +10,17 @@ from keras_convbert.files import AnyPath
 
 
 class TorchFiles:
-    """The names, shapes and arrays of one or several files of `torch.save`.
+    """The names, shapes and arrays of one or more `torch.save` files.
 
     They are read with `weights_only=True`, so that no code in them runs.
 
     Args:
-        paths: sequence of paths. The files, each a dict of tensors, whose
-            names are unlike.
+        paths: sequence of paths. Each file must contain a dict of tensors;
+            their names must be unique.
 
     Raises:
         ImportError: if torch is not installed.
-        CheckpointError: if a file cannot be read, or holds anything else.
+        CheckpointError: if a file cannot be read, or contains anything else.
     """
 
     def __init__(self, paths: Sequence[AnyPath]) -> None:
@@ -37,7 +37,7 @@ class TorchFiles:
         return repr(", ".join(self.paths))
 
     def array(self, name: str) -> np.ndarray:
-        """Reads the array called `name`, in float32 if it has fractions."""
+        """Reads the array called `name`; floats become float32."""
         tensor = self._tensors[name].detach()
         if tensor.is_floating_point():
             # NumPy has no bfloat16.
@@ -50,10 +50,10 @@ def _tensors(path: str) -> dict[str, Any]:
         import torch
     except ImportError as error:
         raise ImportError(
-            "Reading a file of PyTorch needs torch: `pip install torch`."
+            "Reading a PyTorch file needs torch: `pip install torch`."
         ) from error
     try:
-        # The zip format of torch 1.6 and later alone can be mapped.
+        # Only the zip format, of torch 1.6 and later, can be memory-mapped.
         loaded = torch.load(
             path,
             map_location="cpu",
@@ -62,12 +62,12 @@ def _tensors(path: str) -> dict[str, Any]:
         )
     except Exception as error:
         raise CheckpointError(
-            f"Cannot read the file of PyTorch {path!r}. {error}"
+            f"Cannot read the PyTorch file {path!r}. {error}"
         ) from error
     is_dict = isinstance(loaded, dict)
     if not is_dict or not all(map(torch.is_tensor, loaded.values())):
         raise CheckpointError(
-            f"Expected the file of PyTorch {path!r} to hold a dict of tensors. "
+            f"Expected the PyTorch file {path!r} to hold a dict of tensors. "
             f"Received: {type(loaded).__name__}"
         )
     return loaded

@@ -10,16 +10,16 @@ Translation: TypeAlias = tuple[str, tuple[int | None, ...]]
 
 
 class TranslatedArrays:
-    """The arrays of another source, under other names and in other layouts.
+    """The arrays of another source, with other names and layouts.
 
     Args:
-        source: `ArraySource`. Where the arrays are.
-        translate: callable. Gives for a name and the number of axes the name
-            to use, and which axis of the array each axis is, `None` for a new
-            one; or `None` for an array to leave out.
+        source: `ArraySource`. It reads the arrays.
+        translate: callable. It takes the name of an array and its number of
+            axes. It returns the new name and the source axis of each new axis,
+            `None` for a new axis of size 1; or `None` to leave the array out.
 
     Raises:
-        CheckpointError: if two arrays come to the same name.
+        CheckpointError: if two arrays get the same name.
     """
 
     def __init__(
@@ -29,19 +29,19 @@ class TranslatedArrays:
     ) -> None:
         self._source = source
         self.size = source.size
-        self._places: dict[str, Translation] = {}
+        self._translations: dict[str, Translation] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
-        for theirs, shape in source.shapes.items():
-            found = translate(theirs, len(shape))
+        for original, shape in source.shapes.items():
+            found = translate(original, len(shape))
             if found is None:
                 continue
             name, axes = found
-            if name in self._places:
+            if name in self._translations:
                 raise CheckpointError(
                     f"{source} holds two arrays for {name!r}: "
-                    f"{self._places[name][0]!r} and {theirs!r}."
+                    f"{self._translations[name][0]!r} and {original!r}."
                 )
-            self._places[name] = (theirs, axes)
+            self._translations[name] = (original, axes)
             self.shapes[name] = tuple(
                 1 if axis is None else shape[axis] for axis in axes
             )
@@ -51,7 +51,7 @@ class TranslatedArrays:
 
     def array(self, name: str) -> np.ndarray:
         """Reads the array called `name`."""
-        theirs, axes = self._places[name]
+        original, axes = self._translations[name]
         order = [axis for axis in axes if axis is not None]
-        array = self._source.array(theirs).transpose(order)
+        array = self._source.array(original).transpose(order)
         return array.reshape(self.shapes[name])

@@ -1,4 +1,4 @@
-"""From documents to a vocabulary, training sequences, and batches."""
+"""Turns documents into a vocabulary, training sequences and batches."""
 
 from keras_convbert.data.prepare import prepare
 from keras_convbert.data.pretraining_dataset import PretrainingDataset

@@ -1,4 +1,4 @@
-"""Text files read as one stream of documents, in bounded memory."""
+"""Reads text files as one stream of documents, in bounded memory."""
 
 import contextlib
 import gzip
@@ -18,18 +18,18 @@ from keras_convbert.files import AnyPath
 
 Files: TypeAlias = AnyPath | Iterable[AnyPath]
 
-# In bytes. What is longer is cut: a line at a space, a document at a line.
+# Limits in bytes. Longer lines are cut at a space, longer documents at a line.
 LONGEST_LINE = 1 << 20
 LONGEST_PART = 1 << 20
 CHUNK_SIZE = 1 << 19
 
 
 class Chunk(NamedTuple):
-    """Some parts of documents, one after the other.
+    """Successive parts of documents.
 
-    A part is a document, or a piece of one that is long: lines, none of them
-    blank, with LF between them. Parts are numbered through the whole corpus;
-    `first` is the number of the first one here.
+    A part is a document, or a piece of a long document: lines, none of them
+    blank, separated by LF. Parts are numbered over the whole corpus; `first`
+    is the number of the first part of the chunk.
     """
 
     first: int
@@ -39,15 +39,15 @@ class Chunk(NamedTuple):
 class Corpus:
     """The documents of text files.
 
-    A line holds a sentence or a paragraph, a blank line ends a document, and
-    so does the end of a file. Files compressed by gzip or xz are known by
-    their first bytes.
+    A line is a sentence or a paragraph. A blank line ends a document, and so
+    does the end of a file. The first bytes of a file tell whether gzip or xz
+    compressed it.
 
     Args:
-        files: a path, or several.
+        files: a path, or an iterable of paths.
 
     Raises:
-        ValueError: if there is no file, or one is a folder or no text.
+        ValueError: if there are no files, or one is a folder or is not text.
         FileNotFoundError: if a file is missing.
     """
 
@@ -57,18 +57,19 @@ class Corpus:
         self.documents = 0
 
     def chunks(self, show: Callable[[int], None]) -> Iterator[Chunk]:
-        """Reads the files once, in their order.
+        """Reads the files once, in order.
 
         Args:
-            show: is told how many bytes of `size` have been read.
+            show: function that is called with the number of bytes read so far,
+                of `size`.
         """
         self.documents = 0
         parts: list[bytes] = []
         first = size = done = 0
         for path in self.paths:
             with _opened(path) as (text, file):
-                for begins, part in _parts(_lines(text)):
-                    self.documents += begins
+                for starts, part in _parts(_lines(text)):
+                    self.documents += starts
                     parts.append(part)
                     size += len(part)
                     if size >= CHUNK_SIZE:
@@ -101,16 +102,16 @@ def _check(files: Files) -> list[pathlib.Path]:
         with _opened(path) as (text, _):
             if b"\0" in text.read(4096):
                 raise ValueError(
-                    "Expected text in UTF-8, plain or compressed by gzip or "
-                    "xz, without bytes of zero, which UTF-16 and files of "
-                    f"other kinds have. Received: files={str(path)!r}"
+                    "Expected UTF-8 text, plain or compressed by gzip or xz. "
+                    "It has no zero bytes, unlike UTF-16 and binary files. "
+                    f"Received: files={str(path)!r}"
                 )
     return paths
 
 
 @contextlib.contextmanager
 def _opened(path: pathlib.Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """The text in a file, and the file, which knows how far it was read."""
+    """Opens a file; yields its text, and the file with the read position."""
     with open(path, "rb") as file:
         start = file.read(6)
         file.seek(0)
@@ -123,13 +124,13 @@ def _opened(path: pathlib.Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             yield text, file
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as e:
             raise ValueError(
-                f"Expected a compressed file that is whole, but: {e} "
+                f"Expected a complete compressed file, but: {e} "
                 f"Received: files={str(path)!r}"
             ) from e
 
 
 def _lines(text: IO[bytes]) -> Iterator[bytes]:
-    """Lines; one that is very long comes in pieces."""
+    """Yields the lines, very long ones in pieces."""
     kept = b""
     while line := text.readline(LONGEST_LINE):
         unfinished = len(line) == LONGEST_LINE and not line.endswith(b"\n")
@@ -143,7 +144,7 @@ def _lines(text: IO[bytes]) -> Iterator[bytes]:
 
 
 def _end_of_piece(line: bytes) -> int:
-    """Where to cut: after the last space, or else between two characters."""
+    """Returns where to cut: after the last space, else between characters."""
     if end := line.rfind(b" ") + 1:
         return end
     end = len(line) - 1
@@ -153,19 +154,19 @@ def _end_of_piece(line: bytes) -> int:
 
 
 def _parts(lines: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:
-    """Parts of documents, each with whether a document begins there."""
-    held: list[bytes] = []
+    """Yields parts of documents, and whether a document starts there."""
+    pending: list[bytes] = []
     size = 0
-    begins = True
+    starts = True
     for line in lines:
         line = line.strip()
         if line:
-            held.append(line)
+            pending.append(line)
             size += len(line)
-        if held and (not line or size >= LONGEST_PART):
-            yield begins, b"\n".join(held)
-            held, size, begins = [], 0, False
+        if pending and (not line or size >= LONGEST_PART):
+            yield starts, b"\n".join(pending)
+            pending, size, starts = [], 0, False
         if not line:
-            begins = True
-    if held:
-        yield begins, b"\n".join(held)
+            starts = True
+    if pending:
+        yield starts, b"\n".join(pending)

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from keras_convbert.models import ConvBertTokenizer
 
 FILE_NAME = "manifest.json"
-# Raised when shards can no longer be read by what came before.
+# Increased when older versions can no longer read the shards.
 FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Packing:
-    """How to tell apart the sequences that share a row.
+    """How the sequences of a packed row are told apart.
 
     Args:
-        gap: int. Positions of padding between two.
+        gap: int. Padding positions between two sequences.
         start_token_id: int. Id of `[CLS]`.
         end_token_id: int. Id of `[SEP]`.
     """
@@ -33,26 +33,26 @@ class Packing:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a folder of shards holds; written last, it says they are whole.
+    """The contents of a folder of shards, written when they are complete.
 
     Args:
         sequence_length: int. Length of a row, special tokens included.
         vocabulary_size: int. Number of tokens of the tokenizer.
         pad_token_id: int. Id of `[PAD]`.
         mask_token_id: int. Id of `[MASK]`.
-        special_token_ids: list of ints. Ids that are never hidden.
-        tokenizer_hash: string. A hash of the tokenizer's vocabulary and
-            settings.
-        dtype: string. Type of the shards, `"uint16"` or `"uint32"`.
+        special_token_ids: list of ints. Ids that are never masked.
+        tokenizer_hash: string. Hash of the vocabulary and settings of the
+            tokenizer.
+        dtype: string. Dtype of the shards, `"uint16"` or `"uint32"`.
         seed: int. Seed of the random choices.
-        shards: list of ints. Rows of each shard.
-        rows: int. Rows of all shards.
-        tokens: int. Tokens in them that are no padding.
-        documents: int. Documents read.
-        lines: int. Lines read that were not blank.
-        bad_lines: int. Lines that were not all UTF-8.
-        packing: `Packing` of rows that several sequences share; `None` where
-            each sequence has a row to itself. Defaults to `None`.
+        shards: list of ints. Number of rows per shard.
+        rows: int. Number of rows of all shards.
+        tokens: int. Number of tokens in them, without padding.
+        documents: int. Number of documents.
+        lines: int. Number of lines that are not blank.
+        bad_lines: int. Number of lines with invalid UTF-8.
+        packing: `Packing` of rows with several sequences; `None` for one
+            sequence per row. Defaults to `None`.
     """
 
     sequence_length: int
@@ -72,7 +72,7 @@ class Manifest:
     packing: Packing | None = None
 
     def write(self, directory: AnyPath) -> dict[str, Any]:
-        """Writes the manifest of a folder, and returns what it wrote."""
+        """Writes the manifest to a folder, and returns its contents."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
         path = pathlib.Path(directory) / FILE_NAME
         write_text(path, json.dumps(content, indent=2) + "\n")
@@ -84,7 +84,7 @@ class Manifest:
 
         Raises:
             FileNotFoundError: if the folder has none.
-            ValueError: if it is of a newer format, or damaged.
+            ValueError: if it has another format, or is damaged.
         """
         path = pathlib.Path(directory) / FILE_NAME
         if not path.is_file():
@@ -96,7 +96,7 @@ class Manifest:
         try:
             content = json.loads(path.read_text("utf-8"))
             version = content.pop("format")
-            # Manifests from before there was packing have no such field.
+            # Manifests older than packing have no such field.
             packing = content.pop("packing", None)
             if version == FORMAT:
                 if packing is not None:
@@ -105,14 +105,14 @@ class Manifest:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{str(path)!r} is damaged: {error}") from error
         raise ValueError(
-            f"Expected shards of format {FORMAT}; this version of "
-            f"keras_convbert reads no other. Received: format={version} in "
+            f"Expected shards of format {FORMAT}, the only one that this "
+            f"version of keras_convbert reads. Received: format={version} in "
             f"{str(path)!r}"
         )
 
 
 def hash_tokenizer(tokenizer: "ConvBertTokenizer") -> str:
-    """A hash of all that decides which ids a text gets."""
+    """Returns a hash of everything that determines the ids of a text."""
     settings = [
         tokenizer.vocabulary,
         tokenizer.lowercase,

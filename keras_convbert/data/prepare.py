@@ -39,50 +39,49 @@ def prepare(
 ) -> dict[str, Any]:
     """Turns documents into training sequences, in a folder of shards.
 
-    A document is made into rows `[CLS] A [SEP] B [SEP]`, some of them without
-    `B`, by ELECTRA's rule but without losing a token: what does not fit into
-    a row begins the next one. No such row has text of two documents. Special
-    tokens that are written in the text are ordinary text.
+    Each document becomes rows `[CLS] A [SEP] B [SEP]`, some of them without
+    `B`, by the rule of ELECTRA but without losing tokens: text that does not
+    fit into a row starts the next one. A row has text of one document only.
+    Special tokens that occur in the text are read as ordinary text.
 
-    The corpus is read once, in memory that does not grow with it. The result
-    is the same for any number of workers. The folder appears when it is
-    whole. Train on it by `PretrainingDataset`.
+    The corpus is read once, in bounded memory. The result does not depend on
+    the number of workers. The folder appears when it is complete. Train on it
+    with `PretrainingDataset`.
 
-    The last row of a document is short, and the rest of it padding. With
-    `pack` short rows are put together into one, as many as it has room for,
-    with padding between them. That is for a backbone of `packed=True`, which
-    treats each as if it were alone.
+    The last row of a document is short and padded. With `pack=True` short
+    rows are packed together, with padding between them, for a backbone with
+    `packed=True`, which processes each sequence independently.
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
-            compressed by gzip or xz. A line holds a sentence or a paragraph;
-            a blank line ends a document, and so does the end of a file.
+            compressed by gzip or xz. A line is a sentence or a paragraph. A
+            blank line ends a document, and so does the end of a file.
         tokenizer: a `ConvBertTokenizer` with a vocabulary.
-        directory: path of the folder to write, where nothing is yet.
+        directory: path of the folder to write. It must be missing or empty.
         sequence_length: int. Length of a row, special tokens included.
             Defaults to `128`.
         seed: int. Seed of the random choices. Defaults to `0`.
-        workers: int. Number of processes; `None` is one a core. Defaults to
+        workers: int. Number of processes; `None` is one per core. Defaults to
             `None`.
-        shard_rows: int. Rows of each shard but the last. Defaults to
-            `1048576`.
+        shard_rows: int. Number of rows per shard; the last one may have fewer.
+            Defaults to `1048576`.
         progress: bool. Whether to show a progress bar. Defaults to `True`.
-        pack: bool. Whether to put short rows together. Defaults to `False`.
-        kernel_size: int. Of the model that packed rows are for: between two
-            sequences lie `kernel_size // 2` positions of padding, across
-            which its convolution does not reach. Defaults to `9`.
+        pack: bool. Whether to pack short rows together. Defaults to `False`.
+        kernel_size: int. Kernel size of the model that packed rows are for.
+            `kernel_size // 2` padding positions separate two sequences, so
+            that the convolution does not reach across. Defaults to `9`.
 
     Returns:
         The manifest of the folder, as in its `manifest.json`. It has the
-        numbers of `rows`, of `tokens` that are no padding, of `documents`, of
-        `lines`, and of `bad_lines` that were not all UTF-8; what was none of
-        it is left out, and one warning tells their number.
+        numbers of `rows`, of `tokens` without padding, of `documents`, of
+        `lines`, and of `bad_lines`, which have invalid UTF-8. Invalid bytes
+        are left out, and a warning gives the number of such lines.
 
     Raises:
-        ValueError: if an argument is out of its range, or a file is no text,
-            or there is no text at all.
+        ValueError: if an argument is out of its range, if a file is not text,
+            or if there is no text at all.
         FileNotFoundError: if a file is missing.
-        FileExistsError: if something is at `directory` already.
+        FileExistsError: if `directory` exists and is not empty.
 
     Example:
 
@@ -157,8 +156,8 @@ def prepare(
         content = manifest.write(temporary)
     if bad_lines:
         warnings.warn(
-            f"{bad_lines} of {lines} lines were not all UTF-8; what was none "
-            "of it was left out.",
+            f"{bad_lines} of {lines} lines have invalid UTF-8; the invalid "
+            "bytes were left out.",
             stacklevel=2,
         )
     return content

@@ -23,58 +23,58 @@ INPUTS = ("token_ids", "segment_ids", "padding_mask")
 class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
     """Batches of training sequences from a folder of shards.
 
-    Give it to `ConvBertPretrainer.fit`, on any backend. It needs no
-    TensorFlow but on that backend, and holds no rows in memory.
+    Pass it to `ConvBertPretrainer.fit`, on any backend. It uses TensorFlow
+    only if that is the backend, and keeps no rows in memory.
 
-    The order of its batches is a function of `seed`, epoch and index alone:
-    `batch(epoch, index)` is the same at any time. Keras would shuffle the
-    batches of a `PyDataset` by a generator that others draw from too; as this
-    one is its own `DataAdapter`, `shuffle` in `fit` has no effect on it.
+    A batch is a function of `seed`, epoch and index only, so that
+    `batch(epoch, index)` always returns the same. The argument `shuffle` of
+    `fit` has no effect: Keras would shuffle a `PyDataset` by a global
+    generator, and this dataset is its own `DataAdapter`.
 
-    `fit` gets the batches of the epoch `dataset.epoch`, which goes up by one
-    when the last of them was given out. `training.BackupAndResume` resumes a
-    training at any step. To do so by hand, at the start of an epoch, set
-    `epoch`, or `start_epoch`, to the `initial_epoch` of `fit`. So that
-    evaluation changes nothing, give it a dataset of its own, whose batches
-    are the same each time: `part=(0.99, 1.0), shuffle=False,
-    drop_remainder=False`.
+    `fit` takes the batches of the epoch `dataset.epoch`, which increases by
+    one at the last batch. `training.BackupAndResume` resumes training at any
+    step. To resume at the start of an epoch without it, set `epoch`, or
+    `start_epoch`, to the `initial_epoch` of `fit`. For evaluation use another
+    dataset, with the same batches each time: `part=(0.99, 1.0),
+    shuffle=False, drop_remainder=False`.
 
     Args:
         directory: path of a folder that `prepare` has written.
-        batch_size: int. Rows in a batch.
+        batch_size: int. Number of rows per batch.
         seed: int. Seed of the order. Defaults to `0`.
-        part: tuple of two floats. Which rows to use, from and to which share
-            of them. Rows are in the order of the documents, so that two parts
-            which do not overlap have at most one document in common (of packed
-            rows, at most as many as 64 rows hold). Defaults to `(0.0, 1.0)`.
-        shuffle: bool. Whether to give out the rows in an order that is new in
-            each epoch, instead of their own. Defaults to `True`.
-        drop_remainder: bool. Whether to leave out the last batch of an epoch
-            if it is not full. Defaults to `True`.
+        part: tuple of two floats. The fractions of the rows at which the part
+            to use starts and ends. Rows are in the order of documents, so two
+            parts that do not overlap have at most one document in common (if
+            packed, at most the documents of 64 rows). Defaults to
+            `(0.0, 1.0)`.
+        shuffle: bool. Whether to shuffle the rows anew in each epoch. Defaults
+            to `True`.
+        drop_remainder: bool. Whether to drop the last batch of an epoch if it
+            is not full. Defaults to `True`.
         start_epoch: int. The first epoch. Defaults to `0`.
 
     Attributes:
-        epoch: int. The epoch that `fit` gets next, and that indexing refers
+        epoch: int. The epoch that `fit` takes next, and that indexing refers
             to.
-        start_batch: int. The batch with which that epoch begins; 0 for all
-            that follow.
+        start_batch: int. The first batch of that epoch; later epochs start at
+            0.
         num_rows: int. Number of rows in use.
         sequence_length: int. Length of a row.
         vocabulary_size: int. Number of tokens of the tokenizer.
         mask_token_id: int. Id of `[MASK]`.
-        special_token_ids: list of ints. Ids that are never hidden.
-        gap: int. Positions of padding between the sequences of a packed row;
+        special_token_ids: list of ints. Ids that are never masked.
+        gap: int. Padding positions between the sequences of a packed row;
             `None` if rows are not packed.
 
     Output shape:
         dict of int32 arrays `token_ids`, `segment_ids` and `padding_mask`,
         each `(batch_size, sequence_length)`. In packed rows the mask numbers
-        the sequences, from 1, as a backbone of `packed=True` wants it.
+        the sequences from 1, as a backbone with `packed=True` expects.
 
     Raises:
         FileNotFoundError: if the folder has no manifest.
         ValueError: if a shard is missing or damaged, if an argument is out of
-            its range, or if there is no batch.
+            its range, or if there are too few rows for a batch.
 
     Example:
 
@@ -127,7 +127,9 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         if not manifest.packing:
             self._row_width += LENGTH_COLUMNS
         self._batch_size = batch_size
-        self._first_row, stop = (round(share * manifest.rows) for share in part)
+        self._first_row, stop = (
+            round(fraction * manifest.rows) for fraction in part
+        )
         self.num_rows = stop - self._first_row
         self._shard_starts = np.cumsum([0, *manifest.shards])
         self._shards: dict[int, np.ndarray] = {}
@@ -140,11 +142,14 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
             )
 
     def batch(self, epoch: int, index: int) -> dict[str, np.ndarray]:
-        """The batch at a place in an epoch.
+        """Returns a batch of an epoch.
 
         Args:
-            epoch: int, at least 0.
-            index: int, from 0 to `len(dataset) - 1`.
+            epoch: int. The epoch, from 0.
+            index: int. The batch, from 0 to `len(dataset) - 1`.
+
+        Raises:
+            IndexError: if there is no such batch.
         """
         if not 0 <= index < len(self):
             raise IndexError(
@@ -159,21 +164,21 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         return self._inputs(self._rows(self._first_row + positions))
 
     def check_tokenizer(self, tokenizer: ConvBertTokenizer) -> None:
-        """Makes sure that the rows were made by a tokenizer.
+        """Checks that a tokenizer is the one that made the rows.
 
         Args:
             tokenizer: a `ConvBertTokenizer`.
 
         Raises:
-            ValueError: if they were made by one with another vocabulary or
-                other settings.
+            ValueError: if the rows were made with another vocabulary or other
+                settings.
         """
         if hash_tokenizer(tokenizer) != self._manifest.tokenizer_hash:
             raise ValueError(
                 f"Expected the tokenizer that {str(self.directory)!r} was "
                 f"prepared with, of {self.vocabulary_size} tokens. Received: "
-                f"one of {tokenizer.vocabulary_size()} tokens that differs in "
-                "them, or in `lowercase` or `strip_accents`"
+                f"a tokenizer of {tokenizer.vocabulary_size()} tokens with "
+                "another vocabulary, `lowercase` or `strip_accents`"
             )
 
     def __len__(self) -> int:
@@ -184,32 +189,32 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         return self.batch(self.epoch, index)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Memory-mapped arrays pickle as copies of what they map.
+        # Pickle would copy the memory-mapped arrays.
         return {**self.__dict__, "_shards": {}}
 
     @property
     def batch_size(self) -> int:
-        """Rows in a batch."""
+        """Number of rows per batch."""
         return self._batch_size
 
     def get_numpy_iterator(self) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of an epoch, for Keras."""
+        """Yields the batches of an epoch, for Keras."""
         epoch = self.epoch
         for index in range(self.start_batch, len(self)):
             batch = self.batch(epoch, index)
-            # Counted with the last batch, as Keras asks for no more. It also
-            # takes a first batch to look at, if a model is not built: of
-            # epochs with a single batch, that one counts too.
+            # The epoch is counted here, as Keras takes no batch after the last
+            # one. To build a model, Keras takes a first batch: with one batch
+            # per epoch this counts as an epoch too.
             if index == len(self) - 1:
                 self.epoch, self.start_batch = epoch + 1, 0
             yield batch
 
     def get_jax_iterator(self) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of an epoch, for Keras on JAX."""
+        """Yields the batches of an epoch, for Keras on JAX."""
         return self.get_numpy_iterator()
 
     def get_torch_dataloader(self) -> Iterator[dict[str, Tensor]]:
-        """The batches of an epoch, for Keras on PyTorch."""
+        """Yields the batches of an epoch, for Keras on PyTorch."""
         for batch in self.get_numpy_iterator():
             yield {
                 name: keras.ops.convert_to_tensor(array)
@@ -217,13 +222,13 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
             }
 
     def get_tf_dataset(self) -> Any:
-        """The batches of an epoch, for Keras on TensorFlow."""
+        """Returns the batches of an epoch, for Keras on TensorFlow."""
         import tensorflow as tf
 
         rows = self._batch_size if self.drop_remainder else None
         spec = tf.TensorSpec((rows, self.sequence_length), "int32")
-        # Without prefetching: Keras makes iterators that it does not use, and
-        # those must not count as epochs.
+        # No prefetching: Keras creates iterators that it does not use, and
+        # they must not count as epochs.
         dataset = tf.data.Dataset.from_generator(
             self.get_numpy_iterator,
             output_signature={name: spec for name in INPUTS},
@@ -270,6 +275,6 @@ def _check_arguments(
         )
     if len(part) != 2 or not 0 <= part[0] < part[1] <= 1:
         raise ValueError(
-            "Expected `part` to be two shares from 0 to 1, the first of them "
-            f"less than the second. Received: part={part}"
+            "Expected `part` to be two fractions from 0 to 1, the first less "
+            f"than the second. Received: part={part}"
         )

@@ -7,7 +7,7 @@ MEGABYTE = 1e6
 
 
 def progress_bar(size: int, shown: bool) -> Callable[[int], None]:
-    """A function that shows how many of `size` bytes are done."""
+    """Returns a function that shows how many of `size` bytes are done."""
     if not shown:
         return lambda done: None
     target = max(1, math.ceil(size / MEGABYTE))

@@ -1,4 +1,4 @@
-"""What a model takes, of rows as they lie in shards."""
+"""Converts the rows of shards to model inputs."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from keras_convbert.data.row_maker import LENGTH_COLUMNS
 
 
 def inputs_of_rows(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Of rows that begin with two lengths, as a `RowMaker` makes them."""
+    """Returns the inputs for rows of a `RowMaker`, which start with lengths."""
     first, total = rows[:, :1], rows[:, 1:LENGTH_COLUMNS]  # (B, 1)
     token_ids = rows[:, LENGTH_COLUMNS:]  # (B, T)
-    places = np.arange(token_ids.shape[1])  # (T,)
-    real = places < total  # (B, T)
+    positions = np.arange(token_ids.shape[1])  # (T,)
+    real = positions < total  # (B, T)
     return _int32(
         token_ids=token_ids,
-        segment_ids=real & (places >= first),
+        segment_ids=real & (positions >= first),
         padding_mask=real,
     )
 
@@ -21,9 +21,10 @@ def inputs_of_rows(rows: np.ndarray) -> dict[str, np.ndarray]:
 def inputs_of_packed_rows(
     rows: np.ndarray, pad_token_id: int, start_token_id: int, end_token_id: int
 ) -> dict[str, np.ndarray]:
-    """Of rows that a `RowPacker` has filled; the mask numbers the sequences.
+    """Returns the inputs for rows of a `RowPacker`.
 
-    The special tokens tell where they lie, as text never has these.
+    The padding mask numbers the sequences from 1. The special tokens mark
+    their boundaries, as text never contains special tokens.
     """
     real = rows != pad_token_id  # (B, T)
     starts = rows == start_token_id

@@ -7,14 +7,15 @@ import numpy as np
 from keras_convbert.data.documents import Chunk
 from keras_convbert.data.segments import pack_segments
 from keras_convbert.data.word_pieces import WordPieces
+from keras_convbert.text.special_tokens import write_segments
 
-# Before its token ids a row has the length of its first segment with [CLS]
-# and [SEP], and the length of all that is no padding.
+# Before its token ids a row has the length of the first segment with [CLS] and
+# [SEP], and the length of the row without padding.
 LENGTH_COLUMNS = 2
 
 
 class Rows(NamedTuple):
-    """Rows of token ids, and what was counted on the way."""
+    """Rows of token ids, and counts of tokens and lines."""
 
     rows: np.ndarray
     tokens: int
@@ -24,10 +25,10 @@ class Rows(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RowMaker:
-    """Turns documents into rows of the wanted length.
+    """Turns documents into rows of a fixed length.
 
     The random choices for a part of a document are a function of `seed` and
-    of the part's number, so that it does not matter who makes its rows.
+    the number of the part, so they do not depend on the worker.
 
     Args:
         tokenizer: string. A BERT `tokenizers.Tokenizer` in JSON.
@@ -77,19 +78,20 @@ class RowMaker:
         start = 0
         for row, (first, second) in zip(rows, segments, strict=True):
             middle, end = start + first, start + first + second
-            length = first + 2 + (second + 1 if second else 0)
-            row[:LENGTH_COLUMNS] = first + 2, length
-            ids = row[LENGTH_COLUMNS:]
-            ids[0] = self.start_token_id
-            ids[1 : first + 1] = text[start:middle]
-            ids[first + 1] = ids[length - 1] = self.end_token_id
-            ids[first + 2 : first + 2 + second] = text[middle:end]
+            parts = [text[start:middle], text[middle:end]]
+            ends = write_segments(
+                row[LENGTH_COLUMNS:],
+                parts if second else parts[:1],
+                self.start_token_id,
+                self.end_token_id,
+            )
+            row[:LENGTH_COLUMNS] = ends[0], ends[-1]
             start = end
         return rows
 
 
 def _decode(line: bytes) -> tuple[str, bool]:
-    """The text of a line, and whether some of it was no UTF-8."""
+    """Returns the text of a line, and whether it has invalid UTF-8."""
     try:
         return line.decode("utf-8"), False
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""How the text of a document is divided into rows of one or two segments."""
+"""Divides the text of a document into rows of one or two segments."""
 
 import math
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
+
 SINGLE_SEGMENT_RATE = 0.1
 SHORT_ROW_RATE = 0.05
 SHORTEST_ROW = 5
-# [CLS] before the first segment, [SEP] after each.
-SPECIAL_TOKENS = 3
 
 
 def pack_segments(
@@ -18,14 +18,15 @@ def pack_segments(
 ) -> Iterator[tuple[int, int]]:
     """Divides sentences into rows, each of a first and a second segment.
 
-    ELECTRA's rule. Sentences are collected until they fill a row. They go to
-    the first segment while they keep it under half a row; the one that would
-    not goes there too half of the time. The rest is the second segment. One
-    row in ten has a first segment alone, and one in twenty may be short.
+    This is the rule of ELECTRA. Sentences are collected until they fill a row.
+    They go to the first segment as long as it stays shorter than half a row;
+    the sentence that crosses the half goes there too with probability 0.5. The
+    rest is the second segment. With probability 0.1 a row has a first segment
+    only, and with probability 0.05 its length is drawn at random.
 
-    Two things differ from ELECTRA. A row is a stretch of the text: once the
-    second segment has begun, all goes there. And nothing is lost: what is too
-    long for a row begins the next one.
+    There are two differences. A row is contiguous text: once the second
+    segment has started, all further sentences go there. And no token is lost:
+    what does not fit into a row starts the next one.
 
     Args:
         lengths: numbers of tokens of the sentences of a document.
@@ -33,27 +34,27 @@ def pack_segments(
         rng: source of the random choices.
 
     Returns:
-        Iterator of pairs: how many of the next tokens are the first segment
-        of a row, at least one, and how many after them the second, may be 0.
+        Iterator of pairs: the number of tokens of the first segment of a row,
+        at least one, and that of the second segment, which may be 0.
 
     Reference:
         - [ELECTRA](https://github.com/google-research/electra),
           `build_pretraining_dataset.py`
     """
-    held: list[int] = []
+    pending: list[int] = []
     total = 0
-    target = sequence_length - SPECIAL_TOKENS
+    target = sequence_length - PAIR_SPECIAL_TOKENS
     for length in filter(None, lengths):
-        held.append(length)
+        pending.append(length)
         total += length
         while total >= target:
-            row = _segments(held, target, sequence_length, rng)
+            row = _segments(pending, target, sequence_length, rng)
             yield row
-            held = _without(held, sum(row))
+            pending = _without(pending, sum(row))
             total -= sum(row)
             target = _next_target(sequence_length, rng)
-    if held:
-        yield _segments(held, target, sequence_length, rng)
+    if pending:
+        yield _segments(pending, target, sequence_length, rng)
 
 
 def _segments(
@@ -72,13 +73,13 @@ def _segments(
             break
         first += length
         second -= length
-    first = min(first, sequence_length - SPECIAL_TOKENS + 1)
-    room = sequence_length - SPECIAL_TOKENS - first
+    first = min(first, sequence_length - PAIR_SPECIAL_TOKENS + 1)
+    room = sequence_length - PAIR_SPECIAL_TOKENS - first
     return first, min(second, max(0, room))
 
 
 def _without(lengths: list[int], used: int) -> list[int]:
-    """`lengths` without their first `used` tokens."""
+    """Returns `lengths` without the first `used` tokens."""
     rest = []
     for length in lengths:
         taken = min(length, used)
@@ -92,4 +93,4 @@ def _next_target(sequence_length: int, rng: np.random.Generator) -> int:
     length = sequence_length
     if rng.random() < SHORT_ROW_RATE:
         length = int(rng.integers(SHORTEST_ROW, sequence_length + 1))
-    return length - SPECIAL_TOKENS
+    return length - PAIR_SPECIAL_TOKENS

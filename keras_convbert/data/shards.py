@@ -1,4 +1,4 @@
-"""Rows of integers in `.npy` files of a bounded length."""
+"""Rows of integers in `.npy` files of bounded length."""
 
 import io
 import pathlib
@@ -10,13 +10,13 @@ from keras_convbert.files import AnyPath
 
 
 class ShardWriter:
-    """Writes rows to shards, one after the other, as they come.
+    """Writes a stream of rows to successive shards.
 
     Args:
         directory: folder to write to.
         width: int. Length of a row.
-        dtype: string. Type of the rows.
-        shard_rows: int. Rows of each shard but the last.
+        dtype: string. Dtype of the rows.
+        shard_rows: int. Rows per shard; the last one may have fewer.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ShardWriter:
             rows = rows[len(taken) :]
 
     def close(self) -> None:
-        """Ends the last shard."""
+        """Finishes the last shard."""
         if self._file is not None:
             self._file.seek(0)
             self._file.write(self._header(self.shards[-1]))
@@ -52,7 +52,7 @@ class ShardWriter:
             self._file = None
 
     def _header(self, rows: int) -> bytes:
-        """Of the same length for any number of rows: NumPy leaves room."""
+        """Returns the header. NumPy pads it to a length that fits any count."""
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(
             header,
@@ -68,10 +68,11 @@ class ShardWriter:
 def open_shard(
     directory: AnyPath, number: int, shape: tuple[int, int], dtype: str
 ) -> np.ndarray:
-    """A shard, memory-mapped.
+    """Memory-maps a shard.
 
     Raises:
-        ValueError: if it is missing, cut short, or not what was expected.
+        ValueError: if it is missing or truncated, or has another shape or
+            dtype.
     """
     path = shard_path(directory, number)
     try:
@@ -82,9 +83,9 @@ def open_shard(
         ) from error
     if shard.shape != shape or shard.dtype != np.dtype(dtype):
         raise ValueError(
-            f"Expected the shard {str(path)!r} to have shape {shape} and type "
-            f"{dtype}, as the manifest says. Received: shape={shard.shape}, "
-            f"dtype={shard.dtype}"
+            f"Expected the shard {str(path)!r} to have shape {shape} and "
+            f"dtype {dtype}, as in the manifest. Received: "
+            f"shape={shard.shape}, dtype={shard.dtype}"
         )
     return shard
 

@@ -1,21 +1,20 @@
 import numpy as np
 
-# More than enough for data; four would do for a large range.
+# More than enough for data; four suffice for a large range.
 ROUNDS = 8
 
 
 def shuffled(positions: np.ndarray, size: int, key: list[int]) -> np.ndarray:
-    """Where a random permutation of `range(size)` puts each position.
+    """Applies a random permutation of `range(size)` to positions.
 
-    It is computed position by position, so that any part of a long
-    permutation is known at once and none is held in memory: a Feistel network
-    permutes a range of at least `size` numbers, whose length is a power of
-    two, and is applied again to what falls outside.
+    Each position is computed independently, so a long permutation needs no
+    memory. A Feistel network permutes the numbers up to a power of two that is
+    at least `size`, and is applied again to results outside of the range.
 
     Args:
         positions: integer array, each less than `size`.
-        size: how many positions there are.
-        key: integers of at least 0 that choose the permutation.
+        size: int. Number of positions.
+        key: list of integers of at least 0. They choose the permutation.
 
     Returns:
         int64 array of the shape of `positions`.
@@ -35,7 +34,7 @@ def shuffled(positions: np.ndarray, size: int, key: list[int]) -> np.ndarray:
 def _network(
     numbers: np.ndarray, half: int, round_keys: np.ndarray
 ) -> np.ndarray:
-    """A permutation of the numbers of `2 * half` bits."""
+    """Permutes the numbers of `2 * half` bits."""
     low_bits = np.uint64((1 << half) - 1)
     left, right = numbers >> np.uint64(half), numbers & low_bits
     for round_key in round_keys:
@@ -44,7 +43,7 @@ def _network(
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """SplitMix64's mixing of bits."""
+    """Mixes bits as SplitMix64 does."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(
         0xBF58476D1CE4E5B9
     )

@@ -12,13 +12,13 @@ from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
 from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 
-SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SMALLEST_VOCABULARY = 20
 LEAST_FREQUENCY = 2
-# Rare characters are left out: all of them together are this share of a text.
+# Rare characters are left out, up to this fraction of the text in total.
 RARE_CHARACTERS = 1e-4
-# Bounds of memory and time for a large corpus.
+# Limits of memory and time for a large corpus.
 MOST_DISTINCT_WORDS = 4_000_000
 MOST_WORDS = 50_000_000
 WORDS_IN_A_TEXT = 1_000
@@ -32,23 +32,23 @@ def train_vocabulary(
     workers: int | None = None,
     progress: bool = True,
 ) -> list[str]:
-    """Learns a vocabulary of word pieces from text files.
+    """Learns a WordPiece vocabulary from text files.
 
-    Words are those of a `ConvBertTokenizer` with the same settings. Pieces
-    are the special tokens, the characters (but for the rarest ones, and at
-    most half of the vocabulary), and what arises when the pair of pieces that
-    is most frequent is joined, again and again. The same files give the same
-    vocabulary.
+    Words are split as by a `ConvBertTokenizer` with the same settings. The
+    vocabulary consists of the special tokens, the characters (without the
+    rarest ones, and at most half of the vocabulary), and merges of the most
+    frequent pair of pieces, repeated up to `size`. The same files give the
+    same vocabulary.
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
             compressed by gzip or xz.
-        size: int. Number of tokens. There are fewer if the text has no more
-            pairs that occur twice: see the length of what is returned.
-        lowercase: bool. Whether to lower-case. Defaults to `True`.
-        strip_accents: bool. Whether to strip accents; `None` is as
+        size: int. Maximum number of tokens. The result has fewer if the text
+            has no more pairs that occur twice.
+        lowercase: bool. Whether to lowercase. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` is the value of
             `lowercase`. Defaults to `None`.
-        workers: int. Number of processes; `None` is one a core. Defaults to
+        workers: int. Number of processes; `None` is one per core. Defaults to
             `None`.
         progress: bool. Whether to show progress bars. Defaults to `True`.
 
@@ -57,8 +57,8 @@ def train_vocabulary(
         `[SEP]` and `[MASK]` first, for `ConvBertTokenizer(vocabulary=…)`.
 
     Raises:
-        ValueError: if an argument is out of its range, or a file is no text,
-            or there is no text at all.
+        ValueError: if an argument is out of its range, if a file is not text,
+            or if there is no text at all.
         FileNotFoundError: if a file is missing.
 
     Example:
@@ -104,7 +104,7 @@ def train_vocabulary(
 
 
 def _sum_of_counts(parts: Iterator[dict[str, int]]) -> dict[str, int]:
-    """Counts of words, without the rarest where there are too many."""
+    """Sums counts of words, without the rarest if there are too many."""
     counts: collections.Counter[str] = collections.Counter()
     for part in parts:
         counts.update(part)
@@ -129,9 +129,9 @@ def _word_pieces(
         vocab_size=size,
         min_frequency=LEAST_FREQUENCY,
         show_progress=progress,
-        # The trainer breaks ties by id, and gives ids to continuing
-        # characters in an order that changes from run to run. Those that are
-        # there from the start have a place of their own.
+        # The trainer breaks ties by id, and gives ids to continuing characters
+        # in an order that changes between runs. As special tokens they have
+        # fixed ids.
         special_tokens=[*SPECIAL_TOKENS, *continuing],
     )
     tokenizer.train_from_iterator(_texts(counts), trainer)
@@ -142,7 +142,7 @@ def _word_pieces(
 def _characters(
     counts: dict[str, int], size: int
 ) -> tuple[set[str], list[str]]:
-    """The characters that get tokens, and the tokens that continue a word."""
+    """Returns the characters in the vocabulary, and continuing tokens."""
     frequency: collections.Counter[str] = collections.Counter()
     inside: set[str] = set()
     for word, count in counts.items():
@@ -165,7 +165,7 @@ def _characters(
 
 
 def _texts(counts: dict[str, int]) -> Iterator[str]:
-    """Each word as often as it was counted, or in proportion to it."""
+    """Yields each word as often as counted, or proportionally less often."""
     scale = min(1.0, MOST_WORDS / max(1, sum(counts.values())))
     for word, count in counts.items():
         texts, rest = divmod(round(count * scale), WORDS_IN_A_TEXT)

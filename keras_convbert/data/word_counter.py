@@ -13,7 +13,7 @@ from keras_convbert.data.word_pieces import WordSplitter
 class WordCounter:
     """Counts the words of documents.
 
-    Words that the tokenizer takes for unknown, as too long, are left out.
+    Words that are too long, and so unknown to the tokenizer, are left out.
 
     Args:
         tokenizer: string. A BERT `tokenizers.Tokenizer` in JSON.

@@ -1,8 +1,8 @@
-"""BERT's tokenizer for long texts: quick, as it remembers words.
+"""A BERT tokenizer for long texts, fast because it caches words.
 
-What BERT's cleaning makes of a text it makes of each character by itself, so
-that a table of characters can do it, and its word pieces depend on the word
-alone. The table and the pieces come from the Rust library `tokenizers`.
+BERT cleans each character independently of its neighbors, so a table of
+characters suffices, and the pieces of a word depend on the word alone. Table
+and pieces come from the Rust library `tokenizers`.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ LONGEST_WORD = 100
 
 
 class WordSplitter:
-    """Splits a text into the words of a tokenizer, cleaned.
+    """Splits a text into cleaned words, as a BERT tokenizer does.
 
     Args:
         normalizer: the normalizer of a BERT tokenizer.
@@ -32,13 +32,13 @@ class WordSplitter:
 
 
 class WordPieces:
-    """Turns a text into the ids of a tokenizer, without special tokens.
+    """Turns a text into ids, without adding special tokens.
 
-    Special tokens that are written in the text are ordinary text.
+    Special tokens that occur in the text are read as ordinary text.
 
     Args:
         state: string. A BERT `tokenizers.Tokenizer` in JSON.
-        dtype: string. Type of the ids.
+        dtype: string. Dtype of the ids.
     """
 
     def __init__(self, state: str, dtype: str) -> None:
@@ -55,7 +55,7 @@ class WordPieces:
 
 
 class _Characters(dict[int, str]):
-    """What becomes of a character; a space stands for the end of a word."""
+    """Maps characters to cleaned text, where spaces separate words."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class _Characters(dict[int, str]):
 
 
 class _WordIds(dict[str, bytes]):
-    """The ids of words, forgotten when there are too many.
+    """Caches the ids of words, and is cleared when it has too many.
 
-    They are kept as the bytes of an array: those are joined in no time.
+    The ids are kept as the bytes of an array, which are fast to join.
     """
 
     def __init__(self, model: tokenizers.models.Model, dtype: str) -> None:

@@ -1,8 +1,8 @@
-"""A function applied by several processes.
+"""Applies a function in several processes.
 
-Python's own pools would run the caller's script again in each process, or
-copy a process in which TensorFlow and JAX have threads. These processes import
-what the function needs, and so neither Keras nor a backend.
+Process pools of Python would run the script of the caller again in each
+process, or fork a process in which TensorFlow and JAX have threads. These
+processes import only what the function needs: neither Keras nor a backend.
 """
 
 import collections
@@ -26,8 +26,8 @@ from typing import cast
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Bare packages in place of `keras_convbert` and `keras_convbert.data`, whose
-# own `__init__` would import Keras.
+# Empty packages replace `keras_convbert` and those whose modules the workers
+# import: their own `__init__` would import Keras.
 START = """
 import sys, types
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -41,15 +41,15 @@ serve()
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """Like `map`, with the work done by several processes.
+    """Applies a function to items in several processes, like `map`.
 
-    Results come in the order of the items. No more than a few items for each
-    process are under way, so that a stream of them needs bounded memory.
+    Results have the order of the items. Only a few items per process are in
+    progress, so a stream of items needs bounded memory.
 
     Args:
-        function: what to apply; it must pickle, without Keras to unpickle it.
-        items: its arguments, read as they are needed.
-        workers: number of processes; with 1 it is the calling one.
+        function: the function. Pickle must load it without importing Keras.
+        items: iterable of arguments, read when they are needed.
+        workers: int. Number of processes; with 1 the current process is used.
 
     Raises:
         RuntimeError: if a process ends early.
@@ -89,13 +89,14 @@ def map_in_order(
 
 
 class _Worker:
-    """A process that applies a function to what it is sent."""
+    """A process that applies a function to the items sent to it."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         folder = pathlib.Path(__file__).parent
         packages = {
             "keras_convbert": folder.parent,
             "keras_convbert.data": folder,
+            "keras_convbert.text": folder.parent / "text",
         }
         arguments = [str(a) for pair in packages.items() for a in pair]
         self._process = subprocess.Popen(
@@ -117,8 +118,8 @@ class _Worker:
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             code = self._process.wait()
             raise RuntimeError(
-                f"A worker process ended early, with exit code {code}. If it "
-                "left a message, it is above."
+                f"A worker process ended early, with exit code {code}. Its "
+                "error message, if any, is printed above."
             ) from error
 
     def end(self) -> None:
@@ -130,12 +131,12 @@ class _Worker:
 
 
 def serve() -> None:
-    """What a worker process runs, until its input ends."""
-    # An interrupt is the parent's business: it ends its workers.
+    """Runs a worker process, until its input ends."""
+    # The parent process handles interrupts and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source = sys.stdin.buffer
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # What is printed must not get among the results.
+    # Printed text must not mix with the results.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sys.path[:] = pickle.load(source)
     function = pickle.load(source)

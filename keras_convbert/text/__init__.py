@@ -1,1 +1,1 @@
-"""Text, ids and spans; knows no model and no weight."""
+"""Text, token ids and spans, independent of models and weights."""

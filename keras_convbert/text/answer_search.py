@@ -1,4 +1,4 @@
-"""The best answers of a context, of the scores of its windows."""
+"""Finds the best answers in a context from the scores of its windows."""
 
 import heapq
 from typing import Any
@@ -10,14 +10,14 @@ from keras_convbert.text.question_windows import QuestionWindow
 from keras_convbert.text.question_windows import QuestionWindows
 from keras_convbert.types import Tensor
 
-# Starts, and ends of each, that are looked at in a window.
+# Number of best starts per window, and of best ends per start, that are scored.
 BEAM = 20
 # The score that the authors give to positions outside of the context.
 EXCLUDED = -1000.0
 
 
 class Candidate(NamedTuple):
-    """Characters `start` to `end` of a context."""
+    """An answer: characters `start` to `end` of a context."""
 
     score: float
     start: int
@@ -30,28 +30,28 @@ def candidates(
     ends: list[tuple[int, np.ndarray]],
     max_answer_length: int,
 ) -> list[Candidate]:
-    """Answers in a window that start at a piece which belongs to it.
+    """Returns the answers in a window that start at a piece of its own.
 
     Args:
-        row: the window.
-        start_logits: scores of the places of the sequence, `(length,)`.
-        ends: for each start that may be gone on from, the best first, its
-            place and the scores of ends, `(length,)`.
-        max_answer_length: int. Pieces that an answer has at most.
+        row: the `QuestionWindow`.
+        start_logits: array of shape `(length,)`, the scores of positions.
+        ends: list of pairs, the best first: a start position in the beam, and
+            the scores of end positions for it, of shape `(length,)`.
+        max_answer_length: int. Maximum number of pieces of an answer.
     """
     own = range(
         row.offset + row.window.first - row.window.start,
         row.offset + row.window.last - row.window.start,
     )
     found = []
-    for place, end_logits in [pair for pair in ends if pair[0] in own][:BEAM]:
-        piece = place - row.offset
+    for start, end_logits in [pair for pair in ends if pair[0] in own][:BEAM]:
+        piece = start - row.offset
         stop = min(piece + max_answer_length, len(row.context))
-        scores = end_logits[place : row.offset + stop]
+        scores = end_logits[start : row.offset + stop]
         best = np.argsort(-scores, kind="stable")[:BEAM]
         found += [
             Candidate(
-                float(start_logits[place] + scores[i]),
+                float(start_logits[start] + scores[i]),
                 int(row.starts[piece]),
                 int(row.ends[piece + i]),
             )
@@ -63,9 +63,9 @@ def candidates(
 def best_answers(
     found: list[Candidate], context: str, n_best: int
 ) -> list[dict[str, Any]]:
-    """The best as dicts of `text`, `start`, `end` and `score`.
+    """Returns the best answers as dicts of `text`, `start`, `end`, `score`.
 
-    A score is the share of `exp(score)` among the best twenty.
+    The score is the softmax of the scores of the best twenty.
     """
     best = heapq.nlargest(
         max(n_best, BEAM), dict.fromkeys(found), key=lambda found: found.score
@@ -73,34 +73,39 @@ def best_answers(
     if not best:
         return [no_answer(0.0)]
     weights = np.exp([candidate.score - best[0].score for candidate in best])
-    shares = weights / weights[:BEAM].sum()
+    probabilities = weights / weights[:BEAM].sum()
     return [
         {
             "text": context[candidate.start : candidate.end],
             "start": candidate.start,
             "end": candidate.end,
-            "score": float(share),
+            "score": float(probability),
         }
-        for candidate, share in zip(best[:n_best], shares, strict=False)
+        for candidate, probability in zip(
+            best[:n_best], probabilities, strict=False
+        )
     ]
 
 
 def no_answer(score: float) -> dict[str, Any]:
+    """Returns the empty answer, in the form of `best_answers`."""
     return {"text": "", "start": 0, "end": 0, "score": score}
 
+
+# In a TensorFlow graph
 
 NEVER = float("-inf")
 
 
 class Answers(NamedTuple):
-    """The best answer of each sample, all `(samples,)`."""
+    """The best answer of each sample, each field `(samples,)`."""
 
     texts: Tensor
     starts: Tensor
-    """The first character; that of no answer is 0, as its end."""
+    """The first character. Start and end are 0 if there is no answer."""
     ends: Tensor
     shares: Tensor
-    """Of `exp(score)` among the best twenty; 0 if there is none."""
+    """The softmax of the scores of the best twenty; 0 if there is no answer."""
     tops: Tensor
     """The score; minus infinity if there is no answer."""
 
@@ -110,53 +115,54 @@ def best_answers_in_graph(
     contexts: Tensor,
     start_logits: Tensor,
     end_logits: Tensor,
-    places: Tensor | None,
+    beam_starts: Tensor | None,
     max_answer_length: int,
 ) -> Answers:
-    """Of the windows of all contexts, the best answers.
+    """Returns the best answer in each context.
 
     Args:
-        rows: the windows.
-        contexts: the texts that they are from, `(samples,)`.
-        start_logits: scores of the places of sequences, `(rows, length)`.
-        end_logits: of ends, `(rows, length)`, or `(rows, starts, length)`
-            where they depend on the start.
-        places: `(rows, starts)`, the starts that may be gone on from; `None`
-            is the best ones.
-        max_answer_length: int. Pieces that an answer has at most.
+        rows: the `QuestionWindows` of the contexts.
+        contexts: string tensor of shape `(samples,)`.
+        start_logits: tensor of shape `(rows, length)`, the scores of start
+            positions.
+        end_logits: tensor of shape `(rows, length)`, the scores of end
+            positions; or `(rows, starts, length)` if they depend on the start.
+        beam_starts: integer tensor of shape `(rows, starts)`, the start
+            positions in the beam; `None` takes the best ones.
+        max_answer_length: int. Maximum number of pieces of an answer.
     """
     import tensorflow as tf
 
-    of_places = _OfPlaces(rows, tf.shape(start_logits)[1])
-    own = of_places.dense(rows.own, False)
+    positions = _Positions(rows, tf.shape(start_logits)[1])
+    own = positions.dense(rows.own, False)
     start_logits = tf.where(own, start_logits, NEVER)  # (R, T)
-    if places is None:
+    if beam_starts is None:
         beam = tf.minimum(BEAM, tf.shape(start_logits)[1])
-        start, places = tf.math.top_k(start_logits, beam)  # (R, S)
+        start, beam_starts = tf.math.top_k(start_logits, beam)  # (R, S)
         end_logits = end_logits[:, None]  # (R, 1, T)
     else:
-        start = tf.gather(start_logits, places, batch_dims=1)
+        start = tf.gather(start_logits, beam_starts, batch_dims=1)
 
     after = tf.range(max_answer_length)
-    stops = places[..., None] + after  # (R, S, L)
+    stops = beam_starts[..., None] + after  # (R, S, L)
     limit = rows.offset + tf.cast(rows.contexts.row_lengths(), "int32")
     inside = stops < limit[:, None, None]
     stops = tf.where(inside, stops, 0)
     end_logits = tf.broadcast_to(
         end_logits,
-        tf.concat([tf.shape(places), tf.shape(start_logits)[1:]], 0),
+        tf.concat([tf.shape(beam_starts), tf.shape(start_logits)[1:]], 0),
     )
     ends = tf.gather(end_logits, stops, batch_dims=2)
     scores = tf.where(inside, start[..., None] + ends, NEVER)
 
-    starts = tf.broadcast_to(places[..., None], tf.shape(stops))
+    starts = tf.broadcast_to(beam_starts[..., None], tf.shape(stops))
     scores, (starts, stops) = _best(
         _flat(scores), (_flat(starts), _flat(stops))
     )  # (R, 20)
     found = (
         scores,
-        tf.gather(of_places.dense(rows.starts, 0), starts, batch_dims=1),
-        tf.gather(of_places.dense(rows.ends, 0), stops, batch_dims=1),
+        tf.gather(positions.dense(rows.starts, 0), starts, batch_dims=1),
+        tf.gather(positions.dense(rows.ends, 0), stops, batch_dims=1),
     )
     samples = tf.shape(contexts, out_type="int64")[0]
     scores, first, last = (
@@ -167,7 +173,7 @@ def best_answers_in_graph(
         )
         for part, empty in zip(found, (NEVER, 0, 0), strict=True)
     )  # (N, 20 · windows)
-    # No sample has no window, but there may be no sample.
+    # Every sample has a window, but the batch may be empty.
     scores, first, last = (
         tf.pad(part, [[0, 0], [0, 1]], constant_values=empty)
         for part, empty in ((scores, NEVER), (first, 0), (last, 0))
@@ -182,18 +188,18 @@ def _answers(
     import tensorflow as tf
 
     top = scores[:, 0]
-    there = top > NEVER
-    weights = tf.exp(scores - tf.where(there, top, 0.0)[:, None])
-    shares = 1.0 / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
-    first, last = (tf.where(there, place, 0) for place in (first, last))
-    # What is no UTF-8 counts as it does in the tokenizer.
+    found = top > NEVER
+    weights = tf.exp(scores - tf.where(found, top, 0.0)[:, None])
+    probabilities = 1.0 / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
+    first, last = (tf.where(found, character, 0) for character in (first, last))
+    # Invalid UTF-8 counts as many characters as in the tokenizer.
     readable = tf.strings.unicode_transcode(contexts, "UTF-8", "UTF-8")
     texts = tf.strings.substr(readable, first, last - first, "UTF8_CHAR")
-    return Answers(texts, first, last, tf.where(there, shares, 0.0), top)
+    return Answers(texts, first, last, tf.where(found, probabilities, 0.0), top)
 
 
-class _OfPlaces:
-    """Puts what is known of pieces at their places in the sequences."""
+class _Positions:
+    """Aligns values of pieces with the positions of their sequences."""
 
     def __init__(self, rows: QuestionWindows, length: Tensor) -> None:
         import tensorflow as tf
@@ -205,7 +211,7 @@ class _OfPlaces:
         )
 
     def dense(self, of_pieces: Tensor, padding: object) -> Tensor:
-        """Of ragged `(rows, None)` a tensor `(rows, length)`."""
+        """Converts ragged `(rows, None)` to dense `(rows, length)`."""
         import tensorflow as tf
 
         filling = tf.fill(
@@ -228,7 +234,7 @@ def _flat(values: Tensor) -> Tensor:
 def _best(
     scores: Tensor, others: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The best of each row, and what belongs to them."""
+    """Returns the best scores of each row, and their other values."""
     import tensorflow as tf
 
     scores, chosen = tf.math.top_k(

@@ -1,4 +1,4 @@
-"""Answers as characters of a context, and as its pieces."""
+"""Reads answers as spans of characters of their contexts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,29 +12,29 @@ KEYS = ("text", "answer_start")
 
 
 class Answer(NamedTuple):
-    """Characters `start` to `end` of a context; `start` of -1 is no answer."""
+    """Characters `start` to `end` of a context; -1 for no answer."""
 
     start: int
     end: int
 
 
 def read_answers(contexts: list[str], given: Any) -> list[Answer]:
-    """Where in the contexts the answers are.
+    """Returns where the answers are in their contexts.
 
     Args:
         contexts: list of strings.
-        given: dict of `text`, the answers, and `answer_start`, where they
-            start in the contexts, in code points. A question without answer
-            has the text `""`.
+        given: dict of `text`, the answers, and `answer_start`, their starts in
+            the contexts in code points. The text is `""` for a question
+            without an answer.
 
     Raises:
-        ValueError: if an answer is not there.
+        ValueError: if an answer is not at its start.
     """
     _check_keys(given)
     texts, starts = (_listed(given[key]) for key in KEYS)
     if not len(texts) == len(starts) == len(contexts):
         raise ValueError(
-            "Expected an answer for each question. Received: "
+            "Expected one answer per question. Received: "
             f"{len(contexts)} contexts, {len(texts)} texts and {len(starts)} "
             "starts"
         )
@@ -44,8 +44,8 @@ def read_answers(contexts: list[str], given: Any) -> list[Answer]:
         end = start + len(text)
         if text and (start < 0 or context[start:end] != text):
             raise ValueError(
-                "Expected `answer_start` to say where, in code points, the "
-                f"answer is in the context. Received: {text!r} at {start}, "
+                "Expected `answer_start` to be the start of the answer in the "
+                f"context, in code points. Received: {text!r} at {start}, "
                 f"where sample {number} has {context[max(start, 0) : end]!r}"
             )
         answers.append(Answer(start, end) if text else Answer(-1, -1))
@@ -53,7 +53,15 @@ def read_answers(contexts: list[str], given: Any) -> list[Answer]:
 
 
 def answers_in_graph(contexts: Tensor, given: Any) -> tuple[Tensor, Tensor]:
-    """The same of string tensors: starts, -1 for no answer, and ends."""
+    """Does the same in a TensorFlow graph.
+
+    Args:
+        contexts: string tensor of shape `(batch,)`.
+        given: dict of tensors `text` and `answer_start`, both `(batch,)`.
+
+    Returns:
+        The starts, -1 for no answer, and the ends, both `(batch,)`.
+    """
     import tensorflow as tf
 
     _check_keys(given)
@@ -63,13 +71,13 @@ def answers_in_graph(contexts: Tensor, given: Any) -> tuple[Tensor, Tensor]:
     within = tf.clip_by_value(
         start, 0, tf.strings.length(contexts, unit="UTF8_CHAR")
     )
-    there = tf.strings.substr(contexts, within, length, unit="UTF8_CHAR")
-    right = (length == 0) | ((there == text) & (start == within))
+    found = tf.strings.substr(contexts, within, length, unit="UTF8_CHAR")
+    right = (length == 0) | ((found == text) & (start == within))
     check = tf.debugging.Assert(
         tf.reduce_all(right),
         [
-            "Expected `answer_start` to say where, in code points, the answer "
-            "is in the context. Received:",
+            "Expected `answer_start` to be the start of the answer in the "
+            "context, in code points. Received:",
             tf.boolean_mask(text, ~right),
             tf.boolean_mask(start, ~right),
         ],
@@ -80,10 +88,10 @@ def answers_in_graph(contexts: Tensor, given: Any) -> tuple[Tensor, Tensor]:
 
 
 def as_texts(values: Any) -> list[str]:
-    """Strings of a list, an array or a tensor.
+    """Returns the strings of a list, an array or a tensor.
 
     Raises:
-        ValueError: if it is a single string, or holds what is none.
+        ValueError: if it is a single string, or contains anything else.
     """
     if not isinstance(values, (str, bytes)):
         texts = [_as_text(text) for text in _listed(values)]

@@ -1,9 +1,9 @@
-"""BERT's cleaning and splitting of text, in Rust and in TensorFlow's graph.
+"""BERT text cleaning and splitting, in Rust and in a TensorFlow graph.
 
-The Rust library `tokenizers` is the reference (`transformers` uses it too).
-A graph cannot call it, so there each character is looked up in a table that
-was read off the library, character by character: what BERT does to a text it
-does to each of its characters by itself.
+The Rust library `tokenizers` is the reference (`transformers` uses it too). A
+graph cannot call it, so the graph looks up each character in a table that is
+read from the library. This works because BERT processes each character
+independently of its neighbors.
 """
 
 import functools
@@ -17,8 +17,8 @@ import tokenizers
 from keras_convbert.types import Tensor
 
 MAX_CHARACTERS_PER_WORD = 100
-# What a character becomes: itself, itself between spaces, or an entry of its
-# own. In an entry this stands for the character itself.
+# A character becomes the characters of a table entry, in which this stands for
+# the character itself.
 ITSELF = -1
 SPACE = ord(" ")
 PAGE = 256
@@ -31,7 +31,7 @@ def wordpiece_tokenizer(
     strip_accents: bool,
     special_tokens: list[str],
 ) -> tokenizers.Tokenizer:
-    """BERT's tokenizer; `special_tokens` are recognised in texts."""
+    """Returns a BERT tokenizer that recognizes `special_tokens` in texts."""
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece(
             vocab={token: i for i, token in enumerate(vocabulary)},
@@ -50,6 +50,7 @@ def wordpiece_tokenizer(
 def bert_normalizer(
     lowercase: bool, strip_accents: bool
 ) -> tokenizers.normalizers.Normalizer:
+    """Returns the text cleaning of BERT."""
     return tokenizers.normalizers.BertNormalizer(
         clean_text=True,
         handle_chinese_chars=True,
@@ -59,9 +60,9 @@ def bert_normalizer(
 
 
 class CharacterTable:
-    """What BERT makes of each character, as arrays for a graph.
+    """What BERT turns each character into, as arrays for a graph.
 
-    The characters in `marks` stand alone, whatever BERT does to them.
+    The characters in `marks` become words of their own.
 
     `codes[pages[c // PAGE], c % PAGE]` is the entry of character `c`, and
     `values[splits[e]:splits[e + 1]]` are the characters of entry `e`.
@@ -86,8 +87,8 @@ class CharacterTable:
             plane, page = divmod(number, 256)
             empty = plane > 3 and plane != 14
             if empty and page != 255 and number not in marked_pages:
-                # Planes without characters, and those of private use, are
-                # uniform but for their last page: one speaks for them all.
+                # Planes without characters and those for private use are
+                # uniform, except for their last page, so one page is read.
                 page = 1
             self.pages[number] = unique_pages.setdefault(
                 codes((plane << 16) + page * PAGE), len(unique_pages)
@@ -107,7 +108,7 @@ def character_table(
 
 
 class _PageReader:
-    """Asks the library about a page of characters at a time."""
+    """Reads the entries of a page of characters from the library."""
 
     def __init__(
         self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...]
@@ -118,7 +119,7 @@ class _PageReader:
         self.parts: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, first: int) -> list[tuple[int, ...]]:
-        """The entries of the characters from `first` on."""
+        """Returns the entries of the characters from `first` on."""
         normal = self._normalize(first)
         self._split({c for c in "".join(normal) if c not in self.parts})
         return [self._entry(c, text) for c, text in enumerate(normal, first)]
@@ -132,8 +133,7 @@ class _PageReader:
         return tuple(ITSELF if c == codepoint else c for c in parts)
 
     def _normalize(self, first: int) -> list[str]:
-        # A character that BERT leaves alone, of another page than those
-        # that it keeps apart.
+        # A separator that BERT does not change, from another page.
         between = "|" if first else "\u0436"
         characters = [
             "" if 0xD800 <= c < 0xE000 else chr(c)
@@ -143,7 +143,7 @@ class _PageReader:
         return normal.split(between)
 
     def _split(self, characters: set[str]) -> None:
-        """Finds which characters separate words, and which stand alone."""
+        """Finds the characters that separate words or stand alone."""
         letters = sorted(characters)
         text = " ".join(f"a{letter}a" for letter in letters)
         pieces = [0] * len(letters)
@@ -155,13 +155,19 @@ class _PageReader:
             self.parts[letter] = forms[count]
 
 
+# In a TensorFlow graph
+
+
 class PretokenizedWords(NamedTuple):
-    """Words of texts, and where in the texts their characters are from."""
+    """The words of texts, and the positions of their characters."""
 
     strings: Tensor
     """Ragged strings, `(batch, None)`."""
     starts: Tensor
-    """Of each character of each word, in code points, `(characters,)`."""
+    """Positions of all characters of words in their texts, `(characters,)`.
+
+    They count code points.
+    """
     ends: Tensor
 
 
@@ -173,11 +179,11 @@ def words_in_graph(
     """Splits texts into words.
 
     Args:
-        texts: string tensor of shape `(batch,)`, in UTF-8. What is no UTF-8
-            is left out, as BERT leaves out U+FFFD.
-        table: the `CharacterTable` to go by.
-        widths: characters that stand for several of the text, to their
-            number.
+        texts: string tensor of shape `(batch,)`, in UTF-8. Invalid bytes are
+            dropped, as BERT drops U+FFFD.
+        table: the `CharacterTable`.
+        widths: dict from characters that replace several characters of the
+            text to their numbers. Defaults to `None`.
     """
     import tensorflow as tf
 
@@ -198,7 +204,7 @@ def words_in_graph(
     values = tf.where(
         becomes.flat_values == ITSELF, themselves, becomes.flat_values
     )
-    # Back to one row a text: the row splits of characters count entries.
+    # Back to one row per text: the row splits of characters count entries.
     splits = tf.gather(
         tf.cast(becomes.row_splits, characters.row_splits.dtype),
         characters.row_splits,
@@ -216,7 +222,7 @@ def words_in_graph(
 def _spans(
     characters: Tensor, widths: Mapping[str, int]
 ) -> tuple[Tensor, Tensor]:
-    """Where each character is in its own text."""
+    """Returns the start and end of each character in its text."""
     import tensorflow as tf
 
     width = tf.ones_like(characters.flat_values)
@@ -237,18 +243,19 @@ def piece_spans(
     ends: Tensor,
     whole: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Where in the texts the pieces of words are.
+    """Returns where the pieces of words are in their texts.
 
     Args:
         words: the `PretokenizedWords`.
         pieces: ragged tensor `(batch, None, None)`, the pieces of each word.
-        starts: as `pieces`, where they start in their word, in bytes.
-        ends: as `pieces`, where they end in it.
-        whole: boolean tensor `(words,)`; of these, a piece is all of the word,
-            whatever `starts` and `ends` say.
+        starts: as `pieces`, their starts in the word in bytes.
+        ends: as `pieces`, their ends in the word.
+        whole: bool tensor `(words,)`. A piece of such a word spans the word,
+            regardless of `starts` and `ends`.
 
     Returns:
-        two tensors `(pieces,)`: first code point, and the one after the last.
+        Two tensors `(pieces,)`: the first code point, and the one after the
+        last.
     """
     import tensorflow as tf
 
@@ -261,7 +268,7 @@ def piece_spans(
     whole = tf.gather(whole, of_word)
 
     def character(position: Tensor, at_whole: Tensor) -> Tensor:
-        """The number of the character that starts at a byte."""
+        """Returns the number of the character that starts at a byte."""
         position = tf.cast(position, "int64") + tf.gather(base, of_word)
         found = tf.searchsorted(starting, position, out_type="int64")
         return tf.where(whole, tf.gather(at_whole, of_word), found)

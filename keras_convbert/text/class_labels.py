@@ -1,7 +1,7 @@
-"""What labels of whole texts have to be.
+"""Checks the labels of texts, in arrays and in TensorFlow graphs.
 
-An error is `ValueError` for arrays, and in a graph of TensorFlow's, when it
-runs, `InvalidArgumentError`.
+The error is a `ValueError` for arrays, and an `InvalidArgumentError` when a
+graph runs.
 """
 
 from collections.abc import Callable
@@ -11,32 +11,32 @@ import numpy as np
 
 
 def check_class_ids(labels: Any, num_classes: int) -> Any:
-    """The labels; an error if one is the number of no class."""
+    """Returns the labels; raises an error unless all are class numbers."""
     return _checked(
         labels,
         lambda label: (
             (label >= 0) & (label < num_classes) & (label == label // 1)
         ),
-        f"Expected labels from 0 to {num_classes - 1}, one for each of "
+        f"Expected labels from 0 to {num_classes - 1}, as "
         f"`num_classes={num_classes}`.",
     )
 
 
 def check_probabilities(labels: Any) -> Any:
-    """The labels; an error if one is not from 0 to 1."""
+    """Returns the labels; raises an error unless all are from 0 to 1."""
     return _checked(
         labels,
         lambda label: (label >= 0) & (label <= 1),
-        "Expected labels from 0 to 1, one for each class of a text.",
+        "Expected labels from 0 to 1, one per class of a text.",
     )
 
 
 def check_finite(labels: Any) -> Any:
-    """The labels; an error if one is NaN or infinity."""
+    """Returns the labels; raises an error unless all are finite."""
     return _checked(
         labels,
         lambda label: label - label == 0,
-        "Expected labels that are finite.",
+        "Expected finite labels.",
     )
 
 

@@ -1,3 +1,5 @@
+"""Entities in a sequence of tags, such as `"B-PER"`."""
+
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,26 +10,61 @@ from keras import ops
 
 from keras_convbert.types import Tensor
 
-OUTSIDE = "O"
+VALID_TAG = re.compile(r"O|[BIESLU](-.*)?", re.DOTALL)
+SYNONYMS = {"L": "E", "U": "S"}
 
 
 class EntitySpan(NamedTuple):
-    """Words `start` to `end`, `end` not included, that are one entity."""
+    """An entity of the words from `start` up to, not including, `end`."""
 
     label: str
     start: int
     end: int
 
 
+class Tag(NamedTuple):
+    """A label of a word: the prefix, and the type of the entity."""
+
+    prefix: str
+    type: str
+
+    @classmethod
+    def read(cls, label: str) -> "Tag":
+        """Splits a label; the type is `"_"` if it has none."""
+        prefix, _, kind = label.partition("-")
+        return cls(SYNONYMS.get(prefix, prefix), kind or "_")
+
+    @property
+    def is_outside(self) -> bool:
+        return self.prefix == "O"
+
+    def starts_entity(self, before: "Tag") -> bool:
+        """Whether an entity starts here, after the tag `before`."""
+        return not self.is_outside and (
+            self.prefix in ("B", "S")
+            or before.prefix in ("E", "S", "O")
+            or self.type != before.type
+        )
+
+    def ends_entity(self, before: "Tag") -> bool:
+        """Whether an entity ends between the tag `before` and this one."""
+        return not before.is_outside and (
+            self.is_outside or self.starts_entity(before)
+        )
+
+
+OUTSIDE = Tag("O", "_")
+
+
 def entity_spans(labels: list[str]) -> list[EntitySpan]:
-    """The entities that labels of words, as `"B-PER"`, speak of.
+    """Returns the entities in the labels of words, such as `"B-PER"`.
 
     Labels of BIO, IOB1 and BIOES (or BILOU) are read alike, by the rules of
-    the CoNLL scorer: an entity starts where its prefix says so or its kind
-    changes, and what is malformed is read as the most that it can mean.
+    the CoNLL scorer: an entity starts where its prefix says so, after an end,
+    or where the type changes. Malformed sequences are read by these rules too.
 
     Args:
-        labels: list of strings, one a word.
+        labels: list of strings, one per word.
 
     Returns:
         A list of `(label, start, end)`: the words from `start` to `end`, which
@@ -42,75 +79,72 @@ def entity_spans(labels: list[str]) -> list[EntitySpan]:
     ```
     """
     spans = []
-    start, kind, before = 0, "", OUTSIDE
-    for place, label in enumerate([*labels, OUTSIDE]):
-        prefix, _, new = label.partition("-")
-        begins = prefix in "BSU" or before in "ESLUO" or new != kind
-        if begins or prefix == OUTSIDE:
-            if before != OUTSIDE:
-                spans.append(EntitySpan(kind, start, place))
-            start = place
-        kind, before = new, prefix
+    start, label, before = 0, "", OUTSIDE
+    for position, name in enumerate([*labels, "O"]):
+        tag = Tag.read(name)
+        if tag.ends_entity(before):
+            spans.append(EntitySpan(label, start, position))
+        if tag.starts_entity(before):
+            start, label = position, name.partition("-")[2]
+        before = tag
     return spans
 
 
-_TAG = re.compile(r"(O)|([BIESLU])(?:-(.*))?", re.DOTALL)
-_SYNONYMS = {"L": "E", "U": "S"}
-
-
 class TagTables(NamedTuple):
-    """What tags mean, by their ids. The last id is for `"O"`."""
+    """The rules for tags as arrays, indexed by ids. The last id is `"O"`."""
 
     starts: Any
-    """Whether an entity starts at the second of two neighbours."""
+    """Bools `(tags, tags)`: an entity starts at the second of two tags."""
 
-    stops: Any
-    """Whether an entity stops at the first of two neighbours."""
+    ends: Any
+    """Bools `(tags, tags)`: an entity ends at the first of two tags."""
 
     types: Any
-    """The number of the type of each tag."""
+    """Integers `(tags,)`: the number of the type of each tag."""
 
 
 def tag_tables(labels: Sequence[str]) -> TagTables:
-    """Tables of the labels, and of `"O"` after them."""
-    tags = [_read_tag(label) for label in (*labels, "O")]
-    prefixes, types = (np.array(part) for part in zip(*tags, strict=True))
-    inside = prefixes != "O"
-    starts = inside & (
-        np.isin(prefixes, ["B", "S"])
-        | np.isin(prefixes, ["E", "S", "O"])[:, None]
-        | (types != types[:, None])
+    """Returns the tables for labels, with `"O"` added after them.
+
+    Raises:
+        ValueError: if a label is not a tag.
+    """
+    for label in labels:
+        if not isinstance(label, str) or not VALID_TAG.fullmatch(label):
+            raise ValueError(
+                'Invalid value for argument `labels`. Expected "O", or one of '
+                'B, I, E, S, L, U, alone or with a type, as in "B-PER". '
+                f"Received: label={label!r}"
+            )
+    tags = [*map(Tag.read, labels), OUTSIDE]
+    _, types = np.unique([tag.type for tag in tags], return_inverse=True)
+    return TagTables(
+        np.array([[tag.starts_entity(one) for tag in tags] for one in tags]),
+        np.array([[tag.ends_entity(one) for tag in tags] for one in tags]),
+        types,
     )
-    stops = inside[:, None] & (starts | ~inside)
-    return TagTables(starts, stops, np.unique(types, return_inverse=True)[1])
 
 
 def find_spans(ids: Tensor, tables: TagTables) -> tuple[Tensor, Tensor, Tensor]:
-    """Where entities start, the position after their end, and their type.
+    """Finds the entities in a batch of tag ids, as `entity_spans` does.
 
-    All are of shape `(batch, length + 1)`; the last two hold at starts alone.
+    Args:
+        ids: integer tensor of shape `(batch, length)`.
+        tables: the `TagTables` of the tags.
+
+    Returns:
+        Whether an entity starts at a position, the position after its end,
+        and the number of its type, each of shape `(batch, length + 1)`. The
+        last two are defined at starts alone.
     """
     outside = len(tables.types) - 1
     padded = ops.pad(ids, ((0, 0), (1, 1)), constant_values=outside)
     tags = padded[:, 1:]
     pairs = padded[:, :-1] * len(tables.types) + tags
     starts = ops.take(tables.starts.reshape(-1), pairs)
-    stops = ops.take(tables.stops.reshape(-1), pairs)
+    stops = ops.take(tables.ends.reshape(-1), pairs)
     end = ops.shape(pairs)[1]
     ends = ops.sort(ops.where(stops, ops.arange(end), end), axis=1)
     number = ops.cumsum(ops.cast(starts, "int32"), axis=1) - 1
     ends = ops.take_along_axis(ends, ops.maximum(number, 0), axis=1)
     return starts, ends, ops.take(tables.types, tags)
-
-
-def _read_tag(label: str) -> tuple[str, str]:
-    """Prefix and type of a tag, `"_"` where it has none."""
-    match = _TAG.fullmatch(label) if isinstance(label, str) else None
-    if match is None:
-        raise ValueError(
-            'Invalid value for argument `labels`. Expected "O", or one of B, '
-            'I, E, S, L, U, alone or with a type, as in "B-PER". Received: '
-            f"label={label!r}"
-        )
-    outside, prefix, kind = match.groups()
-    return outside or _SYNONYMS.get(prefix, prefix), kind or "_"

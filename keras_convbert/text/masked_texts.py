@@ -2,51 +2,58 @@ from typing import Any
 
 import numpy as np
 
+from keras_convbert.text.special_tokens import pad_segments
+
 MASK = "[MASK]"
 
 
 def masked_inputs(
     tokenizer: Any, texts: list[str], sequence_length: int
 ) -> dict[str, np.ndarray]:
-    """The inputs of a masked LM for texts in which `[MASK]` stands.
+    """Returns the inputs of a masked LM for texts that contain `[MASK]`.
 
-    `mask_positions`, `(batch, masks)`, are 0 where there is no mask more.
+    Args:
+        tokenizer: a tokenizer with `[CLS]`, `[SEP]`, `[MASK]` and `[PAD]`.
+        texts: list of strings.
+        sequence_length: int. Length of the outputs. Longer texts are cut.
+
+    Returns:
+        Dict of int32 arrays: `token_ids`, `segment_ids` and `padding_mask`, of
+        shape `(batch, sequence_length)`, and `mask_positions`, of shape
+        `(batch, masks)`, where 0 fills the rows of fewer masks.
 
     Raises:
-        ValueError: if a text has none, or one beyond `sequence_length`.
+        ValueError: if a text has no mask, or has one beyond
+            `sequence_length`.
     """
-    rows = [_row(tokenizer, text) for text in texts]
-    shape = (len(rows), sequence_length)
-    token_ids = np.full(shape, tokenizer.pad_token_id, "int32")
-    padding_mask = np.zeros(shape, "int32")
-    places = []
-    for i, row in enumerate(rows):
-        places.append(np.flatnonzero(np.array(row) == tokenizer.mask_token_id))
-        last = places[-1].max(initial=0)
-        if not 0 < last < sequence_length - 1:
+    rows = [_pieces(tokenizer, text) for text in texts]
+    size = sequence_length - 2
+    # `[CLS]` takes position 0.
+    positions = [
+        np.flatnonzero(np.array(row) == tokenizer.mask_token_id) + 1
+        for row in rows
+    ]
+    for text, found in zip(texts, positions, strict=True):
+        last = found.max(initial=0)
+        if not 0 < last <= size:
             where = f"at token {last}" if last else "none"
             raise ValueError(
-                f"Expected {MASK} in each text, within the first "
-                f"{sequence_length - 2} tokens. Received: {where} in "
-                f"{texts[i]!r:.80}"
+                f"Expected {MASK} in each text, within the first {size} "
+                f"tokens. Received: {where} in {text!r:.80}"
             )
-        ids = [*row[: sequence_length - 1], tokenizer.sep_token_id]
-        token_ids[i, : len(ids)] = ids
-        padding_mask[i, : len(ids)] = 1
-    positions = np.zeros((len(rows), max(map(len, places), default=0)), "int32")
-    for i, found in enumerate(places):
-        positions[i, : len(found)] = found
-    return {
-        "token_ids": token_ids,
-        "segment_ids": np.zeros(shape, "int32"),
-        "padding_mask": padding_mask,
-        "mask_positions": positions,
-    }
+    shape = (len(rows), max(map(len, positions), default=0))
+    mask_positions = np.zeros(shape, "int32")
+    for i, found in enumerate(positions):
+        mask_positions[i, : len(found)] = found
+    inputs = pad_segments(
+        tokenizer, [(row[:size],) for row in rows], sequence_length
+    )
+    return {**inputs, "mask_positions": mask_positions}
 
 
-def _row(tokenizer: Any, text: str) -> list[int]:
-    """`[CLS]`, and the pieces of the text with `[MASK]` between."""
-    row = [tokenizer.cls_token_id]
+def _pieces(tokenizer: Any, text: str) -> list[int]:
+    """Returns the ids of a text, with that of `[MASK]` between its parts."""
+    ids: list[int] = []
     for part in text.split(MASK):
-        row += [*tokenizer([part])[0], tokenizer.mask_token_id]
-    return row[:-1]
+        ids += [*tokenizer([part])[0], tokenizer.mask_token_id]
+    return ids[:-1]

@@ -1,4 +1,4 @@
-"""Questions and contexts as rows of pieces, in NumPy."""
+"""Cuts contexts into windows, each with its question."""
 
 from typing import Any
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_convbert.text.answer_spans import Answer
+from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
 from keras_convbert.text.windows import Window
 from keras_convbert.text.windows import windows_in_graph
 from keras_convbert.text.windows import windows_of
@@ -24,19 +25,21 @@ class QuestionWindow(NamedTuple):
     context: np.ndarray
     """Ids, `(window,)`."""
     starts: np.ndarray
-    """The character at which each piece of the window starts, `(window,)`."""
+    """The first character of each piece of the window, `(window,)`."""
     ends: np.ndarray
+    """The character after each piece, `(window,)`."""
     window: Window
 
     @property
     def offset(self) -> int:
-        """The place of the window's first piece in the sequence."""
+        """The position of the first piece of the window in the sequence."""
         return len(self.question) + 2
 
     def target(self, answer: Answer) -> tuple[int, int]:
-        """The places of an answer's first and last piece.
+        """Returns the positions of the first and last piece of an answer.
 
-        That of `[CLS]`, 0, if it is not in the window as a whole.
+        They are 0, the position of `[CLS]`, unless the window contains all of
+        the answer.
         """
         if answer.start < 0:
             return 0, 0
@@ -60,13 +63,22 @@ def question_windows(
     max_question_length: int,
     stride: int,
 ) -> list[QuestionWindow]:
-    """The windows of all contexts, in their order."""
+    """Returns the windows of all contexts, in order.
+
+    Args:
+        tokenizer: a tokenizer with `tokenize_with_offsets`.
+        questions: list of strings.
+        contexts: list of strings.
+        sequence_length: int. Length of question, window and special tokens.
+        max_question_length: int. Pieces after which a question is cut.
+        stride: int. Pieces from the start of one window to that of the next.
+    """
     asked = tokenizer(questions)
     pieces = zip(*tokenizer.tokenize_with_offsets(contexts), strict=True)
     rows = []
     for sample, (ids, starts, ends) in enumerate(pieces):
         question = np.array(asked[sample][:max_question_length], "int32")
-        size = sequence_length - len(question) - 3
+        size = sequence_length - len(question) - PAIR_SPECIAL_TOKENS
         for window in windows_of(len(ids), size, min(stride, size)):
             part = slice(window.start, window.end)
             rows.append(
@@ -82,32 +94,36 @@ def question_windows(
     return rows
 
 
+# In a TensorFlow graph
+
+
 class QuestionWindows(NamedTuple):
-    """The windows of all contexts, `rows` of them."""
+    """The windows of all contexts, one per row."""
 
     samples: Tensor
-    """`(rows,)`"""
+    """The number of the sample, `(rows,)`."""
     questions: Tensor
     """Ids, ragged, `(rows, None)`."""
     contexts: Tensor
     starts: Tensor
     ends: Tensor
     own: Tensor
-    """As `contexts`, whether a piece belongs to the window."""
+    """As `contexts`: whether a piece belongs to the window."""
 
     @property
     def offset(self) -> Tensor:
-        """The places of the windows' first pieces in the sequences."""
+        """The positions of the first pieces of windows in the sequences."""
         import tensorflow as tf
 
         return tf.cast(self.questions.row_lengths(), "int32") + 2
 
     def targets(self, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-        """The places of the answers to the samples, as `QuestionWindow.target`.
+        """Returns the positions of answers, as `QuestionWindow.target`.
 
         Args:
-            starts: first characters `(samples,)`, -1 for no answer.
-            ends: the characters after the last.
+            starts: integer tensor of shape `(samples,)`, the first characters
+                of the answers, -1 for no answer.
+            ends: as `starts`, the characters after the last ones.
         """
         import tensorflow as tf
 
@@ -135,12 +151,12 @@ def question_windows_in_graph(
     max_question_length: int,
     stride: int,
 ) -> QuestionWindows:
-    """Makes them of strings `(batch,)`."""
+    """Does the same as `question_windows` for string tensors `(batch,)`."""
     import tensorflow as tf
 
     asked = tokenizer(questions)[:, :max_question_length]
     ids, starts, ends = tokenizer.tokenize_with_offsets(contexts)
-    size = sequence_length - asked.row_lengths() - 3
+    size = sequence_length - asked.row_lengths() - PAIR_SPECIAL_TOKENS
     windows = windows_in_graph(
         ids.row_lengths(), size, tf.minimum(tf.cast(stride, size.dtype), size)
     )

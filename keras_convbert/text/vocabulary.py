@@ -1,4 +1,4 @@
-"""Vocabularies read from files, and what is wrong with them."""
+"""Reads and checks vocabularies."""
 
 import collections
 import os
@@ -8,28 +8,32 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Set
 
-# Of the tokens beyond ASCII. Chinese characters can look garbled by chance,
-# about one in five; of a garbled vocabulary nearly all do.
-GARBLED_SHARE = 0.5
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+"""The special tokens of BERT, in the order of their ids in new vocabularies."""
+
+# Fraction of the non-ASCII tokens. About one in five Chinese characters looks
+# garbled by chance; in a garbled vocabulary nearly all do.
+GARBLED_FRACTION = 0.5
 ENCODINGS = {
     "GBK": "gb18030",
     "Windows-1252": "cp1252",
     "Latin-1": "latin-1",
 }
-# Of a vocabulary for all languages there are some 250,000.
+# A vocabulary for all languages has about 250,000 tokens.
 MAX_BYTES = 2**24
 MAX_TOKENS = 2**20
 UNWRITABLE = {"\n", "\r", "\0"}
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
-    """The tokens of a file, one a line, in UTF-8.
+    """Reads the tokens of a UTF-8 file, one per line.
 
-    Lines may end in CRLF, with a warning. Nothing else is mended.
+    Line ends of CRLF are read too, with a warning. No other defect is
+    repaired.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is too large, no UTF-8, or begins with a
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is too large, is not UTF-8, or starts with a
             byte-order mark.
     """
     regular = os.path.isfile(path) or not os.path.exists(path)
@@ -73,16 +77,16 @@ def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
 def check_vocabulary(
     vocabulary: Iterable[str], required: Iterable[str]
 ) -> list[str]:
-    """`vocabulary` as a list, if it is whole.
+    """Returns a vocabulary as a list, after checking it.
 
     Args:
-        vocabulary: the tokens, in the order of their ids.
-        required: tokens that must be there.
+        vocabulary: iterable of strings, in the order of their ids.
+        required: iterable of strings. Tokens that must be in it.
 
     Raises:
-        ValueError: if it has no order; if a token is no string, empty, not
-            fit for a file with one token a line, or there twice; if a
-            required one is missing; if the whole was read in a wrong encoding.
+        ValueError: if it has no order; if a token is not a string, is empty,
+            cannot be a line of a file, or is a duplicate; if a required token
+            is missing; if it was decoded with a wrong encoding.
     """
     unordered = isinstance(vocabulary, Mapping | Set)
     if unordered or not isinstance(vocabulary, Iterable):
@@ -94,8 +98,8 @@ def check_vocabulary(
     for index, token in enumerate(tokens):
         if not isinstance(token, str) or not token or set(token) & UNWRITABLE:
             raise ValueError(
-                "Expected the vocabulary to hold strings, not empty, without "
-                "line ends and NUL. "
+                "Expected the tokens of the vocabulary to be strings that are "
+                "not empty and contain no line end or NUL. "
                 f"Received: vocabulary[{index}]={token!r}"
             )
     _check_encoding(tokens)
@@ -121,24 +125,24 @@ def _check_encoding(tokens: list[str]) -> None:
     foreign = [token for token in tokens if not token.isascii()]
     for name, encoding in ENCODINGS.items():
         garbled = [t for t in foreign if _looks_garbled(t, encoding)]
-        if len(garbled) > max(3, GARBLED_SHARE * len(foreign)):
+        if len(garbled) > max(3, GARBLED_FRACTION * len(foreign)):
             raise ValueError(
                 f"The vocabulary is damaged: its UTF-8 was read as {name} and "
                 f"saved again, which garbled {len(garbled)} of {len(tokens)} "
                 f"tokens, such as {garbled[:3]}. (The `vocab.txt` of the "
                 "ConvBERT authors' release and its copies are damaged so, by "
-                "GBK; their ids are those of BERT-uncased.) Pass the whole "
+                "GBK; their ids are those of BERT-uncased.) Pass an undamaged "
                 "vocabulary as `vocabulary=`."
             )
 
 
 def _looks_garbled(token: str, encoding: str) -> bool:
-    """Whether `token` may be UTF-8 that somebody took for `encoding`."""
+    """Returns whether `token` may be UTF-8 that was decoded as `encoding`."""
     try:
         original = token.encode(encoding)
         return len(original.decode("utf-8")) < len(original)
     except UnicodeDecodeError:
-        # An odd byte at the end of a character became a question mark.
+        # An odd last byte of a character became a question mark.
         return "?" in token or "\ufffd" in token
     except UnicodeEncodeError:
         return False

@@ -1,8 +1,8 @@
-"""How a text of more pieces than a sequence holds is cut into windows.
+"""Cuts a text that is longer than a sequence into overlapping windows.
 
 A window of `size` pieces starts every `stride` pieces, until the text ends.
-Windows overlap; each piece belongs to the one in whose middle it is, so that
-it has words on both sides.
+Each piece belongs to the window in whose middle it is, so that it has context
+on both sides.
 """
 
 import math
@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
 
 def windows_of(length: int, size: int, stride: int) -> list[Window]:
-    """The windows of a text of `length` pieces; one at least."""
+    """Returns the windows of a text of `length` pieces, at least one."""
     overlap = size - stride
     count = max(1, math.ceil((length - overlap) / stride))
     margin = overlap // 2
@@ -36,6 +36,9 @@ def windows_of(length: int, size: int, stride: int) -> list[Window]:
     ]
 
 
+# In a TensorFlow graph
+
+
 class Windows(NamedTuple):
     """The windows of all texts of a batch, each field `(windows,)`."""
 
@@ -47,31 +50,39 @@ class Windows(NamedTuple):
     lasts: Tensor
 
     def take(self, pieces: Tensor) -> Tensor:
-        """Of ragged `(batch, None)`, what is in each window, ragged too."""
+        """Returns the pieces of each window, ragged `(windows, None)`.
+
+        Args:
+            pieces: ragged tensor of shape `(batch, None)`.
+        """
         import tensorflow as tf
 
-        # By row numbers: the broadcasting of ragged tensors takes seconds to
-        # trace.
-        place = tf.ragged.range(self.starts, self.ends)  # (windows, None)
-        before = tf.gather(pieces.row_splits, self.texts)
-        where = place.flat_values + tf.gather(before, place.value_rowids())
-        return place.with_flat_values(tf.gather(pieces.flat_values, where))
+        # By flat indices: broadcasting ragged tensors takes seconds to trace.
+        piece = tf.ragged.range(self.starts, self.ends)  # (windows, None)
+        row_start = tf.gather(pieces.row_splits, self.texts)
+        index = piece.flat_values + tf.gather(row_start, piece.value_rowids())
+        return piece.with_flat_values(tf.gather(pieces.flat_values, index))
 
     def own(self) -> Tensor:
-        """As `take`, whether a piece belongs to the window."""
+        """Returns whether each piece belongs to its window, as `take`."""
         import tensorflow as tf
 
-        place = tf.ragged.range(self.starts, self.ends)
-        window = place.value_rowids()
-        piece = place.flat_values
-        return place.with_flat_values(
-            (piece >= tf.gather(self.firsts, window))
-            & (piece < tf.gather(self.lasts, window))
+        piece = tf.ragged.range(self.starts, self.ends)
+        window = piece.value_rowids()
+        return piece.with_flat_values(
+            (piece.flat_values >= tf.gather(self.firsts, window))
+            & (piece.flat_values < tf.gather(self.lasts, window))
         )
 
 
 def windows_in_graph(length: Tensor, size: Tensor, stride: Tensor) -> Windows:
-    """The windows of texts of `length` pieces, all of shape `(batch,)`."""
+    """Returns the windows of texts, as `windows_of`.
+
+    Args:
+        length: integer tensor of shape `(batch,)`, the pieces of each text.
+        size: as `length`, the pieces of a window.
+        stride: as `length`, the pieces from one start to the next.
+    """
     import tensorflow as tf
 
     overlap = size - stride

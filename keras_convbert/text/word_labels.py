@@ -1,4 +1,4 @@
-"""Labels of words: names, and their ids."""
+"""Checks the labels of words, and converts them to ids."""
 
 import numbers
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from keras_convbert.types import Tensor
 
 
 def check_labels(labels: Sequence[str]) -> list[str]:
-    """Raises `ValueError` unless they are different strings."""
+    """Returns the labels; raises `ValueError` unless they differ."""
     found = [] if isinstance(labels, str) else list(labels)
     if (
         not found
@@ -27,10 +27,16 @@ def check_labels(labels: Sequence[str]) -> list[str]:
 def label_ids(
     labels: list[str], words: list[list[str]], given: Any
 ) -> list[np.ndarray]:
-    """The ids of what was given, names or ids, for each word of each text.
+    """Returns the label ids of the words of each sentence.
+
+    Args:
+        labels: list of strings, in the order of their ids.
+        words: list of lists of strings. The words of each sentence.
+        given: names or ids of labels, of the form of `words`.
 
     Raises:
-        ValueError: if there is not one for each word, or one is unknown.
+        ValueError: if words and labels differ in number, or a label is
+            unknown.
     """
     ids: dict[Any, int] = {label: i for i, label in enumerate(labels)}
     rows = given.to_list() if hasattr(given, "to_list") else list(given)
@@ -69,7 +75,16 @@ def _is_known(label: Any, ids: dict[Any, int]) -> bool:
 
 
 def label_ids_in_graph(labels: list[str], words: Tensor, given: Tensor) -> Any:
-    """The same by TensorFlow operations, of ragged tensors; `(words,)`."""
+    """Does the same in a TensorFlow graph.
+
+    Args:
+        labels: list of strings, in the order of their ids.
+        words: ragged string tensor of shape `(batch, None)`.
+        given: ragged tensor as `words`, of names or ids.
+
+    Returns:
+        int32 tensor of shape `(words,)`.
+    """
     import tensorflow as tf
 
     message = f"Expected a label of {labels} for each word."

@@ -1,4 +1,4 @@
-"""Sentences that come as words, as rows of pieces, in NumPy."""
+"""Cuts sentences of words into windows of pieces."""
 
 from typing import Any
 from typing import NamedTuple
@@ -13,23 +13,26 @@ NO_WORD = -1
 
 
 class WordWindow(NamedTuple):
-    """A window of a sentence."""
+    """A window of the pieces of a sentence."""
 
     sentence: int
     ids: np.ndarray
     """`(pieces,)`"""
     words: np.ndarray
-    """`(pieces,)`: the number of the word whose label is there: at its first
-    piece, in the window that the piece belongs to; else `NO_WORD`."""
+    """The number of the word whose label belongs to a piece, `(pieces,)`.
+
+    The label of a word belongs to its first piece, in the window that has
+    this piece as its own. It is `NO_WORD` elsewhere.
+    """
 
 
 def word_windows(
     tokenizer: Any, sentences: list[list[str]], size: int, stride: int
 ) -> list[WordWindow]:
-    """The windows of all sentences, in their order.
+    """Returns the windows of all sentences, in order.
 
-    A word of which nothing is left, as of one that is a control character,
-    becomes `[UNK]`: each word has a place for its label.
+    A word without pieces, such as a control character, becomes `[UNK]`, so
+    that every word has a position for its label.
     """
     pieces = iter(tokenizer([word for words in sentences for word in words]))
     unknown = [tokenizer.token_to_id(tokenizer.unk_token)]
@@ -41,8 +44,8 @@ def word_windows(
         lengths = [len(word) for word in of_words]
         numbers[np.cumsum([0, *lengths[:-1]])[: len(words)]] = range(len(words))
         for window in windows_of(len(ids), size, stride):
-            place = np.arange(window.start, window.end)
-            own = (place >= window.first) & (place < window.last)
+            piece = np.arange(window.start, window.end)
+            own = (piece >= window.first) & (piece < window.last)
             part = slice(window.start, window.end)
             rows.append(
                 WordWindow(
@@ -52,28 +55,35 @@ def word_windows(
     return rows
 
 
+# In a TensorFlow graph
+
+
 class WordWindows(NamedTuple):
-    """The windows of all sentences, `rows` of them."""
+    """The windows of all sentences, one per row."""
 
     sentences: Tensor
-    """`(rows,)`"""
+    """The number of the sentence, `(rows,)`."""
     ids: Tensor
     """Ragged, `(rows, None)`."""
     words: Tensor
-    """As `ids`: the number, in all the batch, of the word whose label is
-    there, or `NO_WORD`."""
+    """As `ids`: the number of the word whose label belongs to a piece, else
+    `NO_WORD`. Words are numbered over the batch."""
 
 
 def ragged(words: Tensor) -> Tensor:
-    """A tensor `(batch, None)` of any kind as a ragged one."""
+    """Returns a tensor of shape `(batch, None)` as a ragged tensor.
+
+    Raises:
+        ValueError: if a dense tensor does not have rank 2.
+    """
     import tensorflow as tf
 
     if isinstance(words, tf.RaggedTensor):
         return words
     if words.shape.rank != 2:
         raise ValueError(
-            "Expected sentences as words: a ragged tensor of rank 2. "
-            f"Received: a tensor of the shape {words.shape}"
+            "Expected sentences of words as a tensor of rank 2. "
+            f"Received: a tensor of shape {words.shape}"
         )
     return tf.RaggedTensor.from_tensor(words)
 
@@ -81,7 +91,7 @@ def ragged(words: Tensor) -> Tensor:
 def word_windows_in_graph(
     tokenizer: Any, sentences: Tensor, size: int, stride: int
 ) -> WordWindows:
-    """Makes them of strings `(batch, None)`, ragged as `ragged` gives them."""
+    """Does the same as `word_windows` for ragged strings `(batch, None)`."""
     import tensorflow as tf
 
     no_word = tf.constant(NO_WORD, "int64")
@@ -111,14 +121,14 @@ def word_windows_in_graph(
 def windows_of_pieces(
     ids: Tensor, numbers: Tensor, size: int, stride: int
 ) -> WordWindows:
-    """Makes them of ids `(batch, None)`, and of the words that they start.
+    """Returns the windows of sentences that are tokenized already.
 
     Args:
-        ids: of the pieces of each sentence, ragged.
-        numbers: as `ids`, the number of the word that a piece is the first
-            of, counted in all the batch, or `NO_WORD`.
-        size: pieces in a window.
-        stride: pieces from the start of one window to that of the next.
+        ids: ragged integer tensor of shape `(batch, None)`, the pieces.
+        numbers: as `ids`, the number of the word that starts at a piece, else
+            `NO_WORD`. Words are numbered over the batch.
+        size: int. Pieces of a window.
+        stride: int. Pieces from the start of one window to that of the next.
     """
     import tensorflow as tf
 
@@ -140,29 +150,34 @@ def windows_of_pieces(
 
 
 class WordSpans(NamedTuple):
-    """What is at spaces, at punctuation and around CJK characters one word."""
+    """The words of texts, split at spaces, punctuation and CJK characters."""
 
     ids: Tensor
-    """Of pieces, ragged, `(batch, None)`."""
+    """The ids of pieces, ragged `(batch, None)`."""
     numbers: Tensor
-    """As `ids`, the number of the word that a piece is the first of, counted
-    in all the batch, or `NO_WORD`."""
+    """As `ids`: the number of the word that starts at a piece, else `NO_WORD`.
+    Words are numbered over the batch."""
     starts: Tensor
-    """First characters of words, ragged, `(batch, None)`."""
+    """The first characters of words, ragged `(batch, None)`."""
     ends: Tensor
-    """As `starts`, the characters after the last."""
+    """As `starts`: the characters after the last ones."""
 
 
 def words_of_texts(tokenizer: Any, texts: Tensor) -> WordSpans:
-    """Splits strings `(batch,)`."""
+    """Splits texts into words.
+
+    Args:
+        tokenizer: a tokenizer with `tokenize_with_offsets`.
+        texts: string tensor of shape `(batch,)`.
+    """
     import tensorflow as tf
 
     ids, starts, ends = tokenizer.tokenize_with_offsets(texts)
     suffix = tokenizer.suffix_indicator
-    goes_on = tf.constant([t.startswith(suffix) for t in tokenizer.vocabulary])
-    first = ~tf.gather(goes_on, ids.flat_values)  # (pieces,)
+    is_suffix = [t.startswith(suffix) for t in tokenizer.vocabulary]
+    first = ~tf.gather(tf.constant(is_suffix), ids.flat_values)  # (pieces,)
     numbers = tf.cumsum(tf.cast(first, "int64")) - 1
-    # A piece is its word's last where another word follows, or nothing.
+    # A piece is the last of its word if another word or the end follows.
     last = tf.concat([first[1:], tf.ones_like(first[:1])], 0)
     counted = tf.pad(numbers + 1, [[1, 0]])
     splits = tf.gather(counted, ids.row_splits)
@@ -171,8 +186,10 @@ def words_of_texts(tokenizer: Any, texts: Tensor) -> WordSpans:
         ids.with_flat_values(tf.where(first, numbers, NO_WORD)),
         *(
             tf.RaggedTensor.from_row_splits(
-                tf.boolean_mask(places.flat_values, at), splits, validate=False
+                tf.boolean_mask(edges.flat_values, at),
+                splits,
+                validate=False,
             )
-            for places, at in ((starts, first), (ends, last))
+            for edges, at in ((starts, first), (ends, last))
         ),
     )

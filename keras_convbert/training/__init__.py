@@ -1,7 +1,4 @@
-"""What training needs beside a model.
-
-Optimizers, schedules, metrics and callbacks.
-"""
+"""The optimizer, schedules, metrics and callbacks for training."""
 
 from keras_convbert.training.adamw import AdamW
 from keras_convbert.training.backup_and_resume import BackupAndResume

@@ -13,40 +13,43 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class AdamW(keras.optimizers.AdamW):
-    """Adam with decoupled weight decay, as the authors set it up.
+    """Adam with decoupled weight decay, with the defaults of the authors.
 
-    Beside other defaults it differs from `keras.optimizers.AdamW` in three
-    things. The weights exempt from decay are an argument, and so survive
-    saving. And on TensorFlow it adds up what the gradient of an embedding says
-    of one row before it steps; Keras takes each mention for a step, so that a
-    row that occurs 64 times in a batch moves 8 times as far as it should. And
-    where a gradient is not finite, `global_clipnorm` makes NaN of its weight
-    alone, and not of all, so that `BackupAndResume` can name it.
+    It differs from `keras.optimizers.AdamW` in three more ways:
+
+    - The weights without decay are an argument, so they survive saving.
+    - On TensorFlow the gradients of an embedding row are summed before the
+      step. Keras makes a step per occurrence: a row that occurs 64 times in a
+      batch moves 8 times too far.
+    - If a gradient is not finite, `global_clipnorm` sets the weight of that
+      gradient alone to NaN, not all weights, so that `BackupAndResume` can
+      name it.
 
     Args:
         learning_rate: float, or a learning-rate schedule. Defaults to
             `0.0005`.
-        weight_decay: float. Share of each weight taken away at a learning
-            rate of 1. Defaults to `0.01`.
-        beta_1: float. Decay of the mean of gradients. Defaults to `0.9`.
-        beta_2: float. Decay of the mean of their squares. Defaults to
+        weight_decay: float. Fraction of each weight that a step removes at a
+            learning rate of 1. Defaults to `0.01`.
+        beta_1: float. Decay of the mean gradient. Defaults to `0.9`.
+        beta_2: float. Decay of the mean squared gradient. Defaults to
             `0.999`.
-        epsilon: float. Added to the root of that. Defaults to `1e-06`.
-        global_clipnorm: float. Longest gradient, over all weights together;
-            `None` does not clip, and is needed beside `clipnorm` or
-            `clipvalue`. Defaults to `1.0`.
-        no_weight_decay: sequence of strings. Weights whose names hold one of
-            them do not decay. Defaults to `("bias", "gamma", "beta")`.
-        bias_correction: bool. Whether the means, which start at zero, are
-            scaled up in the first steps. The authors' code does not. Defaults
-            to `True`.
-        layerwise_decay: a `LayerwiseDecay`: lower learning rates for lower
-            layers; `None` is one for all. Defaults to `None`.
+        epsilon: float. Added to the root of the mean squared gradient.
+            Defaults to `1e-06`.
+        global_clipnorm: float. Maximum norm of all gradients together. `None`
+            turns clipping off; `clipnorm` and `clipvalue` need it. Defaults to
+            `1.0`.
+        no_weight_decay: sequence of strings. A weight does not decay if its
+            name contains one of them. Defaults to
+            `("bias", "gamma", "beta")`.
+        bias_correction: bool. Whether to correct the two means for their start
+            at zero. The code of the authors does not. Defaults to `True`.
+        layerwise_decay: a `LayerwiseDecay`, for lower learning rates in lower
+            layers; `None` gives all layers the same. Defaults to `None`.
         **kwargs: arguments of `keras.optimizers.AdamW`.
 
     Raises:
         ValueError: if `no_weight_decay` is not a sequence of strings, or
-            `layerwise_decay` no `LayerwiseDecay`.
+            `layerwise_decay` is not a `LayerwiseDecay`.
 
     Example:
 
@@ -131,19 +134,20 @@ class AdamW(keras.optimizers.AdamW):
         if self._has_kernel and per_backend.on_eager_torch():
             norms = ops.stack(fused_adam.squared_norms(present))
             scales = _nan_unless_finite(norms, self._scale_to_clip(norms))
-            # Scaled together they would take the memory of all weights.
+            # The step scales them in chunks. At once they would take as much
+            # memory as all weights.
             self._scales = (*ops.unstack(scales, num=len(present)),)
             return grads
         squares = [ops.sum(ops.square(grad)) for grad in present]
         scale = self._scale_to_clip(ops.stack(squares))
-        # One by one: XLA compiles twice as long what picks from a vector.
+        # One norm at a time: indexing a vector doubles XLA's compile time.
         scales = iter([_nan_unless_finite(one, scale) for one in squares])
         return [grad if grad is None else grad * next(scales) for grad in grads]
 
     def _scale_to_clip(self, squares: Tensor) -> Tensor:
-        """What makes the norm of all gradients `global_clipnorm` at most.
+        """Returns the factor that clips the norm of all gradients.
 
-        Those whose own norm is not finite have no say in it.
+        Gradients whose own norm is not finite are left out of the norm.
         """
         finite = ops.isfinite(squares)
         norm = ops.sqrt(ops.sum(ops.where(finite, squares, 0.0)))
@@ -161,14 +165,14 @@ class AdamW(keras.optimizers.AdamW):
         rate = learning_rate
         fused = per_backend.on_eager_torch() or per_backend.on_tensorflow()
         if self._has_kernel and fused and self.bias_correction:
-            # Corrected once for all.
+            # One division in place of one per weight.
             rate = rate / self._uncorrected()
         if not (self._has_kernel and per_backend.on_eager_torch()):
             super()._backend_update_step(grads, trainable_variables, rate)
             return
         scales = self._scales or (None,) * len(grads)
         self._scales = ()
-        by_share: dict[float, list[fused_adam.Weight]] = {}
+        by_fraction: dict[float, list[fused_adam.Weight]] = {}
         for gradient, variable, scale in zip(
             grads, trainable_variables, scales, strict=True
         ):
@@ -180,11 +184,11 @@ class AdamW(keras.optimizers.AdamW):
                 self._momentums[number].value,
                 self._velocities[number].value,
             )
-            by_share.setdefault(self._scale(variable), []).append(weight)
-        for share, weights in by_share.items():
+            by_fraction.setdefault(self._scale(variable), []).append(weight)
+        for fraction, weights in by_fraction.items():
             fused_adam.step(
                 weights,
-                rate=rate * share,
+                rate=rate * fraction,
                 beta_1=self.beta_1,
                 beta_2=self.beta_2,
                 epsilon=self.epsilon,
@@ -212,14 +216,17 @@ class AdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, learning_rate)
 
     def _uncorrected(self) -> Tensor:
-        """The inverse of what the correction multiplies a step by."""
+        """Returns the inverse of the factor that corrects the bias."""
         step = ops.cast(self.iterations + 1, "float32")
         return (1 - ops.power(self.beta_1, step)) / ops.sqrt(
             1 - ops.power(self.beta_2, step)
         )
 
     def _scale(self, variable: keras.Variable) -> float:
-        """The share of the learning rate; `variable` may be the backend's."""
+        """Returns the factor for the learning rate of a variable.
+
+        The variable may be one of the backend.
+        """
         if self.layerwise_decay is None:
             return 1.0
         number = self._get_variable_index(variable)
@@ -233,11 +240,11 @@ class AdamW(keras.optimizers.AdamW):
             if self._use_weight_decay(variable):
                 scale = self._scale(variable)
                 by_scale.setdefault(scale, []).append(variable)
-        whole = self.weight_decay
+        weight_decay = self.weight_decay
         for scale, group in by_scale.items():
-            self.weight_decay = whole * scale
+            self.weight_decay = weight_decay * scale
             super()._apply_weight_decay(group)
-        self.weight_decay = whole
+        self.weight_decay = weight_decay
 
     def get_config(self) -> Config:
         config = super().get_config()
@@ -261,8 +268,8 @@ class AdamW(keras.optimizers.AdamW):
 
 
 def _nan_unless_finite(squares: Tensor, scale: Tensor) -> Tensor:
-    """`scale`, or NaN for a gradient whose own norm is not finite.
+    """Returns `scale`, or NaN for a gradient whose own norm is not finite.
 
-    Keras has it make NaN of all, after which no one can tell which it was.
+    Keras turns all gradients into NaN, which hides the first one.
     """
     return ops.where(ops.isfinite(squares), scale, float("nan"))

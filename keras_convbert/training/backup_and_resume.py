@@ -25,50 +25,48 @@ Logs = dict[str, Any] | None
 
 
 class BackupAndResume(keras.callbacks.Callback):
-    """Saves a training as it goes; started again, it goes on from there.
+    """Saves checkpoints during training, and resumes from the newest one.
 
-    The same script, run again after whatever ended it, does the steps that
-    are left: on a CPU with the weights and the curve, to the last bit, of a
-    run that was never interrupted. When the training has ended, a further run
-    restores its end and its history, and `fit` returns at once; more `epochs`
-    are gone on with.
+    Run the script again after an interruption: training resumes, mid-epoch
+    too. On CPU weights and history are bit-identical to those of a run without
+    interruption. After the last epoch another run restores the final state and
+    history, and `fit` returns at once; with more `epochs` it resumes.
 
-    What is kept: weights, optimizer, metrics, the seed generators of the
-    model, the global ones of Python, NumPy, Keras and PyTorch, the place in
-    the data, and what the other callbacks have noted (best so far, patience,
-    history). A script that is not seeded repeats itself only from the first
-    checkpoint on.
+    A checkpoint contains weights, optimizer, metrics, the seed generators of
+    the model, the global generators of Python, NumPy, Keras and PyTorch, the
+    position in the data, and the state of the other callbacks (best value,
+    patience, history). A script without a seed is reproducible only from the
+    first checkpoint on.
 
-    The place in the data is known for `data.PretrainingDataset` and for
-    samples in memory that are given to a task of this library. Other data,
-    `tf.data` or arrays given to another model, can only be begun anew: then
-    there are checkpoints at the end of epochs alone, a training goes on from
-    the start of the epoch in which it ended, and a warning says so.
+    The position is known for `data.PretrainingDataset`, and for samples in
+    memory that a task of this library is trained on. It is unknown for other
+    data, such as `tf.data` or arrays for another model. Then checkpoints are
+    saved at the end of epochs only, training resumes at the start of an epoch,
+    and a warning says so.
 
-    A checkpoint is a folder, which appears in `directory` when it is whole,
-    with a hash of each file; only then are older ones removed. One that is
-    damaged later is passed over, with a warning, for the one before it. One
-    training needs one `directory`.
+    A checkpoint is a folder in `directory` with a hash of each file. It
+    appears when it is complete, and older ones are removed after that. A
+    damaged checkpoint is skipped, with a warning, for the one before it. Each
+    run needs a `directory` of its own.
 
-    `SIGTERM` and `SIGINT` end the process with the status 143 or 130 once the
-    step is done and saved (in validation, once that is done). A weight that
-    is not finite ends the training in the step that has made it, with an
-    error that names it, and is never saved.
+    `SIGTERM` and `SIGINT` end the process with status 143 or 130, after the
+    current step or validation is done and saved. A weight that is not finite
+    stops training in the same step with an error that names it, and is never
+    saved.
 
     Args:
-        directory: path of the folder for the checkpoints. It may be shared
-            with nothing else.
-        save_freq: `"epoch"`, or int: the number of steps from one checkpoint
-            to the next. That is how many may have to be done again. Defaults
-            to `"epoch"`.
-        keep: int. The number of checkpoints that are kept. Defaults to `2`.
+        directory: path of the folder for the checkpoints. Nothing else may
+            write to it.
+        save_freq: `"epoch"`, or int: the number of steps between checkpoints,
+            and so the most that are repeated. Defaults to `"epoch"`.
+        keep: int. Number of checkpoints to keep. Defaults to `2`.
 
     Raises:
-        ValueError: if an argument is out of its range, or, in `fit`, if the
-            model or the data are others than those of the checkpoint, or each
+        ValueError: if an argument is out of its range; in `fit`, if the
+            checkpoint is of another model or other data, or if every
             checkpoint is damaged.
-        OSError: in `fit`, if there is not the space for a checkpoint, 2.2
-            times its size. Older ones are as they were.
+        OSError: in `fit`, if 2.2 times the size of a checkpoint is not free.
+            Older checkpoints are unchanged.
         FloatingPointError: in `fit`, if a weight is not finite.
 
     Example:
@@ -105,7 +103,8 @@ class BackupAndResume(keras.callbacks.Callback):
         super().set_model(model)
         callbacks = find_in_callers(CallbackList, "self")
         if callbacks is not None:
-            # Last, so that what the others note of a step is saved with it.
+            # Last, so that the others have updated their state when it is
+            # saved.
             self._callbacks = [c for c in callbacks.callbacks if c is not self]
             callbacks.callbacks = [*self._callbacks, self]
 
@@ -114,7 +113,7 @@ class BackupAndResume(keras.callbacks.Callback):
         self._position = DataPosition(iterator)
         self._others = OtherCallbacks(self._callbacks)
         self._state = ModelState(self.model)
-        # Steps in all, in the epoch, and since the last checkpoint.
+        # Steps in total, in the epoch, and since the last checkpoint.
         self._step = self._step_in_epoch = self._unsaved = 0
         self._epoch = self._next_epoch = 0
         self._ended = False
@@ -125,24 +124,24 @@ class BackupAndResume(keras.callbacks.Callback):
         self._finite = FiniteWeights(self.model)
         if not (self._position.is_known or self.save_freq == "epoch"):
             warnings.warn(
-                "The place in this data cannot be known. Expected a "
+                "The position in this data is unknown. Expected a "
                 "`PretrainingDataset`, or samples in memory for a task of "
-                "`keras_convbert`, to save within an epoch. There will be "
-                "checkpoints at the end of epochs alone. "
+                "`keras_convbert`, to save within an epoch. Checkpoints are "
+                "saved at the end of epochs only. "
                 f"Received: save_freq={self.save_freq}",
                 stacklevel=2,
             )
         self._signals.listen(iterator)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        # `fit` would begin there again the next time that it is called.
+        # Else the next call of `fit` would start there again.
         set_initial_epoch(self.model, None)
         self._epoch = epoch
         self._step_in_epoch = 0
         if self._restored is not None:
             state, arrays = self._restored
             self._step_in_epoch = state["step_in_epoch"]
-            # Keras has set the metrics back for a new epoch.
+            # Keras has reset the metrics for a new epoch.
             self._state.set_metrics(arrays)
             self._restored = None
 
@@ -154,7 +153,7 @@ class BackupAndResume(keras.callbacks.Callback):
             self._signals.stop_listening()
             raise
         if self._is_last_step():
-            # It is saved with the end of the epoch.
+            # `on_epoch_end` saves it.
             return
         stopped = self._signals.received is not None
         if self._position.is_known and (
@@ -185,7 +184,7 @@ class BackupAndResume(keras.callbacks.Callback):
     def on_test_begin(self, logs: Logs = None) -> None:
         data = validation_data(self.model)
         if self._validations and hasattr(data, "epoch"):
-            # What is drawn for it depends on how often it was gone through.
+            # Its random draws depend on the number of passes so far.
             data.epoch += self._validations
             self._validations = 0
 
@@ -196,7 +195,7 @@ class BackupAndResume(keras.callbacks.Callback):
             self._save(self._next_epoch, 0, finished=True)
 
     def _count(self, steps_in_epoch: int) -> None:
-        # Of steps executed together, the last may lack some.
+        # The last group of `steps_per_execution` steps may be incomplete.
         steps = self.params["steps"]
         new = min(steps_in_epoch, steps or steps_in_epoch) - self._step_in_epoch
         self._step_in_epoch += new
@@ -213,7 +212,7 @@ class BackupAndResume(keras.callbacks.Callback):
     def _save(
         self, epoch: int, step_in_epoch: int, finished: bool = False
     ) -> None:
-        """Saves the training, of which the given place is next."""
+        """Saves a checkpoint from which training resumes at a position."""
         self._state.synchronize()
         try:
             self._finite.check(self._state.weights())
@@ -252,7 +251,7 @@ class BackupAndResume(keras.callbacks.Callback):
         set_generators(state["generators"], arrays)
         self._others.set_state(state["callbacks"], arrays)
         self._step, self._next_epoch = state["step"], state["epoch"]
-        self._say(f"Going on after step {self._step}, which was saved.")
+        self._say(f"Resuming after step {self._step}.")
         self._validations = state["validations"]
         self.model.stop_training = state["stopped"]
         epochs = self.params["epochs"]
@@ -268,19 +267,19 @@ class BackupAndResume(keras.callbacks.Callback):
                 self._restored = state, arrays
         elif not self._ended and state["epoch"] < epochs:
             warnings.warn(
-                "The place in this data cannot be known: training goes on "
+                "The position in this data is unknown: training resumes "
                 f"from the start of epoch {state['epoch'] + 1}, with the data "
-                "from its beginning.",
+                "from the beginning.",
                 stacklevel=2,
             )
 
     def _choose(self) -> tuple[Config, Arrays] | None:
-        """The newest checkpoint from which to go on."""
-        for name, state, arrays in self._folder.whole():
+        """Returns the newest checkpoint that training can resume from."""
+        for name, state, arrays in self._folder.undamaged():
             more = self.params["epochs"] > state["epoch"]
             if state["finished"] and more and not state["stopped"]:
-                # A longer training has no end here, and what an end does to
-                # the weights, as with their average, is not done.
+                # Training continues, so what other callbacks do to the
+                # weights at the end of training must not be in them.
                 before = name.removesuffix("-finished")
                 if before in self._folder.names():
                     continue
@@ -292,12 +291,12 @@ class BackupAndResume(keras.callbacks.Callback):
         self._signals.stop_listening()
         if not self._position.is_known and self._step_in_epoch:
             warnings.warn(
-                "The place in this data cannot be known: nothing of this "
-                "epoch is saved, and training will go on from its start.",
+                "The position in this data is unknown: no step of this epoch "
+                "is saved, and training will resume from its start.",
                 stacklevel=2,
             )
         done = self._step - self._unsaved
-        self._say(f"Stopped by a signal. Step {done} is saved.")
+        self._say(f"Stopped by a signal. Training is saved up to step {done}.")
         raise SystemExit(128 + int(number or 0))
 
     def _say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints in a folder, of which one at least is whole."""
+"""A folder of checkpoints, of which at least one is complete."""
 
 import errno
 import json
@@ -26,15 +26,15 @@ STATE = "state.json"
 ARRAYS = "arrays.npy"
 MANIFEST = "manifest.json"
 NAME = re.compile(r"step-\d{10}(-finished)?")
-# One checkpoint more than is kept, and what its neighbours write meanwhile.
+# Room for one more checkpoint, and for other writers in the meantime.
 FREE_SPACE = 2.2
 
 
 class BackupFolder:
     """Folders `step-<number>`, and `step-<number>-finished` after the last.
 
-    Each is written under another name, flushed and hashed, and takes its
-    place whole; then older ones go.
+    Each is written under a temporary name, hashed, flushed and renamed. Then
+    older ones are removed.
     """
 
     def __init__(self, directory: AnyPath, keep: int) -> None:
@@ -43,12 +43,12 @@ class BackupFolder:
         self._damaged: set[str] = set()
 
     def clean(self) -> None:
-        """Takes away what an interrupted writing has left."""
+        """Removes the remains of interrupted writes."""
         for entry in self.path.glob(".step-*"):
             shutil.rmtree(entry, ignore_errors=True)
 
     def names(self) -> list[str]:
-        """The checkpoints that there are, newest first."""
+        """Returns the names of the checkpoints, newest first."""
         if not self.path.is_dir():
             return []
         found = [e.name for e in self.path.iterdir() if NAME.fullmatch(e.name)]
@@ -61,17 +61,17 @@ class BackupFolder:
         state: Config,
         arrays: Mapping[str, Any],
     ) -> None:
-        """Writes a checkpoint, then drops those that are too old.
+        """Writes a checkpoint, then removes old ones.
 
         Args:
-            step: int. Its number.
-            finished: bool. Whether it is the last of a training.
-            state: dict. What JSON can hold.
+            step: int. Number of the step.
+            finished: bool. Whether training has ended.
+            state: dict. It must be JSON-serializable.
             arrays: dict of names to variables or NumPy arrays.
 
         Raises:
-            OSError: if there is not the space for it. What was there is as it
-                was.
+            OSError: if too little space is free. Older checkpoints are
+                unchanged.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._check_space(sum(map(_bytes, arrays.values())))
@@ -87,13 +87,13 @@ class BackupFolder:
         self._damaged.discard(name)
         self._drop_old()
 
-    def whole(self) -> Iterator[tuple[str, Config, Arrays]]:
-        """Name, state and arrays of the checkpoints that are whole.
+    def undamaged(self) -> Iterator[tuple[str, Config, Arrays]]:
+        """Yields name, state and arrays of the undamaged checkpoints.
 
-        The newest comes first. A warning names each that is not.
+        The newest comes first. A warning names each damaged one.
 
         Raises:
-            ValueError: if there are checkpoints, and none is whole.
+            ValueError: if there are checkpoints, and all are damaged.
         """
         names = self.names()
         for name in names:
@@ -116,7 +116,7 @@ class BackupFolder:
         kept = [n for n in self.names() if n not in self._damaged][: self.keep]
         for name in self.names():
             if name not in kept:
-                # Its name goes first: one that is half gone is none.
+                # Renamed first, so that a crash leaves no incomplete one.
                 aside = self.path / f".{name}"
                 shutil.rmtree(aside, ignore_errors=True)
                 os.replace(self.path / name, aside)
@@ -141,7 +141,7 @@ def _bytes(array: Any) -> int:
 def _write_arrays(
     path: pathlib.Path, arrays: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Writes one after the other; their names, and dtypes as Keras has them."""
+    """Writes arrays one after the other; returns their Keras dtypes."""
     dtypes = {}
     with open(path, "wb") as file:
         for name, value in arrays.items():
@@ -152,7 +152,7 @@ def _write_arrays(
             )
             dtypes[name] = array.dtype.name
             if array.dtype.kind == "V":
-                # NumPy's files do not know `bfloat16` and its like.
+                # NumPy files have no `bfloat16`, `float8_e4m3fn`, ….
                 array = array.view(f"u{array.dtype.itemsize}")
             np.save(file, array, allow_pickle=False)
     return dtypes

@@ -1,4 +1,4 @@
-"""Where a training is in its data."""
+"""The position of training in its data."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from keras_convbert.types import Config
 
 
 class DataPosition:
-    """Where a training is in its data, and how it gets there again.
+    """Tracks the position of `fit` in its data, and restores it.
 
-    It is known of data that has the attributes `epoch` and `start_batch`,
-    which say where the next iterator over it begins, and a number of batches;
-    perhaps a `seed`. Batches must be a function of these.
+    The position is known if the data adapter has the attributes `epoch` and
+    `start_batch`, where its next iterator starts, and a number of batches. It
+    may have a `seed`. The batches must be a function of these.
     """
 
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._data = iterator.data_adapter
         self.is_known = hasattr(self._data, "start_batch") and not (
-            # Which then changes its order within an epoch of its own.
+            # With `steps_per_epoch` it reorders within an epoch of the data.
             isinstance(self._data, PyDatasetAdapter)
             and iterator.steps_per_epoch
         )
@@ -30,16 +30,16 @@ class DataPosition:
             self._batches += self._data.start_batch
 
     def advance(self, batches: int) -> None:
-        """Counts what `fit` was given."""
+        """Counts batches that `fit` has taken."""
         if self.is_known:
             self._batches += batches
 
     def is_at_end(self) -> bool:
-        """Whether each batch of the data was given."""
+        """Returns whether `fit` has taken every batch of an epoch."""
         return self.is_known and self._batches % self._length == 0
 
     def get_state(self) -> Config | None:
-        """The position, or `None` if it is not known."""
+        """Returns the position, `None` if it is unknown."""
         if not self.is_known:
             return None
         epoch, batch = divmod(self._batches, self._length)
@@ -51,11 +51,19 @@ class DataPosition:
         }
 
     def set_state(self, state: Config, steps: int) -> None:
-        """Goes to a position, at which `fit` has done `steps` of its epoch."""
+        """Moves to a position.
+
+        Args:
+            state: dict. What `get_state` returned.
+            steps: int. Steps that `fit` has done in its epoch.
+
+        Raises:
+            ValueError: if the data has another number of batches.
+        """
         if not self.is_known or state["num_batches"] != self._length:
             number = self._length if self.is_known else "unknown"
             raise ValueError(
-                "Expected the data that the training began with, which has "
+                "Expected the data that training started with, which has "
                 f"{state['num_batches']} batches. Received: data with "
                 f"{number} batches"
             )
@@ -65,8 +73,8 @@ class DataPosition:
         self._data.start_batch = state["batch"]
         self._batches = state["epoch"] * self._length + state["batch"]
         if self._iterator.steps_per_epoch:
-            # Several epochs of `fit` share an iterator over the data, and it
-            # counts from 0 when it makes one itself.
+            # Epochs of `fit` share an iterator, and one that `fit` opens
+            # counts from 0.
             open_iterator(self._iterator, state["batch"] - steps)
         if steps:
             skip_steps(self._iterator, steps)

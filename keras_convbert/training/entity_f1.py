@@ -13,17 +13,18 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class EntityF1(keras.metrics.Metric):
-    """F1 of named entities, all types together, as `conlleval` counts them.
+    """F1 of named entities over all types, as `conlleval` computes it.
 
-    An entity is found where type, start and end are right. `B` and `S` start
-    one, `E` and `S` end one, another type does both, and so does `O`: tags of
-    IOB1, IOB2 and BIOES are read alike, malformed ones too. `L` and `U` of
-    BILOU are read as `E` and `S`. The result is 0 where it is undefined.
+    An entity counts as found if its type, start and end are correct. An entity
+    starts at `B` and `S`, ends at `E` and `S`, and does both at `O` and where
+    the type changes. So IOB1, IOB2 and BIOES are read alike, malformed
+    sequences too. `L` and `U` of BILOU mean `E` and `S`. The result is 0 where
+    F1 is undefined.
 
     Args:
         labels: sequence of strings. The tags in the order of their ids: `"O"`,
             or one of `B`, `I`, `E`, `S`, `L`, `U`, alone or with a type, as
-            in `"B-PER"`. An id that is none of them is read as `"O"`.
+            in `"B-PER"`. Unknown ids are read as `"O"`.
         name: string. Name of the metric. Defaults to `"entity_f1"`.
 
     Call arguments:
@@ -31,13 +32,13 @@ class EntityF1(keras.metrics.Metric):
         y_pred: scores of shape `(batch, length, len(labels))`, or ids of shape
             `(batch, length)`.
         sample_weight: weights of shape `(batch, length)`, `(batch, 1)` or
-            `(batch,)`, or `None`. Positions of weight 0 are taken out, and
-            their neighbours close up; all others count alike. To have Keras
-            pass weights on, compile with `weighted_metrics`.
+            `(batch,)`, or `None`. Positions of weight 0 are removed from the
+            sequence; all others count equally. Keras passes weights to the
+            metrics in `weighted_metrics` of `compile`.
 
     Raises:
-        ValueError: if `labels` is empty or holds what is no tag, or a shape is
-            another.
+        ValueError: if `labels` is empty or contains anything but tags, or a
+            shape is unexpected.
 
     Example:
 
@@ -97,7 +98,7 @@ class EntityF1(keras.metrics.Metric):
         return {"labels": list(self.labels), "name": self.name}
 
     def _spans(self, ids: Tensor, kept: Tensor) -> tuple[Tensor, ...]:
-        """The spans of the positions kept, which are moved to the left."""
+        """Finds the spans after moving the kept positions to the left."""
         length = ops.shape(ids)[1]
         positions = ops.arange(length)
         order = ops.argsort(ops.where(kept, positions, positions + length))
@@ -121,7 +122,7 @@ def _check_predictions(y_true: Shape, y_pred: Shape, num_labels: int) -> None:
 
 
 def _kept(sample_weight: Any, y_true: Tensor) -> Tensor:
-    """Whether a position counts, `(batch, length)`."""
+    """Returns whether each position counts, `(batch, length)`."""
     everywhere = ops.ones_like(y_true, dtype="bool")
     if sample_weight is None:
         return everywhere

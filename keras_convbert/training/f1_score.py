@@ -10,29 +10,29 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class F1Score(keras.metrics.Metric):
-    """F1 of one class, the measure of MRPC and QQP.
+    """F1 of one class, the metric of MRPC and QQP.
 
-    `keras.metrics.F1Score` wants labels that are one-hot; this one takes them
-    as integers. It is 0 where it is undefined.
+    It takes integer labels; `keras.metrics.F1Score` needs one-hot labels. The
+    result is 0 where F1 is undefined.
 
     Args:
-        class_id: int. The class whose F1 is measured. Defaults to `1`.
-        threshold: float. Of one score a sample, the highest that still is
-            class 0: `0.5` for probabilities, `0.0` for logits. Defaults to
+        class_id: int. The class whose F1 is computed. Defaults to `1`.
+        threshold: float. If there is one score per sample, scores above it
+            are class 1: `0.5` suits probabilities, `0.0` logits. Defaults to
             `0.5`.
         name: string. Name of the metric. Defaults to `"f1_score"`.
 
     Call arguments:
-        y_true: labels of shape `(batch,)` or `(batch, 1)`. A sample whose
-            label is no class does not count.
-        y_pred: scores of shape `(batch, num_classes)`, the highest is the
-            class; or, of two classes, the score of class 1, of shape
+        y_true: labels of shape `(batch,)` or `(batch, 1)`. Samples whose label
+            is not a class are ignored.
+        y_pred: scores of shape `(batch, num_classes)`, of which the highest
+            gives the class; or, for two classes, scores of class 1, of shape
             `(batch,)` or `(batch, 1)`.
         sample_weight: weights of shape `(batch,)` or `(batch, 1)`, or `None`.
 
     Raises:
-        ValueError: if `class_id` is negative or no class of the scores, or a
-            shape is another.
+        ValueError: if `class_id` is negative or not less than the number of
+            classes, or a shape is unexpected.
 
     Example:
 

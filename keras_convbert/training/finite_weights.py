@@ -1,4 +1,4 @@
-"""Finds the weight that is no longer a number."""
+"""Finds weights that are no longer finite."""
 
 import math
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from keras_convbert.training.per_backend import synchronize
 
 
 class FiniteWeights:
-    """Looks at the weights of a model after each step.
+    """Checks the weights of a model after each step.
 
-    The loss does not tell: TensorFlow's `relu` makes zeros of NaN.
+    The loss does not show them: `relu` on TensorFlow turns NaN into 0.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -32,9 +32,9 @@ class FiniteWeights:
         if bad:
             raise FloatingPointError(
                 f"{bad[0]!r} holds NaN or infinity, the first of {len(bad)} "
-                f"that do, after step {int(self._model.optimizer.iterations)}. "
-                "Training stops, and this is not saved; the checkpoints that "
-                "there are remain."
+                "such weights, after step "
+                f"{int(self._model.optimizer.iterations)}. Training stops "
+                "without saving this step; earlier checkpoints remain."
             )
 
 

@@ -1,8 +1,9 @@
-"""Adam by the kernels of PyTorch and TensorFlow.
+"""Adam by the fused kernels of PyTorch and TensorFlow.
 
-Keras steps one weight after another, in seven passes over each, and in thirty
-nodes of TensorFlow's graph. PyTorch's kernel takes all weights at once,
-TensorFlow's each in one node: `benchmarks/optimizer.py` and `fit.py`.
+Keras updates one weight after another, in seven passes over each, or in thirty
+nodes of a TensorFlow graph. The PyTorch kernel updates all weights at once,
+the TensorFlow kernel each weight in one node. `benchmarks/optimizer.py` and
+`benchmarks/fit.py` measure them.
 """
 
 from collections.abc import Iterator
@@ -11,26 +12,26 @@ from typing import NamedTuple
 
 from keras_convbert.types import Tensor
 
-# Steps after which Adam's correction of the bias is 1 to the last digit. What
-# is corrected comes in the rate, as in Keras.
+# So many steps make the kernel's bias correction exactly 1. The learning rate
+# contains the correction, as in Keras.
 MANY_STEPS = 1e9
-# Numbers of scaled gradients that are held at a time: 16 MiB.
-PART = 2**22
+# Scaled gradients are held in chunks of so many numbers (16 MiB).
+CHUNK_SIZE = 2**22
 
 
 class Weight(NamedTuple):
-    """What a step takes of one weight."""
+    """One weight, its gradient and its optimizer state."""
 
     value: Tensor
     gradient: Tensor
     scale: Tensor | None
-    """What the gradient is multiplied by."""
+    """Factor for the gradient, `None` for 1."""
     momentum: Tensor
     velocity: Tensor
 
 
 def squared_norms(gradients: list[Tensor]) -> list[Tensor]:
-    """The square of the length of each."""
+    """Returns the squared norm of each gradient."""
     import torch
 
     norms: Any = torch._foreach_norm([one.float() for one in gradients])
@@ -44,12 +45,12 @@ def step(
     beta_2: float,
     epsilon: float,
 ) -> None:
-    """Moves weights, their momentums and velocities in place, on PyTorch.
+    """Updates weights, momentums and velocities in place, on PyTorch.
 
     Args:
         weights: list of `Weight`, of float32.
-        rate: float32 scalar tensor, the learning rate with the correction of
-            the bias.
+        rate: float32 scalar tensor, the learning rate with the bias
+            correction.
         beta_1: decay of the momentums.
         beta_2: decay of the velocities.
         epsilon: added to the root of the velocities.
@@ -58,16 +59,16 @@ def step(
 
     many = torch.full((), MANY_STEPS, device=weights[0].value.device)
     with torch.no_grad():
-        for some in _in_parts(weights):
-            # The kernel takes the numbers as they lie in memory.
-            values = [weight.value.contiguous() for weight in some]
+        for chunk in _chunks(weights):
+            # The kernel ignores strides.
+            values = [weight.value.contiguous() for weight in chunk]
             torch._fused_adamw_(
                 values,
-                [_scaled(weight).contiguous() for weight in some],
-                [weight.momentum for weight in some],
-                [weight.velocity for weight in some],
+                [_scaled(weight).contiguous() for weight in chunk],
+                [weight.momentum for weight in chunk],
+                [weight.velocity for weight in chunk],
                 [],
-                [many] * len(some),
+                [many] * len(chunk),
                 lr=rate,
                 beta1=beta_1,
                 beta2=beta_2,
@@ -76,7 +77,7 @@ def step(
                 amsgrad=False,
                 maximize=False,
             )
-            for weight, value in zip(some, values, strict=True):
+            for weight, value in zip(chunk, values, strict=True):
                 if value is not weight.value:
                     weight.value.copy_(value)
 
@@ -86,16 +87,16 @@ def _scaled(weight: Weight) -> Tensor:
     return gradient if weight.scale is None else gradient * weight.scale
 
 
-def _in_parts(weights: list[Weight]) -> Iterator[list[Weight]]:
-    part: list[Weight] = []
+def _chunks(weights: list[Weight]) -> Iterator[list[Weight]]:
+    chunk: list[Weight] = []
     size = 0
     for weight in weights:
-        if part and size + weight.value.numel() > PART:
-            yield part
-            part, size = [], 0
-        part.append(weight)
+        if chunk and size + weight.value.numel() > CHUNK_SIZE:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(weight)
         size += weight.value.numel()
-    yield part
+    yield chunk
 
 
 def step_on_tensorflow(
@@ -108,15 +109,15 @@ def step_on_tensorflow(
     beta_2: float,
     epsilon: float,
 ) -> None:
-    """Moves a variable of TensorFlow, its momentum and its velocity.
+    """Updates a TensorFlow variable, its momentum and its velocity.
 
     Args:
         variable: `tf.Variable` of float32.
         momentum: `tf.Variable` of its shape.
         velocity: `tf.Variable` of its shape.
         gradient: dense tensor of its shape.
-        rate: float32 scalar tensor, the learning rate with the correction of
-            the bias.
+        rate: float32 scalar tensor, the learning rate with the bias
+            correction.
         beta_1: decay of the momentum.
         beta_2: decay of the velocity.
         epsilon: added to the root of the velocity.
@@ -127,7 +128,7 @@ def step_on_tensorflow(
         var=variable.handle,
         m=momentum.handle,
         v=velocity.handle,
-        # What corrects the bias is in the rate.
+        # The learning rate contains the bias correction.
         beta1_power=0.0,
         beta2_power=0.0,
         lr=rate,

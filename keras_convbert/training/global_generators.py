@@ -1,4 +1,4 @@
-"""The random generators that belong to no model."""
+"""The global random generators."""
 
 import random
 
@@ -15,7 +15,7 @@ from keras_convbert.types import Config
 
 
 def get_generators() -> tuple[Config, Arrays]:
-    """The states of Python's, NumPy's, Keras's and PyTorch's, by name."""
+    """Returns the states of those of Python, NumPy, Keras and PyTorch."""
     keras_state = keras.ops.convert_to_numpy(global_seed_generator().state)
     states = {
         "python": random.getstate(),
@@ -28,7 +28,7 @@ def get_generators() -> tuple[Config, Arrays]:
 
 
 def set_generators(state: Config, arrays: Arrays) -> None:
-    """Puts them back."""
+    """Sets the states that `get_generators` returned."""
     states = decode(state, arrays)
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])

@@ -9,21 +9,22 @@ from keras_convbert.types import Config
 class LayerwiseDecay:
     """Learning rates that fall from the head down to the embeddings.
 
-    The rate of a weight is `decay ** depth` of the optimizer's: the head has
-    depth 0, the top layer 1, the lowest layer `num_layers`, the embeddings one
-    more. It goes by the paths of weights, and is an argument of `AdamW`.
+    The learning rate of a weight is multiplied by `decay ** depth`. The head
+    has depth 0, the top layer 1, the lowest layer `num_layers`, and the
+    embeddings `num_layers + 1`. The path of a weight gives its depth. Pass an
+    instance to `AdamW`.
 
     Args:
         num_layers: int. Layers of the backbone.
-        decay: float. Factor from one layer to the next one down. Defaults to
-            `0.8`.
-        skip_one: bool. Whether the top layer has depth 2, and those below it
-            one more each, as in the authors' code, which counts a pooler that
-            is not there. Defaults to `False`.
+        decay: float. Factor from one layer to the next lower one. Defaults
+            to `0.8`.
+        skip_one: bool. Whether all depths but that of the head are one more.
+            The code of the authors does so: it counts a pooler that does not
+            exist. Defaults to `False`.
 
     Raises:
-        ValueError: if a number is out of its range, or a weight is of a layer
-            beyond `num_layers`.
+        ValueError: if an argument is out of its range, or, in `scale`, if the
+            path is in a layer beyond `num_layers`.
 
     Example:
 
@@ -58,7 +59,7 @@ class LayerwiseDecay:
         self.skip_one = skip_one
 
     def scale(self, path: str) -> float:
-        """The share of the learning rate of a weight.
+        """Returns the factor for the learning rate of a weight.
 
         Args:
             path: string. The path of the weight.

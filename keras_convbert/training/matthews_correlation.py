@@ -10,30 +10,31 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class MatthewsCorrelation(keras.metrics.Metric):
-    """Matthews correlation of classes, the measure of CoLA.
+    """Matthews correlation of classes, the metric of CoLA.
 
-    It is the correlation of labels and predicted classes over all samples
-    seen: 1 where they agree, 0 at chance, and 0 where it is undefined, as when
-    one class alone occurs or is predicted.
+    It correlates labels and predicted classes over all samples: 1 for perfect
+    predictions, 0 at chance level. It is 0 where it is undefined, such as
+    where only one class occurs or is predicted.
 
     Args:
         num_classes: int. Number of classes. Defaults to `2`.
-        threshold: float. Of one score a sample, the highest that still is
-            class 0: `0.5` for probabilities, `0.0` for logits. Defaults to
+        threshold: float. If there is one score per sample, scores above it
+            are class 1: `0.5` suits probabilities, `0.0` logits. Defaults to
             `0.5`.
         name: string. Name of the metric. Defaults to
             `"matthews_correlation"`.
 
     Call arguments:
-        y_true: labels of shape `(batch,)` or `(batch, 1)`. A sample whose
-            label is no class does not count.
-        y_pred: scores of shape `(batch, num_classes)`, the highest is the
-            class; or, of two classes, the score of class 1, of shape
+        y_true: labels of shape `(batch,)` or `(batch, 1)`. Samples whose label
+            is not a class are ignored.
+        y_pred: scores of shape `(batch, num_classes)`, of which the highest
+            gives the class; or, for two classes, scores of class 1, of shape
             `(batch,)` or `(batch, 1)`.
         sample_weight: weights of shape `(batch,)` or `(batch, 1)`, or `None`.
 
     Raises:
-        ValueError: if `num_classes` is less than 2, or a shape is another.
+        ValueError: if `num_classes` is less than 2, or a shape is
+            unexpected.
 
     Example:
 
@@ -111,5 +112,8 @@ class MatthewsCorrelation(keras.metrics.Metric):
 
 
 def _spread(counts: Tensor) -> Tensor:
-    """Root of `sum(c) ** 2 - sum(c ** 2)`, exactly 0 for one class alone."""
+    """Returns the root of `sum(c) ** 2 - sum(c ** 2)`.
+
+    It is exactly 0 if only one class has counts.
+    """
     return ops.sqrt(ops.sum(counts * (ops.sum(counts) - counts)))

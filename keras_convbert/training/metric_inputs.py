@@ -1,4 +1,4 @@
-"""Labels, predictions and weights as metrics receive them: checked, flat."""
+"""Checks and flattens the labels, predictions and weights of metrics."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_convbert.types import Tensor
 def read_numbers(
     y_true: Any, y_pred: Any, sample_weight: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Labels, predictions and weights, each float32 of shape `(batch,)`."""
+    """Returns labels, predictions and weights, each float32 `(batch,)`."""
     y_true = _column("y_true", y_true, "float32")
     y_pred = _column("y_pred", y_pred, "float32")
     _check_batches("y_pred", y_pred, y_true)
@@ -20,9 +20,9 @@ def read_numbers(
 def read_classes(
     y_true: Any, y_pred: Any, sample_weight: Any, threshold: float
 ) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Labels, predicted classes and weights, and the number of classes.
+    """Returns labels, predicted classes, weights and the number of classes.
 
-    A sample whose label is no class has weight 0 and label 0.
+    Samples whose label is not a class get label 0 and weight 0.
     """
     y_true = _column("y_true", y_true, "int32")
     y_pred = ops.convert_to_tensor(y_pred)

@@ -13,32 +13,35 @@ Variables = dict[str, keras.Variable]
 
 
 class ModelState:
-    """What a step of training changes in a model: weights, seeds, metrics."""
+    """The variables that a training step changes.
+
+    They are the weights, seeds, optimizer variables and metrics of a model.
+    """
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
 
     def synchronize(self) -> None:
-        """Before variables are read: brings them up to the last step."""
+        """Updates the variables to the last step, before they are read."""
         synchronize(self._model)
 
     def build(self, iterator: Any) -> None:
-        """Makes all variables, which on TensorFlow the first step would."""
+        """Creates all variables, as the first step on TensorFlow would."""
         build_for_training(self._model, iterator)
 
     def weights(self) -> list[keras.Variable]:
-        """What must be finite: of the model and of its optimizer."""
+        """Returns the variables that must be finite, optimizer included."""
         return [*self._weights().values()]
 
     def variables(self) -> Variables:
-        """Each variable under a name of its own."""
+        """Returns all variables under unique names."""
         return {**self._weights(), **self._metrics()}
 
     def set_variables(self, arrays: Arrays) -> None:
-        """Puts back the variables.
+        """Sets all variables.
 
         Raises:
-            ValueError: if the model has other variables. It is as it was.
+            ValueError: if the model has other variables. None is set then.
         """
         variables = self.variables()
         saved = {
@@ -59,7 +62,7 @@ class ModelState:
             variable.assign(arrays[name])
 
     def set_metrics(self, arrays: Arrays) -> None:
-        """Puts back the metrics alone."""
+        """Sets the metrics only."""
         for name, variable in self._metrics().items():
             variable.assign(arrays[name])
 

@@ -1,4 +1,4 @@
-"""What the other callbacks of a training have noted."""
+"""The state of the other callbacks."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from keras_convbert.training.plain_state import decode
 from keras_convbert.training.plain_state import encode
 from keras_convbert.types import Config
 
-# What `fit` gives to each.
+# Attributes that `fit` sets.
 GIVEN = {"params", "model", "_model"}
-# Keras turns its sign when a callback is first asked, and again when one that
-# was resumed is.
-TURNED = {"min_delta"}
+# Keras flips its sign at the start of `fit`, and would flip it again after
+# resuming.
+FLIPPED = {"min_delta"}
 
 
 class OtherCallbacks:
-    """The best so far, what is left of patience, the history, and the like.
+    """Saves and restores what callbacks record, such as the best value.
 
-    That is each attribute that has changed since the training began and is
-    data. What was chosen in the script is not taken for it, and may be
-    chosen anew.
+    That is every attribute that has changed since the start of training and
+    is plain data. Settings of the script do not change, so they are not saved,
+    and a resumed script may have others.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -42,7 +42,7 @@ class OtherCallbacks:
         }
 
     def get_state(self) -> tuple[Config, Arrays]:
-        """What has changed, as JSON and as arrays."""
+        """Returns the changed attributes, as JSON values and arrays."""
         state: Config = {}
         arrays: Arrays = {}
         for name, callback in self._callbacks.items():
@@ -54,12 +54,12 @@ class OtherCallbacks:
         return state, arrays
 
     def set_state(self, state: Config, arrays: Arrays) -> None:
-        """Puts that back."""
+        """Sets the attributes that `get_state` returned."""
         for name, attributes in state.items():
             if attributes and name not in self._callbacks:
                 warnings.warn(
-                    f"The checkpoint holds what a {name.split(':')[0]!r} had "
-                    "noted, and there is no such callback now.",
+                    "The checkpoint has the state of a callback that `fit` "
+                    f"does not have now: {name.split(':')[0]!r}",
                     stacklevel=2,
                 )
                 continue
@@ -76,7 +76,7 @@ def _attributes(
     encoded: dict[str, Encoded] = {}
     for key, value in vars(callback).items():
         arrays: Arrays = {}
-        if key in GIVEN | TURNED:
+        if key in GIVEN | FLIPPED:
             continue
         try:
             content = encode(value, f"{prefix}/{key}", arrays)

@@ -10,14 +10,16 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class PearsonCorrelation(keras.metrics.Metric):
-    """Pearson correlation over all samples seen, a measure of STS-B.
+    """Pearson correlation over all samples, a metric of STS-B.
 
-    `keras.metrics.PearsonCorrelation` correlates within each sample, or with
-    `axis=0` within each batch, and takes the mean of that, which is no
-    correlation of all. This one merges the means and co-moments of each batch
-    into its own, so that the cut into batches does not matter. It is 0 where
-    it is undefined, as when all labels are the same. `tf.distribute` adds up
-    the state of its replicas, which is wrong here: evaluate on one device.
+    `keras.metrics.PearsonCorrelation` averages the correlations within samples
+    or, with `axis=0`, within batches, which is not the correlation over all
+    samples. This metric accumulates means and co-moments, so the batch size
+    does not matter. The result is 0 where it is undefined, such as where all
+    labels are equal.
+
+    Evaluate on one device: `tf.distribute` adds the states of replicas, which
+    is wrong for this metric.
 
     Args:
         name: string. Name of the metric. Defaults to
@@ -29,7 +31,7 @@ class PearsonCorrelation(keras.metrics.Metric):
         sample_weight: weights of shape `(batch,)` or `(batch, 1)`, or `None`.
 
     Raises:
-        ValueError: if a shape is another.
+        ValueError: if a shape is unexpected.
 
     Example:
 
@@ -65,7 +67,7 @@ class PearsonCorrelation(keras.metrics.Metric):
     ) -> None:
         y_true, y_pred, weights = read_numbers(y_true, y_pred, sample_weight)
         values = ops.stack([y_true, y_pred])
-        # Far from zero float32 is coarse: all is told from the first sample.
+        # Relative to the first sample: float32 is coarse far from zero.
         first = ops.take(values, ops.argmax(weights != 0), axis=1)
         origin = ops.where(
             self.weight == 0, first[:, None], ops.convert_to_tensor(self.origin)
@@ -78,11 +80,11 @@ class PearsonCorrelation(keras.metrics.Metric):
         moments = _products(values - mean, weights)
 
         total = self.weight + weight
-        share = ops.divide_no_nan(weight, total)
+        fraction = ops.divide_no_nan(weight, total)
         step = mean - self.mean
-        moments = moments + step * ops.transpose(step) * self.weight * share
+        moments = moments + step * ops.transpose(step) * self.weight * fraction
         self.moments.assign_add(moments)
-        self.mean.assign_add(step * share)
+        self.mean.assign_add(step * fraction)
         self.origin.assign(origin)
         self.weight.assign(total)
 
@@ -97,5 +99,10 @@ class PearsonCorrelation(keras.metrics.Metric):
 
 
 def _products(values: Tensor, weights: Tensor) -> Tensor:
-    """`(2, 2)` from `(2, batch)`: sums of the products of two rows."""
+    """Returns the sums of the products of two rows, `(2, 2)`.
+
+    Args:
+        values: tensor of shape `(2, batch)`.
+        weights: tensor of shape `(batch,)`.
+    """
     return ops.sum(values[:, None] * values[None] * weights, axis=-1)

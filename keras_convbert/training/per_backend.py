@@ -1,4 +1,4 @@
-"""What of training differs from one backend to another."""
+"""The parts of training that depend on the backend."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ BACKEND = keras.backend.backend()
 
 
 def not_compiled(function: Function) -> Function:
-    """A function that torch runs as it is in the middle of a compiled step.
+    """Excludes a function from compilation by PyTorch.
 
-    For what compilers cannot follow, where its kernels are few or good. On
-    other backends it stays part of the graph.
+    Use it for code that the compiler cannot trace, and that calls few or fast
+    kernels. On other backends the function stays part of the graph.
     """
     if BACKEND != "torch":
         return function
@@ -29,9 +29,10 @@ def not_compiled(function: Function) -> Function:
 
 
 def on_eager_torch() -> bool:
-    """Whether weights are PyTorch's, and nobody compiles this very step.
+    """Returns whether PyTorch runs this step without compiling it.
 
-    A compiler makes kernels that are as good of what Keras does.
+    While PyTorch compiles a step, this is false: compiled, the operations of
+    Keras are as fast as the fused kernels.
     """
     if BACKEND != "torch":
         return False
@@ -41,12 +42,12 @@ def on_eager_torch() -> bool:
 
 
 def on_tensorflow() -> bool:
-    """Whether weights are TensorFlow's."""
+    """Returns whether TensorFlow is the backend."""
     return BACKEND == "tensorflow"
 
 
 def dense_gradient(gradient: Tensor) -> Tensor:
-    """A gradient in which what was said of one row is added up."""
+    """Returns a gradient as a dense tensor, with repeated rows summed."""
     if BACKEND != "tensorflow":
         return gradient
     import tensorflow as tf
@@ -55,7 +56,7 @@ def dense_gradient(gradient: Tensor) -> Tensor:
 
 
 def trained_values(model: keras.Model) -> list[Tensor]:
-    """The weights that are trained, as they are after a step of `fit`."""
+    """Returns the values of the trainable weights after a step of `fit`."""
     if BACKEND == "jax":
         state = jax_training_state(model)
         if state is not None:
@@ -65,16 +66,16 @@ def trained_values(model: keras.Model) -> list[Tensor]:
 
 
 def synchronize(model: keras.Model) -> None:
-    """Puts into the variables what a step of `fit` has made of them."""
+    """Updates the variables to the last step of `fit`, on JAX."""
     if BACKEND == "jax":
         model.jax_state_sync()
 
 
 def make_total(model: keras.Model) -> Callable[[], float]:
-    """A function that is NaN or infinite if a trained weight is.
+    """Makes a function whose value is finite if all trained weights are.
 
-    It is computed where the weights are, in one go. Very large weights may
-    make it infinite too.
+    It runs on the device of the weights, in one call. Very large finite
+    weights may make it infinite too.
     """
     if BACKEND == "jax":
         import jax
@@ -82,7 +83,7 @@ def make_total(model: keras.Model) -> Callable[[], float]:
         total = jax.jit(_jax_total)
         return lambda: float(total([*trained_values(model)]))
     if BACKEND == "torch":
-        # Keras walks through the model when it is asked for them.
+        # Keras collects them anew at each access.
         variables = model.trainable_variables
         return lambda: _torch_total([v.value for v in variables])
     import tensorflow as tf
@@ -94,7 +95,7 @@ def make_total(model: keras.Model) -> Callable[[], float]:
         sums = [tf.reduce_sum(tf.cast(v, "float32")) for v in values]
         return tf.add_n([tf.zeros(()), *sums])
 
-    # Traced once here: TensorFlow warns of functions traced again and again.
+    # Traced once here: TensorFlow warns of repeated tracing.
     concrete = tf_total.get_concrete_function()
     return lambda: float(concrete())
 

@@ -1,4 +1,4 @@
-"""Attributes of objects as JSON and arrays."""
+"""Converts attributes of objects to JSON values and arrays, and back."""
 
 from typing import Any
 
@@ -8,11 +8,15 @@ Arrays = dict[str, np.ndarray]
 
 
 class NotPlainError(TypeError):
-    """A value that is more than data."""
+    """A value that is not plain data."""
 
 
 def encode(value: Any, name: str, arrays: Arrays) -> Any:
-    """What JSON can hold of a value; arrays go into `arrays`, under names."""
+    """Returns a value as JSON; its arrays are added to `arrays`.
+
+    Raises:
+        NotPlainError: if it contains anything but plain data.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         if isinstance(value, np.generic):
             return encode(np.asarray(value), name, arrays)
@@ -37,7 +41,7 @@ def encode(value: Any, name: str, arrays: Arrays) -> Any:
 
 
 def decode(content: Any, arrays: Arrays) -> Any:
-    """The value that `encode` was given."""
+    """Returns the value that was encoded."""
     if not isinstance(content, dict):
         return content
     ((kind, inner),) = content.items()

@@ -10,17 +10,21 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class SpearmanCorrelation(keras.metrics.Metric):
-    """Spearman's rank correlation over all samples seen, a measure of STS-B.
+    """Spearman rank correlation over all samples, a metric of STS-B.
 
-    Samples that tie share the mean of their ranks. The result is 0 where it is
-    undefined, as when all labels are the same, and NaN where more samples came
-    than there is room for. Each result sorts the whole room, and Keras asks
-    for one at each step: a validation set of 1,500 samples is quicker with
-    `max_samples=1500`. `tf.distribute` adds up the state of its replicas,
-    which is wrong here: evaluate on one device.
+    Tied samples get the mean of their ranks. The result is 0 where it is
+    undefined, such as where all labels are equal, and NaN after more than
+    `max_samples` samples.
+
+    Every result sorts a buffer of `max_samples`, and Keras computes a result
+    per step: a validation set of 1,500 samples is faster with
+    `max_samples=1500`.
+
+    Evaluate on one device: `tf.distribute` adds the states of replicas, which
+    is wrong for this metric.
 
     Args:
-        max_samples: int. Samples there is room for. Defaults to `65536`.
+        max_samples: int. Maximum number of samples. Defaults to `65536`.
         name: string. Name of the metric. Defaults to
             `"spearman_correlation"`.
 
@@ -28,11 +32,11 @@ class SpearmanCorrelation(keras.metrics.Metric):
         y_true: numbers of shape `(batch,)` or `(batch, 1)`.
         y_pred: numbers of shape `(batch,)` or `(batch, 1)`.
         sample_weight: weights of shape `(batch,)` or `(batch, 1)`, or `None`.
-            A sample of weight 0 is left out; all others count alike.
+            Samples of weight 0 are ignored; all others count equally.
 
     Raises:
         ValueError: if `max_samples` is not between 2 and `2**24 - 1`, or a
-            shape is another.
+            shape is unexpected.
 
     Example:
 
@@ -53,7 +57,7 @@ class SpearmanCorrelation(keras.metrics.Metric):
         self, max_samples: int = 65536, name: str = "spearman_correlation"
     ) -> None:
         super().__init__(name=name, dtype="float32")
-        # The count is a float32, as all state is.
+        # The count is float32, like all state.
         if not 2 <= max_samples < 2**24:
             raise ValueError(
                 "Invalid value for argument `max_samples`. Expected an integer "
@@ -61,7 +65,7 @@ class SpearmanCorrelation(keras.metrics.Metric):
                 f"max_samples={max_samples}"
             )
         self.max_samples = max_samples
-        # The last place takes what is left out.
+        # Ignored samples go to the last position.
         self.labels, self.scores, self.count = (
             self.add_variable(shape, "zeros", dtype="float32", name=state)
             for state, shape in (
@@ -76,11 +80,11 @@ class SpearmanCorrelation(keras.metrics.Metric):
     ) -> None:
         y_true, y_pred, weights = read_numbers(y_true, y_pred, sample_weight)
         kept = ops.cast(weights != 0, "int32")
-        places = ops.cast(self.count, "int32") + ops.cumsum(kept) - 1
-        places = ops.where(kept == 1, places, self.max_samples)
-        places = ops.minimum(places, self.max_samples)[:, None]
+        positions = ops.cast(self.count, "int32") + ops.cumsum(kept) - 1
+        positions = ops.where(kept == 1, positions, self.max_samples)
+        positions = ops.minimum(positions, self.max_samples)[:, None]
         for buffer, values in ((self.labels, y_true), (self.scores, y_pred)):
-            buffer.assign(ops.scatter_update(buffer, places, values))
+            buffer.assign(ops.scatter_update(buffer, positions, values))
         self.count.assign_add(ops.cast(ops.sum(kept), "float32"))
 
     def result(self) -> Tensor:
@@ -106,10 +110,9 @@ class SpearmanCorrelation(keras.metrics.Metric):
 
 
 def _ranks(values: Tensor, valid: Tensor) -> Tensor:
-    """Rank of each value that is valid among them, from 1.
+    """Returns the rank of each value among the valid ones, from 1.
 
-    Not by `ops.searchsorted`, which XLA on TensorFlow makes a comparison of
-    all with all.
+    `ops.searchsorted` would be quadratic with XLA on TensorFlow.
     """
     order = ops.argsort(values)
     ordered = ops.take(values, order)

@@ -5,22 +5,21 @@ from keras_convbert.training.squad_metric import SquadMetric
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class SquadExactMatch(SquadMetric):
-    """Percentage of answers that equal one that is accepted.
+    """Percentage of answers that equal an accepted answer, as in SQuAD 2.0.
 
-    Case, punctuation, articles and white space do not matter. It takes
-    strings, and so is no metric to compile a model with. The rules are those
-    of SQuAD 2.0, in which no answer may be the right one.
+    Case, punctuation, articles and white space are ignored. The metric takes
+    strings, so a model cannot be compiled with it.
 
     Args:
         name: string. Name of the metric. Defaults to `"exact_match"`.
 
     Call arguments:
-        y_true: list of lists of strings. What is accepted for each question:
-            `[]` or `[""]` where it has no answer.
-        y_pred: list of strings. One answer a question, `""` for none.
+        y_true: list of lists of strings. The accepted answers per question:
+            `[]` or `[""]` if it has no answer.
+        y_pred: list of strings. One answer per question, `""` for no answer.
 
     Raises:
-        ValueError: if the two differ in length, or hold what is no string.
+        ValueError: if the two differ in length, or contain anything else.
 
     Example:
 

@@ -7,23 +7,23 @@ from keras_convbert.training.squad_metric import SquadMetric
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class SquadF1(SquadMetric):
-    """Mean F1 of the words of answers, in percent.
+    """Mean F1 of the words of answers, in percent, as in SQuAD 2.0.
 
-    Each answer is held against the accepted one that it is nearest to. Case,
-    punctuation and articles do not matter. It takes strings, and so is no
-    metric to compile a model with. The rules are those of SQuAD 2.0: where
-    one of two answers has no word, they score 1 if they are equal and else 0.
+    The best F1 over the accepted answers counts. If an answer or the accepted
+    answer has no words, F1 is 1 where both have none, else 0. Case,
+    punctuation, articles and white space are ignored. The metric takes
+    strings, so a model cannot be compiled with it.
 
     Args:
         name: string. Name of the metric. Defaults to `"f1"`.
 
     Call arguments:
-        y_true: list of lists of strings. What is accepted for each question:
-            `[]` or `[""]` where it has no answer.
-        y_pred: list of strings. One answer a question, `""` for none.
+        y_true: list of lists of strings. The accepted answers per question:
+            `[]` or `[""]` if it has no answer.
+        y_pred: list of strings. One answer per question, `""` for no answer.
 
     Raises:
-        ValueError: if the two differ in length, or hold what is no string.
+        ValueError: if the two differ in length, or contain anything else.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What the two measures of SQuAD share: one answer against another."""
+"""The rules of SQuAD that its two metrics share."""
 
 import re
 import string
@@ -15,15 +15,19 @@ _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def answer_words(text: str) -> list[str]:
-    """Words of an answer in lower case, without punctuation and articles."""
+    """Returns the lowercase words of an answer.
+
+    Punctuation and articles are removed.
+    """
     text = text.lower().translate(_WITHOUT_PUNCTUATION)
     return _ARTICLES.sub(" ", text).split()
 
 
 class SquadMetric(keras.metrics.Metric):
-    """Mean over questions of the score of the best accepted answer, times 100.
+    """Mean over questions of the best score, in percent.
 
-    Subclasses say what one answer scores against another.
+    Each answer is scored against every accepted answer of its question, and
+    the best score counts. Subclasses define the score of one pair.
     """
 
     def __init__(self, name: str) -> None:
@@ -53,11 +57,12 @@ class SquadMetric(keras.metrics.Metric):
     def _best(self, accepted: Sequence[str], answer: str) -> float:
         words = answer_words(answer)
         wanted = [answer_words(text) for text in accepted]
-        # The official rule: without words among them, only `""` is right.
+        # The official rule: if no accepted answer has words, `""` is correct.
         wanted = [other for other in wanted if other] or [[]]
         return max(self._score(other, words) for other in wanted)
 
     def _score(self, wanted: list[str], words: list[str]) -> float:
+        """Scores the words of an answer against those of an accepted one."""
         raise NotImplementedError
 
 
@@ -66,7 +71,7 @@ def _check_answers(
 ) -> None:
     if len(y_true) != len(y_pred):
         raise ValueError(
-            "Expected `y_true` and `y_pred` to be of one length. Received: "
+            "Expected `y_true` and `y_pred` to have the same length. Received: "
             f"len(y_true)={len(y_true)}, len(y_pred)={len(y_pred)}"
         )
     for accepted in y_true:

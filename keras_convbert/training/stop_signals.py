@@ -7,10 +7,10 @@ NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """Notes that the process is asked to end, so that a step can end first.
+    """Defers `SIGTERM` and `SIGINT` until the current step is done.
 
-    Asked a second time, or when what asked for this does not run any more, it
-    ends as it would have without.
+    A second signal, or one that arrives when `fit` no longer runs, has its
+    usual effect.
     """
 
     def __init__(self) -> None:
@@ -19,20 +19,24 @@ class StopSignals:
         self._iterator: Any = None
 
     def listen(self, iterator: Any) -> None:
-        """Listens while `fit` goes through `iterator`; in the main thread."""
+        """Installs the handlers, if called in the main thread.
+
+        Args:
+            iterator: the `EpochIterator` of `fit`.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         self._iterator = iterator
         self.received = None
         for number in NUMBERS:
-            # `nohup` and shells that start a job in the background ignore some.
+            # `nohup` and background jobs of shells ignore some signals.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._former[number] = signal.signal(number, self._receive)
 
     def stop_listening(self) -> None:
-        """Puts the former handlers back."""
+        """Restores the former handlers."""
         for number, former in self._former.items():
-            # Another may have taken its place in the meantime.
+            # Another handler may have been installed in the meantime.
             if signal.getsignal(number) == self._receive:
                 signal.signal(number, former)
         self._former = {}

@@ -9,20 +9,20 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate that rises for some steps, and falls to zero in all.
+    """Learning rate with linear warm-up and linear decay to zero.
 
     `learning_rate * min(1, step / warmup_steps) * max(0, 1 - step /
-    total_steps)`: step 0 has rate 0.
+    total_steps)`. Step 0 has a rate of 0.
 
     Args:
         learning_rate: float. The rate that the two factors scale.
-        warmup_steps: int. Steps of the rise; 0 for none.
-        total_steps: int. Step at which the rate is zero again; `None` for no
-            fall. Defaults to `None`.
+        warmup_steps: int. Number of warm-up steps; 0 for no warm-up.
+        total_steps: int. Step at which the rate reaches zero; `None` for no
+            decay. Defaults to `None`.
 
     Raises:
-        ValueError: if a number is negative, or the rise is no shorter than
-            the whole.
+        ValueError: if a number is negative, or `warmup_steps` is not less
+            than `total_steps`.
 
     Example:
 
@@ -34,7 +34,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     ```
 
     Reference:
-        - The authors' `optimization.py`: polynomial decay of power 1, times
+        - `optimization.py` of the authors: polynomial decay of power 1, times
           the warm-up.
     """
 

@@ -123,8 +123,8 @@ def test_progress_goes_from_nothing_to_the_size_of_all_files(
         ([], ValueError, r"at least one text file. Received: files=\[\]"),
         ("missing.txt", FileNotFoundError, "files='.*missing.txt'"),
         (".", ValueError, "not of a folder. Received: files="),
-        ("utf16.txt", ValueError, "Expected text in UTF-8.*utf16.txt"),
-        ("cut.gz", ValueError, "compressed file that is whole.*cut.gz"),
+        ("utf16.txt", ValueError, "Expected UTF-8 text.*utf16.txt"),
+        ("cut.gz", ValueError, "complete compressed file.*cut.gz"),
     ],
     ids=["none", "missing", "folder", "utf-16", "damaged"],
 )
@@ -142,5 +142,5 @@ def test_file_cut_short_is_an_error_not_a_shorter_corpus(tmp_path, compress):
     path = tmp_path / "cut"
     lines = "".join(f"line {i} {i * 7919 % 10007}\n" for i in range(20_000))
     path.write_bytes(compress(lines.encode())[:-2000])
-    with pytest.raises(ValueError, match=r"compressed file that is whole.*cut"):
+    with pytest.raises(ValueError, match=r"complete compressed file.*cut"):
         parts_of(path)

@@ -162,7 +162,7 @@ def test_lines_that_are_no_utf8_are_counted_and_told_once(tmp_path):
     (tmp_path / "corpus.txt").write_bytes(
         b"a\xff b\n\xc3\n\nb \xed\xa0\x80 a\nc\n" + "é".encode("latin-1")
     )
-    with pytest.warns(UserWarning, match="^4 of 5 lines were not all UTF-8"):
+    with pytest.warns(UserWarning, match="^4 of 5 lines have invalid UTF-8"):
         manifest, rows = prepared(tmp_path, tmp_path / "corpus.txt")
     assert (manifest["lines"], manifest["bad_lines"]) == (5, 4)
     ids = [i for row in texts_of(rows) for s in row for i in s]

@@ -237,7 +237,7 @@ CASES = {
     ),
     "a shard at a root": ("backbone", shard("/etc/passwd"), "plain name"),
     "no head": ("classifier", without_head, "weights of the head"),
-    "an array more": ("backbone", an_array_more, "no place for 'zzz"),
+    "an array more": ("backbone", an_array_more, "no variable for 'zzz"),
     "an array that was never written": (
         "backbone",
         an_array_never_written,

@@ -178,7 +178,7 @@ def test_pickles_run_nothing(zipped, folder):
     else:
         with open(path, "wb") as file:
             pickle.dump({"a": Shell()}, file)
-    refuse(folder, "Cannot read the file of PyTorch")
+    refuse(folder, "Cannot read the PyTorch file")
 
 
 def test_a_tensor_that_repeats_one_number_is_not_read(folder):

@@ -137,7 +137,7 @@ CHANGES = {
     "infinity": (infinity_in_the_last, "NaN or infinity"),
     "a group within itself": (a_loop, "more than the model"),
     "an array too few": (missing, "lacks 'layers/dense/vars/1'"),
-    "an array too many": (one_too_many, "no place for"),
+    "an array too many": (one_too_many, "no variable for"),
     "thousands of groups": (many_objects, "more than the model"),
 }
 
@@ -236,7 +236,7 @@ def test_an_index_that_misleads_is_refused(backbone, place):
         n for n in names if n not in places["/layers/dense/vars"]
     )
     path.write_text(json.dumps(index))
-    refuse(backbone, path, place, "the index has not")
+    refuse(backbone, path, place, "the index does not list")
 
 
 def test_good_shards_are_loaded(backbone, place):

@@ -1,4 +1,4 @@
-"""The tables, tag by tag, against `seqeval`."""
+"""Both forms of the rules, tag by tag, against `seqeval`."""
 
 import itertools
 
@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 from seqeval.metrics.sequence_labeling import get_entities
 
+from keras_convbert.text.entity_spans import entity_spans
 from keras_convbert.text.entity_spans import find_spans
 from keras_convbert.text.entity_spans import tag_tables
 from tests.layers.lifecycle import to_numpy
@@ -29,7 +30,13 @@ def test_every_sequence_of_tags_has_the_entities_of_seqeval(length):
             (names[types[row, i]], i, ends[row, i] - 1)
             for i in np.flatnonzero(starts[row])
         ]
-        assert found == get_entities([LABELS[i] for i in tags])
+        labels = [LABELS[i] for i in tags]
+        wanted = get_entities(labels)
+        assert found == wanted
+        assert [
+            (span.label or "_", span.start, span.end - 1)
+            for span in entity_spans(labels)
+        ] == wanted
 
 
 @pytest.mark.once

@@ -165,7 +165,7 @@ def test_the_fused_step_is_that_of_keras(options, monkeypatch):
         return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
     fused = trained()
-    monkeypatch.setattr(fused_adam, "PART", 5)
+    monkeypatch.setattr(fused_adam, "CHUNK_SIZE", 5)
     parts = trained()
     for found, wanted in zip(parts, fused, strict=True):
         np.testing.assert_array_equal(found, wanted)

@@ -139,7 +139,7 @@ def test_arrays_of_the_users_own_go_on_from_the_start_of_an_epoch(
     messages = [str(w.message) for w in caught]
     assert any("from the start of epoch 3" in m for m in messages)
     assert save_freq == "epoch" or any(
-        "at the end of epochs alone. Received: save_freq=1" in m
+        "at the end of epochs only. Received: save_freq=1" in m
         for m in messages
     )
     assert_same(outcome(net), wanted)

@@ -153,7 +153,7 @@ def test_training_goes_on_from_a_file_bit_by_bit(tmp_path):
 
 def test_file_of_an_unknown_generator_is_refused(tmp_path):
     (tmp_path / "generator.json").write_text('{"bit_generator": "MT19937"}')
-    with pytest.raises(ValueError, match=r"generator.json does not hold"):
+    with pytest.raises(ValueError, match=r"generator.json holds no valid"):
         masked_lm().preprocessor.load_assets(str(tmp_path))
 
 

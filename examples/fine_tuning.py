@@ -69,7 +69,12 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
         "--sequence-length", type=int, default=128, help="in tokens"
     )
     made.add_argument("--limit", type=int, help="number of training samples")
-    made.add_argument("--seeds", type=int, default=1, help="number of runs")
+    made.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="number of runs, with one seed each",
+    )
     return made
 
 

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     PARSER.add_argument(
         "--threshold",
         type=float,
-        help="least score difference for no answer; SQuAD 2.0 needs one",
+        help="score difference from which there is no answer; for SQuAD 2.0",
     )
     PARSER.add_argument(
         "--dev-limit", type=int, help="number of evaluation questions"

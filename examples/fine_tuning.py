@@ -1,6 +1,6 @@
-"""What the fine-tuning examples share: options, training, learning curves.
+"""Options, training and learning curves of the fine-tuning examples.
 
-Keras is imported inside, after the options have said which backend to use.
+Functions import Keras only after `--backend` has selected the backend.
 """
 
 import argparse
@@ -27,47 +27,54 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("--data", required=True, metavar="DIR")
-    made.add_argument("--preset", help="a folder, or hf://user/model")
+    made.add_argument("--preset", help="folder or hf://user/model")
     made.add_argument(
         "--output",
         default=output,
-        help="predictions there are those of the last seed",
+        help="folder for the results; its predictions are from the last seed",
     )
     made.add_argument("--backend", choices=["tensorflow", "jax", "torch"])
     made.add_argument(
-        "--epochs", type=int, default=3, help="passes over all samples"
+        "--epochs", type=int, default=3, help="epochs that train all weights"
     )
     made.add_argument(
         "--frozen-epochs",
         type=int,
         default=0,
-        help="epochs before these in which the encoder does not learn",
+        help="epochs before these with a frozen encoder",
     )
     made.add_argument(
         "--unfreeze-epochs",
         type=int,
         default=0,
-        help="epochs with the highest block, then with the highest two, and "
-        "so on, before all learns",
+        help="epochs that train the top block, then the top two blocks, and "
+        "so on, before all weights are trained",
     )
     made.add_argument(
-        "--batch-size", type=int, default=32, help="samples in a step"
+        "--batch-size", type=int, default=32, help="samples per step"
     )
     made.add_argument(
         "--learning-rate",
         type=float,
         default=3e-4,
-        help="of the head, at its highest",
+        help="peak learning rate of the head",
     )
     made.add_argument(
         "--layer-decay",
         type=float,
         default=0.8,
-        help="from a layer to the one below",
+        help="ratio of the learning rates of a layer and the layer above it",
     )
-    made.add_argument("--sequence-length", type=int, default=128, help="pieces")
-    made.add_argument("--limit", type=int, help="samples to train on")
-    made.add_argument("--seeds", type=int, default=1)
+    made.add_argument(
+        "--sequence-length", type=int, default=128, help="in tokens"
+    )
+    made.add_argument("--limit", type=int, help="number of training samples")
+    made.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="number of runs, with one seed each",
+    )
     return made
 
 
@@ -81,7 +88,7 @@ def parse(made: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def from_scratch(texts: list[str], output: pathlib.Path) -> tuple[Any, Any]:
-    """A small backbone, and a tokenizer with a vocabulary of the texts."""
+    """Returns a small new backbone and a tokenizer trained on the texts."""
     from keras_convbert import data
     from keras_convbert import models
 
@@ -100,11 +107,14 @@ def train(
     monitor: str,
     **compiling: Any,
 ) -> list[float]:
-    """The metric `monitor` after each epoch; the best epoch's weights stay.
+    """Trains the task, restores the best epoch, and returns the curve.
 
-    First the head alone for `frozen_epochs`, then block after block from above
-    for `unfreeze_epochs` each, then all. `best.weights.h5` in the output keeps
-    the best epoch while training goes on.
+    Trains the head alone for `frozen_epochs`, then unfreezes one block after
+    another from the top for `unfreeze_epochs` each, then trains all weights.
+    During training, `best.weights.h5` in the output has the best epoch.
+
+    Returns:
+        The metric `monitor` after each epoch.
     """
     import keras
 
@@ -112,7 +122,7 @@ def train(
     from keras_convbert.training import LayerwiseDecay
     from keras_convbert.training import WarmupLinearDecay
 
-    # A dict of labels, of a question answerer, has a list for each name.
+    # The labels of a question answerer are a dict of lists.
     labels = samples[1]
     labels = next(iter(labels.values())) if isinstance(labels, dict) else labels
     steps = -(-len(labels) // options.batch_size)
@@ -161,7 +171,7 @@ def train(
 
 
 def set_learning(backbone: Any, blocks: int | None) -> None:
-    """Lets the highest blocks learn, or with `None` all of the encoder."""
+    """Unfreezes the top `blocks` blocks, or the whole encoder for `None`."""
     backbone.trainable = True
     if blocks is None:
         return
@@ -195,7 +205,7 @@ def _plot(
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("No learning curve: it needs matplotlib.")
+        print("Skipped the learning curve: matplotlib is not installed.")
         return
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel=metric)

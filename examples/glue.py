@@ -1,16 +1,17 @@
-"""A task of GLUE: fine-tuning, its metric on the development set, predictions.
+"""Fine-tunes on a GLUE task and evaluates on its development set.
 
     python examples/glue.py --task sst2 --data SST-2 [--preset PRESET]
 
-DIR is a task's folder as GLUE ships it (`train.tsv`, `dev.tsv`), or CoLA's and
-MRPC's own files. PRESET is what `from_preset` takes; without one a small
-ConvBERT starts from scratch, with a vocabulary of the training text. The best
-epoch is kept; `--output` has predictions, learning curve and model.
+DIR is the folder of a task in the GLUE format (`train.tsv`, `dev.tsv`), or has
+the original files of CoLA or MRPC. PRESET is an argument of `from_preset`.
+Without it, a small ConvBERT is trained from scratch, with a vocabulary of the
+training text. The script restores the best epoch and writes predictions,
+learning curve and model to `--output`.
 
-With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
-pretraining, `--task sst2 --limit 4000 --epochs 2 --sequence-length 32` takes 3
-minutes of one CPU core (AMD EPYC, TensorFlow, other work beside it) to an
-accuracy of 0.57.
+Expected with the model of `benchmarks/fine_tuning_preset.py` (half an hour of
+pretraining) and `--task sst2 --limit 4000 --epochs 2 --sequence-length 32`: an
+accuracy of 0.57 after 3 minutes on one CPU core (AMD EPYC, TensorFlow, with
+other work at the same time).
 """
 
 import csv
@@ -22,13 +23,13 @@ import fine_tuning
 
 
 class Task(NamedTuple):
-    """How a task's files are read."""
+    """Format of the files of a task."""
 
     texts: tuple[str | int, ...]
-    """The columns of the texts, by name or, without a header, by number."""
+    """Columns of the texts: names, or numbers in a file without header."""
     label: str | int
     classes: tuple[str, ...] = ("0", "1")
-    """None for a number."""
+    """Empty for regression."""
     train: tuple[str, ...] = ("train.tsv",)
     dev: tuple[str, ...] = ("dev.tsv",)
 
@@ -49,7 +50,7 @@ TASKS = {
     ),
     "qqp": Task(("question1", "question2"), "is_duplicate"),
 }
-# The files as the authors of the data sets name them.
+# File names in the original releases of the data sets.
 OWN_FILES = {
     "cola": (
         ("in_domain_train.tsv",),
@@ -106,7 +107,7 @@ def main(options: Any) -> None:
 
 
 def task_in(folder: pathlib.Path, name: str) -> Task:
-    """The task, with the files that the folder has."""
+    """Returns the task, with the file names that the folder contains."""
     task = TASKS[name]
     if name in OWN_FILES and not (folder / task.dev[0]).exists():
         train, dev = OWN_FILES[name]
@@ -120,7 +121,7 @@ def read(
     task: Task,
     limit: int | None = None,
 ) -> Samples:
-    """Texts, or a tuple of first and second ones, and labels."""
+    """Returns texts and labels; text pairs are a tuple of two lists."""
     rows = [row for name in names for row in read_table(folder / name, task)]
     rows = rows[:limit]
     texts = tuple([row[column] for row in rows] for column in task.texts)
@@ -134,13 +135,13 @@ def read(
             )
         y = np.array([task.classes.index(label) for label in labels], "int32")
     else:
-        # From 0 to 5, as the authors scale it.
+        # Scores are 0 to 5; as the authors do, scale them to 0 to 1.
         y = np.array([float(label) / 5 for label in labels], "float32")
     return (texts if len(texts) > 1 else texts[0]), y
 
 
 def read_table(path: pathlib.Path, task: Task) -> list[Any]:
-    """Rows of a file of tabs, in which quotes are ordinary characters."""
+    """Reads the rows of a TSV file; quotes are ordinary characters."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         options: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
         if isinstance(task.label, int):
@@ -153,12 +154,12 @@ def read_table(path: pathlib.Path, task: Task) -> list[Any]:
                 f"Expected the columns {sorted(needed)} in {path}. "
                 f"Received: {rows.fieldnames}"
             )
-        # Lines that break off are not samples.
+        # Skip truncated lines.
         return [row for row in rows if all(row[name] for name in needed)]
 
 
 def metrics_of(name: str) -> list[keras.metrics.Metric]:
-    """GLUE's metrics of a task; the first says which epoch is the best."""
+    """Returns the GLUE metrics; the first one selects the best epoch."""
     if name == "cola":
         return [MatthewsCorrelation()]
     if name == "stsb":
@@ -198,7 +199,7 @@ def write(
     task: Task,
     samples: Samples,
 ) -> None:
-    """Index and prediction, as GLUE takes them."""
+    """Writes index and prediction in the GLUE format."""
     found = classifier.predict(samples[0], verbose=0)
     if task.classes:
         answers = [task.classes[i] for i in found.argmax(axis=-1)]

@@ -1,7 +1,7 @@
-"""English prose that comes with every machine: documentation in Python.
+"""English prose that every installation has: Python documentation.
 
 The docstrings of the standard library, NumPy, Keras and TensorFlow, and the
-topics of Python's help: about ten megabytes.
+topics of the Python help system: about 10 MB.
 """
 
 import ast
@@ -13,14 +13,14 @@ import zlib
 from collections.abc import Iterator
 
 PACKAGES = ("python", "numpy", "keras", "tensorflow")
-# Tests, and the old copy of Keras within TensorFlow, whose texts are Keras's.
+# Tests, and the old copy of Keras inside TensorFlow, which repeats its text.
 LEFT_OUT = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor"}
 LEFT_OUT_OF_TENSORFLOW = ("python", "keras")
 TEST_SHARE = 0.15
 
 
 def modules() -> Iterator[tuple[str, str, list[str]]]:
-    """Package, module, and the paragraphs of its docstrings."""
+    """Yields package, module, and the paragraphs of its docstrings."""
     for package in PACKAGES:
         root = _root(package)
         for path in sorted(root.rglob("*.py")):
@@ -39,7 +39,7 @@ def modules() -> Iterator[tuple[str, str, list[str]]]:
 
 
 def is_test(package: str, module: str) -> bool:
-    """Whether a module's text is kept for testing: one in seven or so."""
+    """Returns whether a module is test data: about one in seven is."""
     number = zlib.crc32(f"{package}/{module}".encode())
     return number / 2**32 < TEST_SHARE
 
@@ -49,7 +49,9 @@ def _root(package: str) -> pathlib.Path:
         return pathlib.Path(sysconfig.get_paths()["stdlib"])
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"{package} is not installed: its text is needed.")
+        raise SystemExit(
+            f"Expected {package} to be installed: its text is needed."
+        )
     return pathlib.Path(spec.submodule_search_locations[0])
 
 
@@ -57,7 +59,7 @@ def _docstrings(path: pathlib.Path) -> Iterator[str]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return  # Templates of code, among the modules.
+        return  # Some files are code templates.
     documented = (
         ast.Module,
         ast.ClassDef,
@@ -70,7 +72,7 @@ def _docstrings(path: pathlib.Path) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs that look like prose, each on one line."""
+    """Returns the paragraphs that look like prose, each on one line."""
     found = []
     for block in re.split(r"\n\s*\n|```", text):
         line = " ".join(block.split())

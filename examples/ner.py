@@ -1,17 +1,18 @@
-"""Named entities in CoNLL's files, by a tagger that takes words.
+"""Fine-tunes a token classifier for named entities on CoNLL-2003.
 
     python examples/ner.py --data conll2003 [--preset PRESET] [--seeds 3]
 
-DIR holds `eng.train`, `eng.testa` and `eng.testb`: a word a line, its tag in
-the last column, a blank line between sentences. PRESET is what `from_preset`
-takes; without one a small ConvBERT starts from scratch, with a vocabulary of
-the training text. The best epoch, by F1 on the development set, is kept; for
-the table of kinds, predictions, learning curve and model see `--output`.
+DIR has `eng.train`, `eng.testa` and `eng.testb`, with one word per line, the
+tag in the last column, and a blank line between sentences. PRESET is an
+argument of `from_preset`. Without it, a small ConvBERT is trained from scratch,
+with a vocabulary of the training text. The script restores the best epoch by F1
+on the development set, prints a table by entity type, and writes predictions,
+learning curve and model to `--output`.
 
-With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
-pretraining, `--limit 5000 --sequence-length 64` takes 9 minutes of one CPU
-core (AMD EPYC, TensorFlow, other work beside it) to an F1 of 0.43 on
-`eng.testa` and 0.40 on `eng.testb`.
+Expected with the model of `benchmarks/fine_tuning_preset.py` (half an hour of
+pretraining) and `--limit 5000 --sequence-length 64`: an F1 of 0.43 on
+`eng.testa` and 0.40 on `eng.testb` after 9 minutes on one CPU core (AMD EPYC,
+TensorFlow, with other work at the same time).
 """
 
 import argparse
@@ -43,7 +44,7 @@ def main(options: argparse.Namespace) -> None:
         part: read_columns(pathlib.Path(options.data) / name)
         for part, name in FILES.items()
     }
-    # Of all the file: a limited part may lack some.
+    # From the whole file, because the first `limit` sentences may lack some.
     labels = sorted({tag for tags in files["train"][1] for tag in tags})
     if options.limit:
         words, tags = files["train"]
@@ -71,7 +72,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def read_columns(path: pathlib.Path) -> Sentences:
-    """Sentences and tags of a file of columns."""
+    """Reads sentences and tags from a CoNLL file."""
     sentences: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -117,7 +118,7 @@ def spans_of(tags: list[str]) -> set[tuple[str, int, int]]:
 def counts_of(
     wanted: list[list[str]], found: list[list[str]]
 ) -> dict[str, collections.Counter[str]]:
-    """By kind of entity: how many are right, found, and there."""
+    """Counts correct, predicted and actual entities per type."""
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(
         collections.Counter
     )
@@ -152,14 +153,14 @@ def show(
     wanted: Sentences,
     found: list[list[str]],
 ) -> None:
-    table = Table("kind", "precision", "recall", "F1", title=FILES["test"])
+    table = Table("type", "precision", "recall", "F1", title=FILES["test"])
     for kind, score in scores(counts).items():
         table.add_row(kind, *(f"{value:.3f}" for value in score.values()))
     CONSOLE.print(table)
     pairs = [*zip(*wanted, found, strict=True)]
     for words, tags, told in random.Random(0).sample(pairs, EXAMPLES):
-        CONSOLE.print(" told ", highlighted(words, told))
-        CONSOLE.print(" right", highlighted(words, tags))
+        CONSOLE.print("predicted", highlighted(words, told))
+        CONSOLE.print("expected ", highlighted(words, tags))
 
 
 def highlighted(words: list[str], tags: list[str]) -> str:
@@ -173,7 +174,7 @@ def highlighted(words: list[str], tags: list[str]) -> str:
 def write(
     path: pathlib.Path, wanted: Sentences, found: list[list[str]]
 ) -> None:
-    """Word, tag and prediction, as `conlleval` takes them."""
+    """Writes word, tag and prediction in the `conlleval` format."""
     sentences = [
         "".join(f"{' '.join(row)}\n" for row in zip(*rows, strict=True))
         for rows in zip(*wanted, found, strict=True)

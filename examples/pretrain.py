@@ -1,17 +1,17 @@
-"""Pretraining by the recipe of the command line, from Python.
+"""Pretrains from Python, with the recipe of the command line.
 
     python examples/pretrain.py wikipedia_en_docs.txt.xz --output pretrained \
         [--config config.toml] [--dry-run]
 
-It is `keras-convbert pretrain`, with a configuration that suits a few minutes
-of a laptop where none is given: 2 layers of 128, 300 steps of 16 sequences of
-64 tokens. Killed and started again it goes on.
+The script does the same as `keras-convbert pretrain`. Its default configuration
+takes a few minutes on a laptop: 2 layers of width 128, and 300 steps of 16
+sequences of 64 tokens. Run the script again to resume a killed run.
 
-On the 8.3 MB of compressed Wikipedia (6.5 M word pieces),
-with two cores of an AMD EPYC that had other work too, on TensorFlow, it took 4
-and a half minutes, 3 of them training, to a held-out `mlm_loss` of 6.62 and an
-`rtd_auc` of 0.55, which is hardly more than the frequency of words: more takes
-hours. `--dry-run` had said 100 seconds, of steps alone.
+On 8.3 MB of compressed Wikipedia (6.5 M tokens), with TensorFlow on two busy
+cores of an AMD EPYC, a run took 4.5 minutes, 3 of them for training. It reached
+a held-out `mlm_loss` of 6.62 and an `rtd_auc` of 0.55, which is hardly more
+than the word frequencies; better results take hours. `--dry-run` predicted 100
+seconds, for the steps only.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
         print(plan)
         return
     results = recipes.pretrain(options.corpus, options.output, options.config)
-    print(f"{results['tokens']:,} tokens seen; held out:")
+    print(f"{results['tokens']:,} training tokens; held out:")
     for name, value in results["held_out"].items():
         print(f"  {name} {value:.3f}")
 

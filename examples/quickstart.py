@@ -3,15 +3,15 @@
     make demo                                  # or, in your own environment:
     python examples/quickstart.py [--backend jax] [--corpus my_text.txt]
 
-A small ConvBERT (2 layers of 128, 0.9 M parameters) is pretrained by
-replaced-token detection on the documentation that comes with Python, NumPy,
-Keras and TensorFlow, and fine-tuned to tell which of them a paragraph
-documents, on modules that it has not seen. The end is a table of what was
-measured. It fails if nothing was learnt.
+A small ConvBERT (2 layers of width 128, 0.9 M parameters) is pretrained by
+replaced-token detection on the installed documentation of Python, NumPy, Keras
+and TensorFlow. Then it is fine-tuned to predict which of these packages a
+paragraph documents, and tested on other modules. The script prints a table of
+the results, and fails if the model learned nothing.
 
-Minutes of pretraining learn a language's commonest words: the classifier is no
-better for them, and often a little worse. What pretraining is for takes hours
-and a larger corpus.
+Minutes of pretraining teach a model only the most frequent words: the
+classifier is not better than one trained from scratch, and often slightly
+worse. The benefit of pretraining takes hours and a larger corpus.
 """
 
 import argparse
@@ -31,9 +31,9 @@ SEQUENCE_LENGTH = 64
 BATCH_SIZE = 16
 STEPS = 600
 FINE_TUNING_EPOCHS = 3
-# Paragraphs of each package, to learn from and to be tested on.
+# Paragraphs per package, for training and for testing.
 PARAGRAPHS = {"train": 1000, "test": 250}
-# What learning must reach on held-out text.
+# Required on held-out text.
 AUC_BOUND = 0.65
 MLM_FALL_BOUND = 1.0
 
@@ -52,8 +52,8 @@ def arguments() -> argparse.Namespace:
         "--corpus",
         nargs="+",
         metavar="PATH",
-        help="your own text to pretrain on: .txt, .gz or .xz, a paragraph a "
-        "line, a blank line between documents",
+        help="text to pretrain on: .txt, .gz or .xz, with one paragraph per "
+        "line and a blank line between documents",
     )
     parser.add_argument("--output", default="quickstart_output")
     parser.add_argument("--steps", type=int, default=STEPS)
@@ -61,8 +61,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--permute-labels",
         action="store_true",
-        help="a control: train on permuted labels of replaced-token "
-        "detection; the run must then fail",
+        help="control experiment: pretrain on permuted labels of "
+        "replaced-token detection; the run must fail",
     )
     parser.add_argument(
         "--pretrain-only",
@@ -100,7 +100,10 @@ def main(options: argparse.Namespace) -> None:
     keras.utils.set_random_seed(options.seed)
     output = pathlib.Path(options.output)
     if output.exists() and not (output / "corpus.txt").exists():
-        raise SystemExit(f"{output} is there and was not made by this script.")
+        raise SystemExit(
+            "Expected a new folder, or one of an earlier run of this script. "
+            f"Received: --output {output}"
+        )
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
 
@@ -112,7 +115,7 @@ def main(options: argparse.Namespace) -> None:
     vocabulary = data.train_vocabulary(corpus, VOCABULARY_SIZE)
     tokenizer = models.ConvBertTokenizer(vocabulary)
 
-    step("Cutting the text into sequences")
+    step("Splitting the text into sequences")
     manifest = data.prepare(
         corpus,
         tokenizer,
@@ -137,20 +140,20 @@ def main(options: argparse.Namespace) -> None:
         return
     pretrainer.backbone.save_to_preset(output / "pretrained")
 
-    step("Fine-tuning: which package does a paragraph document?")
+    step("Fine-tuning: predict which package a paragraph documents")
     pretrained = models.ConvBertBackbone.from_preset(str(output / "pretrained"))
     untrained = models.ConvBertBackbone.from_config(pretrained.get_config())
     classifier, accuracy = fine_tune(pretrained, tokenizer, paragraphs)
-    step("The same from scratch, to compare")
+    step("Training the same classifier from scratch, to compare")
     _, accuracy_untrained = fine_tune(untrained, tokenizer, paragraphs)
     labels = paragraphs["test"][1]
     majority = np.bincount(labels).max() / len(labels)
 
-    step("Saving, exporting, and asking the copies")
+    step("Saving, exporting and comparing the copies")
     texts = paragraphs["test"][0][:50]
     expected = classifier.predict(texts, verbose=0)
     keras_file = output / "classifier.keras"
-    # Killed in the middle of it, Keras leaves half a file.
+    # If Keras is killed while it saves, it leaves a truncated file.
     with atomic_file(keras_file) as temporary:
         classifier.save(temporary)
     differences = {
@@ -177,7 +180,7 @@ def main(options: argparse.Namespace) -> None:
     rows = [
         ("parameters", f"{pretrainer.backbone.count_params():,}"),
         ("sequences prepared", f"{manifest['rows']:,}"),
-        ("tokens seen in pretraining", f"{tokens:,}"),
+        ("pretraining tokens", f"{tokens:,}"),
         ("MLM loss, held out", change(before, after, "mlm_loss")),
         ("RTD AUC, held out", change(before, after, "rtd_auc")),
         ("accuracy, fine-tuned", f"{accuracy:.3f}"),
@@ -197,13 +200,17 @@ def main(options: argparse.Namespace) -> None:
     CONSOLE.print(table)
     CONSOLE.print(f'"{texts[0][:70]}…" documents {answers["label"][0]}.')
     if max(differences.values()) > 1e-4:
-        raise SystemExit("The copies of the classifier do not agree.")
+        raise SystemExit(
+            "Expected copies that differ by at most 1e-4. "
+            f"Received: {differences}"
+        )
 
 
 def installed_paragraphs(corpus: pathlib.Path) -> dict[str, Any]:
-    """Writes the training modules as a corpus; labelled paragraphs.
+    """Writes the training modules to a corpus, and returns paragraphs.
 
-    Returns `{"train": (texts, labels), "test": (texts, labels)}`.
+    Returns:
+        `{"train": (texts, labels), "test": (texts, labels)}`.
     """
     found: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     with open(corpus, "w", encoding="utf-8") as file:
@@ -225,7 +232,7 @@ def installed_paragraphs(corpus: pathlib.Path) -> dict[str, Any]:
 def balanced(
     labelled: dict[str, int], number: int
 ) -> tuple[list[str], np.ndarray]:
-    """The same number of paragraphs for each label, in a random order."""
+    """Returns up to `number` paragraphs per label, in random order."""
     generator = np.random.default_rng(0)
     pairs = [*labelled.items()]
     generator.shuffle(pairs)
@@ -239,7 +246,7 @@ def balanced(
 
 
 class PermutedLabels(models.ConvBertPretrainer):
-    """The control: each sequence is trained on the labels of another."""
+    """Control experiment: each sequence has the labels of another one."""
 
     def compute_loss(
         self,
@@ -274,9 +281,9 @@ def make_pretrainer(
     return kind(
         backbone,
         generator_scale=0.5,
-        # A generator soon knows how frequent words are, a detector takes
-        # hours to see more than that: samples drawn more evenly let it learn
-        # something within minutes.
+        # The generator soon learns the word frequencies; the discriminator
+        # needs hours to learn more than that. Sampling at a higher temperature
+        # lets it learn something within minutes.
         temperature=2.0,
         preprocessor=models.ConvBertPretrainerPreprocessor(
             tokenizer, SEQUENCE_LENGTH
@@ -290,7 +297,7 @@ def pretrain(
     dataset: data.PretrainingDataset,
     steps: int,
 ) -> None:
-    """One epoch after another until `steps` are done."""
+    """Trains for `steps` steps, over as many epochs as that takes."""
     rate = WarmupLinearDecay(1e-3, steps // 10, steps)
     pretrainer.compile(AdamW(rate))
     whole_epochs, rest = divmod(steps, len(dataset))
@@ -310,9 +317,10 @@ def check_learning(before: dict[str, Any], after: dict[str, Any]) -> None:
     fall = before["mlm_loss"] - after["mlm_loss"]
     if after["rtd_auc"] < AUC_BOUND or fall < MLM_FALL_BOUND:
         raise SystemExit(
-            f"Nothing was learnt: RTD AUC {after['rtd_auc']:.3f} (expected "
-            f"{AUC_BOUND} at least), MLM loss {before['mlm_loss']:.2f} to "
-            f"{after['mlm_loss']:.2f} (expected a fall of {MLM_FALL_BOUND})."
+            "The model learned nothing. Expected an RTD AUC of at least "
+            f"{AUC_BOUND} and an MLM loss that falls by {MLM_FALL_BOUND}. "
+            f"Received: RTD AUC {after['rtd_auc']:.3f}, MLM loss "
+            f"{before['mlm_loss']:.2f} to {after['mlm_loss']:.2f}"
         )
 
 
@@ -339,7 +347,7 @@ def fine_tune(
 
 
 def other_backends(backend: str) -> list[str]:
-    """Backends, but for the one in use, that are installed."""
+    """Returns the installed backends except the one in use."""
     return [
         name
         for name in ("tensorflow", "jax", "torch")
@@ -373,10 +381,15 @@ def ask_saved_model(path: pathlib.Path, texts: list[str]) -> dict[str, Any]:
     return ask(code, path, texts, dict(os.environ))
 
 
+<<<<<<< HEAD
 def ask(
     code: str, path: pathlib.Path, texts: list[str], environment: dict[str, str]
 ) -> Any:
     """What a fresh process prints at its end."""
+=======
+def ask(code: str, path: pathlib.Path, texts: list[str], environment: dict):
+    """Runs the code in a new process, and returns the JSON it prints last."""
+>>>>>>> prose
     process = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         input=json.dumps(texts),

@@ -1,17 +1,18 @@
-"""Answers out of contexts: SQuAD 1.1 or 2.0, by its own metrics.
+"""Fine-tunes a question answerer on SQuAD 1.1 or 2.0.
 
     python examples/squad.py --data squad [--preset PRESET] [--head joint]
 
-DIR holds `train-v1.1.json` and `dev-v1.1.json`, or those of v2.0, perhaps
-compressed (`.xz`, `.gz`). PRESET is what `from_preset` takes; without one a
-small ConvBERT starts from scratch, with a vocabulary of the training text.
-For predictions, in the form of SQuAD's own script, learning curve and model
-see `--output`.
+DIR has `train-v1.1.json` and `dev-v1.1.json`, or the files of version 2.0,
+plain or compressed (`.xz`, `.gz`). PRESET is an argument of `from_preset`.
+Without it, a small ConvBERT is trained from scratch, with a vocabulary of the
+training text. The script evaluates with the SQuAD metrics, and writes
+predictions in the format of the official SQuAD script, learning curve and model
+to `--output`.
 
-With the model of `benchmarks/fine_tuning_preset.py`, half an hour of
-pretraining, `--limit 4000 --dev-limit 1000 --sequence-length 192` takes 20
-minutes of one CPU core (AMD EPYC, TensorFlow) to an F1 of 7.1 per cent: so
-small a model finds hardly an answer.
+Expected with the model of `benchmarks/fine_tuning_preset.py` (half an hour of
+pretraining) and `--limit 4000 --dev-limit 1000 --sequence-length 192`: an F1 of
+7.1% after 20 minutes on one CPU core (AMD EPYC, TensorFlow). A model this small
+finds hardly any answers.
 """
 
 import gzip
@@ -42,14 +43,16 @@ if __name__ == "__main__":
         "--max-question-length",
         type=int,
         default=64,
-        help="pieces; a sequence is longer by more than three",
+        help="in tokens; at least four less than the sequence length",
     )
     PARSER.add_argument(
         "--threshold",
         type=float,
-        help="the lead from which on there is no answer; SQuAD 2.0 wants one",
+        help="score difference from which there is no answer; for SQuAD 2.0",
     )
-    PARSER.add_argument("--dev-limit", type=int, help="questions to answer")
+    PARSER.add_argument(
+        "--dev-limit", type=int, help="number of evaluation questions"
+    )
     ARGUMENTS = fine_tuning.parse(PARSER)
 
 import keras  # noqa: E402
@@ -64,13 +67,13 @@ CONSOLE = Console()
 
 
 class Samples(NamedTuple):
-    """Questions with what belongs to each."""
+    """Questions with ids, contexts and answers."""
 
     ids: list[str]
     questions: list[str]
     contexts: list[str]
     answers: list[list[dict[str, Any]]]
-    """As SQuAD has them, none for a question without answer."""
+    """In the SQuAD format; empty for a question without an answer."""
 
     def pairs(self) -> tuple[list[str], list[str]]:
         return self.questions, self.contexts
@@ -122,7 +125,7 @@ def find(folder: pathlib.Path, pattern: str) -> pathlib.Path:
 
 
 def read(path: pathlib.Path, limit: int | None) -> Samples:
-    """The questions of a file of SQuAD's."""
+    """Reads the questions of a SQuAD file."""
     with OPENERS[path.suffix](path, "rt", encoding="utf-8") as file:
         articles = json.load(file)["data"]
     samples = Samples([], [], [], [])
@@ -165,7 +168,7 @@ def new_answerer(
 
 
 def scores(samples: Samples, told: list[str]) -> dict[str, float]:
-    """In per cent, as SQuAD's script has them."""
+    """Returns exact match and F1 in %, as in the official SQuAD script."""
     accepted = [
         [answer["text"] for answer in answers] for answers in samples.answers
     ]
@@ -177,7 +180,7 @@ def scores(samples: Samples, told: list[str]) -> dict[str, float]:
 
 
 def show(samples: Samples, found: list[dict[str, Any]]) -> None:
-    """A few answers, in their contexts."""
+    """Prints a few predicted answers in their contexts."""
     for i in random.Random(0).sample(
         range(len(found)), min(EXAMPLES, len(found))
     ):
@@ -190,7 +193,7 @@ def show(samples: Samples, found: list[dict[str, Any]]) -> None:
             f"{escape(after)}…"
         )
         right = [one["text"] for one in samples.answers[i]]
-        CONSOLE.print(f"  right: {escape(str(right))}")
+        CONSOLE.print(f"  expected: {escape(str(right))}")
 
 
 if __name__ == "__main__":

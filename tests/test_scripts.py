@@ -170,7 +170,7 @@ def test_quickstart_fails_if_labels_say_nothing(tmp_path):
         *("--output", str(tmp_path / "output")),
     )
     assert process.returncode != 0
-    assert "Nothing was learnt" in process.stderr
+    assert "The model learned nothing" in process.stderr
 
 
 @pytest.mark.once

@@ -381,15 +381,10 @@ def ask_saved_model(path: pathlib.Path, texts: list[str]) -> dict[str, Any]:
     return ask(code, path, texts, dict(os.environ))
 
 
-<<<<<<< HEAD
 def ask(
     code: str, path: pathlib.Path, texts: list[str], environment: dict[str, str]
 ) -> Any:
-    """What a fresh process prints at its end."""
-=======
-def ask(code: str, path: pathlib.Path, texts: list[str], environment: dict):
     """Runs the code in a new process, and returns the JSON it prints last."""
->>>>>>> prose
     process = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         input=json.dumps(texts),

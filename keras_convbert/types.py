@@ -26,3 +26,10 @@ Activation: TypeAlias = Any
 """An activation function, its name, or `None`."""
 
 Config: TypeAlias = dict[str, Any]
+"""A JSON-serializable configuration."""
+
+if TYPE_CHECKING:
+    Mixin: TypeAlias = Any
+else:
+    Mixin = object
+"""Base of a class that uses attributes of the other bases of a subclass."""

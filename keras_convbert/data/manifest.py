@@ -9,7 +9,9 @@ from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
 
 if TYPE_CHECKING:
-    from keras_convbert.models import ConvBertTokenizer
+    from keras_convbert.models.base.word_piece_tokenizer import (
+        WordPieceTokenizer,
+    )
 
 FILE_NAME = "manifest.json"
 # Increased when older versions can no longer read the shards.
@@ -111,7 +113,7 @@ class Manifest:
         )
 
 
-def hash_tokenizer(tokenizer: "ConvBertTokenizer") -> str:
+def hash_tokenizer(tokenizer: "WordPieceTokenizer") -> str:
     """Returns a hash of everything that determines the ids of a text."""
     settings = [
         tokenizer.vocabulary,

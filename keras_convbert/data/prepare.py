@@ -18,7 +18,7 @@ from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
-from keras_convbert.models import ConvBertTokenizer
+from keras_convbert.models.base.word_piece_tokenizer import WordPieceTokenizer
 from keras_convbert.text import bert_pretokenizer
 
 SHORTEST_SEQUENCE = 8
@@ -27,7 +27,7 @@ LONGEST_SEQUENCE = np.iinfo("uint16").max
 
 def prepare(
     files: Files,
-    tokenizer: ConvBertTokenizer,
+    tokenizer: WordPieceTokenizer,
     directory: AnyPath,
     sequence_length: int = 128,
     seed: int = 0,
@@ -164,7 +164,7 @@ def prepare(
 
 
 def _row_maker(
-    tokenizer: ConvBertTokenizer, sequence_length: int, seed: int
+    tokenizer: WordPieceTokenizer, sequence_length: int, seed: int
 ) -> RowMaker:
     rust = bert_pretokenizer.wordpiece_tokenizer(
         tokenizer.vocabulary,
@@ -186,14 +186,14 @@ def _row_maker(
 
 
 def _check_arguments(
-    tokenizer: ConvBertTokenizer,
+    tokenizer: WordPieceTokenizer,
     sequence_length: int,
     seed: int,
     shard_rows: int,
     kernel_size: int,
 ) -> None:
     if (
-        not isinstance(tokenizer, ConvBertTokenizer)
+        not isinstance(tokenizer, WordPieceTokenizer)
         or tokenizer.vocabulary is None
     ):
         raise ValueError(

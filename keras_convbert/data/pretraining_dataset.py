@@ -14,7 +14,7 @@ from keras_convbert.data.row_maker import LENGTH_COLUMNS
 from keras_convbert.data.shards import open_shard
 from keras_convbert.data.shuffle import shuffled
 from keras_convbert.files import AnyPath
-from keras_convbert.models import ConvBertTokenizer
+from keras_convbert.models.base.word_piece_tokenizer import WordPieceTokenizer
 from keras_convbert.types import Tensor
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -163,7 +163,7 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
             positions = shuffled(positions, self.num_rows, [self.seed, epoch])
         return self._inputs(self._rows(self._first_row + positions))
 
-    def check_tokenizer(self, tokenizer: ConvBertTokenizer) -> None:
+    def check_tokenizer(self, tokenizer: WordPieceTokenizer) -> None:
         """Checks that a tokenizer is the one that made the rows.
 
         Args:

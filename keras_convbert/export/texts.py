@@ -36,7 +36,7 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     outputs = _in_parts(serve, _without_padding(model, inputs))
     probabilities = outputs["probabilities"]  # (R, T, labels)
     # Windows and words come in order, and each word has its label once.
-    numbers = preprocessor.at_places(rows.words)
+    numbers = preprocessor.at_positions(rows.words)
     numbers = numbers[:, : tf.shape(probabilities)[1]]
     of_words = tf.boolean_mask(probabilities, numbers >= 0)
     best = tf.argmax(of_words, axis=-1)

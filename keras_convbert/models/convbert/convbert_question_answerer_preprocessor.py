@@ -20,11 +20,11 @@ from keras_convbert.text.answer_spans import read_answers
 from keras_convbert.text.question_windows import QuestionWindow
 from keras_convbert.text.question_windows import question_windows
 from keras_convbert.text.question_windows import question_windows_in_graph
+from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
+from keras_convbert.text.special_tokens import pad_segments
+from keras_convbert.text.special_tokens import pad_segments_in_graph
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
-
-# `[CLS] question [SEP] window [SEP]`
-SPECIAL_TOKENS = 3
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -97,11 +97,11 @@ class ConvBertQuestionAnswererPreprocessor(
             max_question_length=max_question_length,
             stride=stride,
         )
-        size = sequence_length - SPECIAL_TOKENS - max_question_length
+        size = sequence_length - PAIR_SPECIAL_TOKENS - max_question_length
         if size < 1:
             raise ValueError(
                 "Expected `sequence_length` to be more than "
-                f"`max_question_length + {SPECIAL_TOKENS}`. Received: "
+                f"`max_question_length + {PAIR_SPECIAL_TOKENS}`. Received: "
                 f"sequence_length={sequence_length}, "
                 f"max_question_length={max_question_length}"
             )
@@ -148,36 +148,18 @@ class ConvBertQuestionAnswererPreprocessor(
         return parts, places, sample_weight
 
     def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Packs rows of `to_windows` into a batch.
+        """Batches windows of `to_windows`.
 
         Args:
-            x: some of its rows.
-            y: what belongs to them. Defaults to `None`.
-            sample_weight: what belongs to them. Defaults to `None`.
+            x: some of the windows.
+            y: their answers. Defaults to `None`.
+            sample_weight: their weights. Defaults to `None`.
 
         Returns:
             As the call.
         """
-        shape = (len(x[0]), self.sequence_length)
-        token_ids = np.full(shape, self.tokenizer.pad_token_id, "int32")
-        segment_ids = np.zeros(shape, "int32")
-        padding_mask = np.zeros(shape, "int32")
-        separator = self.tokenizer.sep_token_id
-        for i, (question, context) in enumerate(zip(*x, strict=True)):
-            middle = len(question) + 2
-            end = middle + len(context) + 1
-            token_ids[i, 0] = self.tokenizer.cls_token_id
-            token_ids[i, 1 : middle - 1] = question
-            token_ids[i, middle - 1] = separator
-            token_ids[i, middle : end - 1] = context
-            token_ids[i, end - 1] = separator
-            segment_ids[i, middle:end] = 1
-            padding_mask[i, :end] = 1
-        inputs = {
-            "token_ids": token_ids,
-            "segment_ids": segment_ids,
-            "padding_mask": padding_mask,
-        }
+        pairs = [*zip(*x, strict=True)]
+        inputs = pad_segments(self.tokenizer, pairs, self.sequence_length)
         return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
     @preprocessing_function
@@ -204,28 +186,17 @@ class ConvBertQuestionAnswererPreprocessor(
             self.tokenizer, questions, contexts, *self._lengths()
         )
 
-    def collate_in_graph(self, rows: Any) -> dict[str, Tensor]:
-        """Packs rows of `rows_in_graph` into a batch.
+    def collate_in_graph(self, windows: Any) -> dict[str, Tensor]:
+        """Batches windows in a TensorFlow graph.
 
         Args:
-            rows: the rows.
+            windows: the `QuestionWindows`.
         """
-        import tensorflow as tf
-
-        column = tf.ones_like(rows.samples[:, None], "int32")
-        separator = column * self.tokenizer.sep_token_id
-        first = tf.concat(
-            [column * self.tokenizer.cls_token_id, rows.questions, separator], 1
+        return pad_segments_in_graph(
+            self.tokenizer,
+            [windows.questions, windows.contexts],
+            self.sequence_length,
         )
-        second = tf.concat([rows.contexts, separator], 1)
-        ids = tf.concat([first, second], 1)
-        return {
-            "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
-            "segment_ids": self._padded(
-                tf.concat([tf.zeros_like(first), tf.ones_like(second)], 1), 0
-            ),
-            "padding_mask": self._padded(tf.ones_like(ids), 0),
-        }
 
     def _lengths(self) -> tuple[int, int, int]:
         return self.sequence_length, self.max_question_length, self.stride

@@ -16,6 +16,8 @@ from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.text.special_tokens import pad_segments
+from keras_convbert.text.special_tokens import pad_segments_in_graph
 from keras_convbert.text.word_labels import check_labels
 from keras_convbert.text.word_labels import label_ids
 from keras_convbert.text.word_labels import label_ids_in_graph
@@ -126,37 +128,27 @@ class ConvBertTokenClassifierPreprocessor(
         return ids, y, sample_weight
 
     def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Packs rows of `to_windows` into a batch.
+        """Batches windows of `to_windows`.
 
         Args:
-            x: some of its rows.
-            y: what belongs to them. Defaults to `None`.
-            sample_weight: what belongs to them. Defaults to `None`.
+            x: some of the windows.
+            y: their labels. Defaults to `None`.
+            sample_weight: their weights. Defaults to `None`.
 
         Returns:
             As the call.
         """
-        shape = (len(x), self.sequence_length)
-        token_ids = np.full(shape, self.tokenizer.pad_token_id, "int32")
-        mask = np.zeros(shape, "int32")
-        labels = np.full(shape, NO_WORD, "int32")
-        for i, ids in enumerate(x):
-            end = len(ids) + 1
-            token_ids[i, 0] = self.tokenizer.cls_token_id
-            token_ids[i, 1:end] = ids
-            token_ids[i, end] = self.tokenizer.sep_token_id
-            mask[i, : end + 1] = 1
-            if y is not None:
-                labels[i, 1:end] = y[i]
-        inputs = {
-            "token_ids": token_ids,
-            "segment_ids": np.zeros_like(mask),
-            "padding_mask": mask,
-        }
+        inputs = pad_segments(
+            self.tokenizer, [[ids] for ids in x], self.sequence_length
+        )
         if y is None:
             return keras.utils.pack_x_y_sample_weight(
                 inputs, None, sample_weight
             )
+        labels = np.full(inputs["token_ids"].shape, NO_WORD, "int32")
+        for of_window, ids, given in zip(labels, x, y, strict=True):
+            # After `[CLS]`.
+            of_window[1 : len(ids) + 1] = given
         counts = (labels != NO_WORD).astype("float32")
         if sample_weight is not None:
             counts *= np.reshape(sample_weight, (-1, 1))
@@ -182,7 +174,7 @@ class ConvBertTokenClassifierPreprocessor(
             tf.constant(NO_WORD, "int32"),
             tf.gather(labels, tf.maximum(words, 0)),
         )
-        labels = self.at_places(rows.words.with_flat_values(of_pieces))
+        labels = self.at_positions(rows.words.with_flat_values(of_pieces))
         counts = tf.cast(labels != NO_WORD, "float32")
         if sample_weight is not None:
             counts *= tf.cast(sample_weight, "float32")[:, None]
@@ -201,30 +193,17 @@ class ConvBertTokenClassifierPreprocessor(
             words.ids, words.numbers, *self._window()
         ), words
 
-    def collate_in_graph(self, rows: WordWindows) -> dict[str, Tensor]:
-        """Packs rows of TensorFlow's into a batch.
+    def collate_in_graph(self, windows: WordWindows) -> dict[str, Tensor]:
+        """Batches windows in a TensorFlow graph.
 
         Args:
-            rows: the rows.
+            windows: the `WordWindows`.
         """
-        import tensorflow as tf
-
-        column = tf.ones_like(rows.sentences[:, None], "int32")
-        ids = tf.concat(
-            [
-                column * self.tokenizer.cls_token_id,
-                rows.ids,
-                column * self.tokenizer.sep_token_id,
-            ],
-            axis=1,
+        return pad_segments_in_graph(
+            self.tokenizer, [windows.ids], self.sequence_length
         )
-        return {
-            "token_ids": self._padded(ids, self.tokenizer.pad_token_id),
-            "segment_ids": self._padded(tf.zeros_like(ids), 0),
-            "padding_mask": self._padded(tf.ones_like(ids), 0),
-        }
 
-    def at_places(self, of_pieces: Tensor) -> Tensor:
+    def at_positions(self, of_pieces: Tensor) -> Tensor:
         """What belongs to the pieces of rows, at their places.
 
         Args:

@@ -36,7 +36,7 @@ def check_finite(labels: Any) -> Any:
     return _checked(
         labels,
         lambda label: label - label == 0,
-        "Expected finite labels.",
+        "Expected labels that are finite.",
     )
 
 

@@ -6,12 +6,12 @@ from keras_convbert.data.documents import Files
 from keras_convbert.files import AnyPath
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
-from keras_convbert.recipes.pretraining_model import SPECIAL_TOKENS
 from keras_convbert.recipes.pretraining_model import checked
 from keras_convbert.recipes.pretraining_model import make_pretrainer
 from keras_convbert.recipes.pretraining_model import tokenizer_class
 from keras_convbert.recipes.step_time import StepTime
 from keras_convbert.recipes.step_time import time_step
+from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 from keras_convbert.types import Config
 
 # The gradients of both factors of each product.

@@ -9,9 +9,8 @@ from keras_convbert.models.presets.family import backbone_class
 from keras_convbert.models.presets.family import task_class
 from keras_convbert.recipes.pretraining_config import FAMILY
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
+from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 from keras_convbert.types import Config
-
-SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def pretrainer_class() -> Any:

@@ -1,4 +1,4 @@
-"""The command `keras-convbert`: thin, each verb calls one recipe."""
+"""The command `keras-convbert`; each subcommand calls one recipe."""
 
 import sys
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from typing import Any
 import click
 
 SOURCE_HELP = (
-    "SOURCE is a folder or a handle (hf://user/model) of KerasHub's or Hugging "
-    "Face's form, a .keras file, or the prefix of a checkpoint of TensorFlow 1 "
-    "(model.ckpt for model.ckpt.index)."
+    "SOURCE is a folder or a handle (hf://user/model) in the format of "
+    "KerasHub or Hugging Face, a .keras file, or the prefix of a TensorFlow 1 "
+    "checkpoint (model.ckpt for model.ckpt.index)."
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="keras-convbert")
 def main() -> None:
-    """ConvBERT: pretraining, checkpoints in other forms, and serving.
+    """Pretrain ConvBERT models, convert checkpoints and export models.
 
-    An error ends the standard error with one line that begins with "Error:",
-    and has the exit status 1; a wrong command has the exit status 2.
+    An error prints a last line that begins with "Error:" to standard error
+    and exits with status 1. An invalid command line exits with status 2.
     """
 
 
@@ -31,27 +31,27 @@ def main() -> None:
     type=click.Choice(["keras", "huggingface"]),
     default="keras",
     show_default=True,
-    help="A preset for from_preset, or a folder for transformers.",
+    help="Write a preset for from_preset, or a folder for transformers.",
 )
 @click.option(
     "--vocabulary",
     type=click.Path(exists=True, dir_okay=False),
-    help="Take this vocabulary, a token a line, in place of the source's.",
+    help="Vocabulary with one token per line, in place of that of SOURCE.",
 )
 @click.option(
     "--strict",
     is_flag=True,
-    help="Refuse a model whose results of padded texts differ in Hugging "
-    "Face's code (mask_conv=True).",
+    help="Fail if the outputs of the model for padded texts differ in Hugging "
+    "Face transformers (mask_conv=True).",
 )
 def convert(
     source: str, target: str, to: str, vocabulary: str | None, strict: bool
 ) -> None:
-    """Write the checkpoint SOURCE in another form to the new folder TARGET."""
+    """Convert the checkpoint SOURCE and write it to the new folder TARGET."""
     from keras_convbert.recipes import convert_checkpoint
 
     if strict and to != "huggingface":
-        raise click.UsageError("--strict goes with --to huggingface.")
+        raise click.UsageError("--strict needs --to huggingface.")
     _run(convert_checkpoint, source, target, to, vocabulary, strict)
     click.echo(f"Wrote {target}.")
 
@@ -64,43 +64,46 @@ def convert(
     type=click.Choice(["saved_model", "onnx", "litert", "openvino", "torch"]),
     default="saved_model",
     show_default=True,
-    help="A folder for TensorFlow Serving, or a file of another runtime "
+    help="Write a folder for TensorFlow Serving, or a file for another runtime "
     "(.onnx, .tflite, .xml, .pt2).",
 )
 @click.option(
     "--version",
     type=click.IntRange(min=1),
-    help="Write TARGET/VERSION, of which servers take the highest.  "
+    help="Write TARGET/VERSION. Servers load the highest version.  "
     "[default: 1]",
 )
 @click.option(
     "--signature",
     "signatures",
     multiple=True,
-    help="One of those to write (text, say); without it all.",
+    help="Name of a signature to write, for example text. May be repeated.  "
+    "[default: all]",
 )
 @click.option(
     "--label",
     "labels",
     multiple=True,
-    help="Name of a class of a classifier, in the order of the classes.",
+    help="Name of a class of a classifier. Repeat it in the order of the "
+    "classes.",
 )
 @click.option(
     "--warmup",
     "warmup_file",
     type=click.Path(exists=True, dir_okay=False),
-    help="Texts to warm up with, one a line, pairs with a tab between.",
+    help="File of warmup texts, one per line; a tab separates a pair of texts.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "bfloat16", "int8"]),
-    help="Store weights as this.",
+    help="Storage dtype of the weights.",
 )
 def export(source: str, target: str, to: str, **options: Any) -> None:
-    """Write the model of SOURCE to TARGET, for a server on raw strings.
+    """Export the model of SOURCE to TARGET, for servers and other runtimes.
 
-    A SavedModel goes to the folder TARGET/VERSION, with a README.md that says
-    how to call it. The other forms take ids, and have none of its options.
+    The default writes a SavedModel to TARGET/VERSION. It takes raw strings,
+    and its README.md shows the requests. The other formats take ids and
+    support none of the options except --to.
     """
     from keras_convbert.recipes import export_model
 
@@ -112,7 +115,7 @@ def export(source: str, target: str, to: str, **options: Any) -> None:
 @main.command(epilog=SOURCE_HELP)
 @click.argument("source")
 def inspect(source: str) -> None:
-    """List the arrays of the checkpoint SOURCE, and what takes each."""
+    """List the arrays of the checkpoint SOURCE and the matching variables."""
     from rich.console import Console
     from rich.table import Table
 
@@ -122,15 +125,15 @@ def inspect(source: str) -> None:
     table = Table("array", "shape", "variable", title=source)
     for entry in entries:
         table.add_row(entry.name, str(entry.shape), entry.target or "-")
-    # A pipe has no width: nothing is cut there.
+    # A pipe has no width; a large one keeps long names whole.
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
-    taken = [entry for entry in entries if entry.target]
+    loaded = [entry for entry in entries if entry.target]
     console.print(
-        f"{sum(entry.size for entry in taken):,} parameters in {len(taken)} "
-        f"arrays; {len(entries) - len(taken)} arrays that nothing takes."
+        f"{sum(entry.size for entry in loaded):,} parameters in {len(loaded)} "
+        f"arrays; {len(entries) - len(loaded)} unused arrays."
     )
-    console.print(f"Opens in keras_convbert.models.{class_name}.")
+    console.print(f"Loads as keras_convbert.models.{class_name}.")
 
 
 @main.command()
@@ -138,25 +141,24 @@ def inspect(source: str) -> None:
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
-    help="File of JSON or TOML; docs/pretraining.md has its keys.  "
-    "[default: the paper's small model]",
+    help="JSON or TOML file; docs/pretraining.md lists the keys.  "
+    "[default: the small model of the paper]",
 )
-@click.option("--output", required=True, help="The folder of the training.")
+@click.option("--output", required=True, help="Output folder of the run.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say what it would take, by some steps that are timed, and write "
-    "nothing.",
+    help="Time some steps, print the predicted cost, and write no files.",
 )
 def pretrain(
     corpus: tuple[str, ...], config: str | None, output: str, dry_run: bool
 ) -> None:
-    """Pretrain a ConvBERT on the text files CORPUS, into a folder.
+    """Pretrain a ConvBERT model on the text files CORPUS.
 
-    A line holds a sentence or a paragraph, a blank line ends a document;
-    files may be compressed by gzip or xz. Started again with the same options
-    it goes on where it stopped. In the end there are presets in
-    OUTPUT/backbone and OUTPUT/pretrainer.
+    Each line is a sentence or a paragraph, and a blank line ends a document.
+    Files may be compressed with gzip or xz. To resume an interrupted run, use
+    the same options again. The presets are written to OUTPUT/backbone and
+    OUTPUT/pretrainer.
     """
     from keras_convbert import recipes
 
@@ -165,7 +167,7 @@ def pretrain(
         return
     results = _run(recipes.pretrain, corpus, output, config)
     for name, value in results.get("held_out", {}).items():
-        click.echo(f"held out {name}: {value:.4f}")
+        click.echo(f"held-out {name}: {value:.4f}")
     click.echo(f"Wrote {output}.")
 
 

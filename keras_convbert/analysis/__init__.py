@@ -1,4 +1,4 @@
-"""What a model costs: parameters, FLOPs and activations, layer by layer."""
+"""Cost of a model: parameters, FLOPs and activations per layer."""
 
 from keras_convbert.analysis.cost_table import Profile
 from keras_convbert.analysis.profile import profile

@@ -11,19 +11,20 @@ HEADINGS = ("layer", "number", "parameters", "MFLOPs", "activations, MB")
 class Profile:
     """Costs of a model, one row per layer; `str()` is a table.
 
-    `analysis.profile` makes it and documents what is counted. Repeated layers
-    share a line of the table, with their sum.
+    `analysis.profile` makes a `Profile` and documents its counting rules. In
+    the table, one line shows the sum over repeated layers.
 
     Args:
         rows: tuple of rows, in the order of the computation, each with
             `name`, `parameters`, `flops` and `activation_bytes`.
-        sequence_length: int. Tokens of the sequence.
-        dtype: string. The dtype that activations are kept in.
+        sequence_length: int. Tokens per sequence.
+        dtype: string. The dtype of the activations.
 
     Attributes:
-        parameters: int. Of all layers.
-        flops: int. Of a forward pass over one sequence.
-        activation_bytes: int. Kept of one sequence for the backward pass.
+        parameters: int. Number of parameters of all layers.
+        flops: int. FLOPs of a forward pass per sequence.
+        activation_bytes: int. Bytes of activations per sequence that are kept
+            for the backward pass.
 
     Example:
 
@@ -59,8 +60,8 @@ class Profile:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = [
             "  ".join(
-                cell.rjust(width) if place else cell.ljust(width)
-                for place, (cell, width) in enumerate(
+                cell.rjust(width) if column else cell.ljust(width)
+                for column, (cell, width) in enumerate(
                     zip(line, widths, strict=True)
                 )
             )
@@ -74,7 +75,7 @@ class Profile:
 
 
 def _merged(rows: Iterable[LayerCost]) -> list[tuple[int, LayerCost]]:
-    """Layers whose names differ in their number alone, added up."""
+    """Sums layers whose names differ only in their number."""
     groups: dict[str, list[LayerCost]] = {}
     for row in rows:
         groups.setdefault(re.sub(r"_\d+", "", row.name), []).append(row)

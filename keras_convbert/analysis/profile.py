@@ -17,44 +17,44 @@ ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 def profile(
     model_or_config: Any, sequence_length: int, dense_lookup: bool = False
 ) -> Profile:
-    """Returns parameters, FLOPs and activations of a model, layer by layer.
+    """Returns the parameters, FLOPs and activations of each layer of a model.
 
-    They are computed from its sizes: nothing is run, and no model is made from
-    a configuration.
+    The costs are computed from the sizes of the model. No model is run, and no
+    model is made from a configuration.
 
     Parameters are those of `count_params()`, before quantization and without
     LoRA.
 
     FLOPs are those of a forward pass over one sequence, counted as in the
     ELECTRA script `flops_computation.py` and the papers: 2 per multiply-add,
-    and a few per element of a norm (5), a softmax (5), an activation (8) and a
-    dropout (4). The script counts as many for a backward pass; with the
-    gradients of both factors it has twice as many.
+    and 5 per element of a norm or a softmax, 8 of an activation, and 4 of a
+    dropout. The script counts the same number for a backward pass; with the
+    gradients of both factors, a backward pass has twice as many.
 
     Activation bytes are the tensors that a training step keeps per sequence
-    for the backward pass, each once, in the compute dtype; inputs of norms and
-    outputs of softmax are float32, and a dropout mask takes one byte per
-    element. A norm, an activation, a dropout and a softmax each count as one
-    operation, and attention without dropout keeps no scores. With
-    `gradient_checkpointing` a block keeps its inputs alone; the backward pass
-    adds the activations of one block. Ids and masks, which are small, are left
-    out. Compilers keep less, and TensorFlow graphs more.
+    for the backward pass, each counted once, in the compute dtype. Inputs of
+    norms and outputs of softmax are float32, and a dropout mask takes one byte
+    per element. A norm, an activation, a dropout and a softmax each count as
+    one operation, and attention without dropout keeps no scores. With
+    `gradient_checkpointing`, a block keeps only its inputs, and the backward
+    pass adds the activations of one block. Ids and masks are small and are not
+    counted. Compilers keep less, and TensorFlow graphs keep more.
 
     Args:
-        model_or_config: a backbone or a task; a dict of the arguments of a
-            backbone; or a preset of a backbone, as `"convbert_base"`.
-        sequence_length: int. Tokens of the sequence.
-        dense_lookup: bool. Whether to count lookups of embeddings as products
-            with the whole table, as the papers of ELECTRA and ConvBERT do.
-            Defaults to `False`.
+        model_or_config: a backbone or a task; a dict of arguments of a
+            backbone; or a preset of a backbone, for example `"convbert_base"`.
+        sequence_length: int. Tokens per sequence.
+        dense_lookup: bool. Whether to count an embedding lookup as a matrix
+            product with the whole table, as the ELECTRA and ConvBERT papers
+            do. Defaults to `False`.
 
     Returns:
         A `Profile`.
 
     Raises:
-        ValueError: if an argument is none of these, a configuration lacks a
-            size or has an unknown one, or the sequence is longer than the
-            model allows.
+        ValueError: if an argument is of another type, if a configuration has
+            missing or unknown arguments, or if `sequence_length` is larger
+            than `max_sequence_length`.
 
     Example:
 
@@ -76,7 +76,7 @@ def profile(
         or not 0 < sequence_length <= config["max_sequence_length"]
     ):
         raise ValueError(
-            "Expected `sequence_length` from 1 to `max_sequence_length="
+            "Expected `sequence_length` to be from 1 to `max_sequence_length="
             f"{config['max_sequence_length']}`. Received: "
             f"sequence_length={sequence_length}"
         )
@@ -93,7 +93,7 @@ def profile(
 def _backbone(
     model_or_config: Any,
 ) -> tuple[type[Backbone], Config, keras.DTypePolicy]:
-    """The class of the backbone, all its arguments, and its dtype policy."""
+    """Returns the backbone class, its arguments and its dtype policy."""
     backbone = getattr(model_or_config, "backbone", model_or_config)
     if isinstance(backbone, str | os.PathLike):
         backbone = _from_preset(os.fspath(backbone))
@@ -101,8 +101,9 @@ def _backbone(
         return type(backbone), backbone.get_config(), backbone.dtype_policy
     if not isinstance(backbone, dict):
         raise ValueError(
-            "Expected a backbone, a task that has one, a dict of its "
-            "arguments, or the name of a preset. Received: model_or_config="
+            "Expected `model_or_config` to be a backbone, a task with a "
+            "backbone, a dict of backbone arguments, or the name of a preset. "
+            "Received: model_or_config="
             f"{model_or_config!r}"
         )
     cls, config = _completed(backbone)
@@ -111,27 +112,27 @@ def _backbone(
 
 
 def _from_preset(name: str) -> Any:
-    """A backbone, or the arguments of an architecture."""
+    """Returns a backbone, or the arguments of an architecture."""
     for cls in backbone_classes():
         if name in cls.family.architectures:
             return cls.family.architectures[name]["config"]
-    faults = []
+    errors = []
     for cls in backbone_classes():
         try:
             return cls.from_preset(name, load_weights=False)
         except ValueError as error:
-            faults.append(error)
-    raise faults[0]
+            errors.append(error)
+    raise errors[0]
 
 
 def _completed(config: Config) -> tuple[type[Backbone], Config]:
-    """The backbone class that takes a config, and the config with defaults."""
+    """Returns the matching backbone class, and the config with defaults."""
     faults = {cls: _faults(config, cls) for cls in backbone_classes()}
     cls = min(faults, key=lambda cls: sum(map(len, faults[cls])))
     unknown, missing = faults[cls]
     if unknown or missing:
         raise ValueError(
-            f"Expected the arguments of a {cls.__name__}. Received: unknown "
+            f"Expected the arguments of {cls.__name__}. Received: unknown "
             f"{unknown}, missing {missing}"
         )
     return cls, {**_defaults(cls), **config}

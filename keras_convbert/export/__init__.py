@@ -1,4 +1,4 @@
-"""Models in the formats that servers and other runtimes take."""
+"""Exports models to the formats of servers and other runtimes."""
 
 from keras_convbert.export.formats import export_litert
 from keras_convbert.export.formats import export_onnx

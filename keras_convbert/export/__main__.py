@@ -1,4 +1,4 @@
-"""The process that `writing` starts: a request on its input."""
+"""Entry point of the export process; it reads a request from stdin."""
 
 import json
 import sys

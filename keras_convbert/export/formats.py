@@ -1,4 +1,4 @@
-"""Models in forms that other runtimes take: ids in, numbers out."""
+"""Exports to other runtimes: from ids to numbers."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ from keras_convbert.compat import flatten_layers
 from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.writing import FORMS
 from keras_convbert.export.writing import check_installed
-from keras_convbert.export.writing import place
+from keras_convbert.export.writing import process_note
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_file
@@ -20,25 +20,25 @@ from keras_convbert.files import merge_into_folder
 def export_onnx(
     model: keras.Model, path: AnyPath, verbose: bool = True
 ) -> pathlib.Path:
-    """Writes a model as ONNX, of operator set 18.
+    """Writes a model as ONNX, with operator set 18.
 
-    It takes the inputs of the model, int32 of any batch and length up to the
-    backbone's `max_sequence_length`, and gives in float32 what
-    `export_saved_model` says of `serving_default`; a `label` is a number.
+    The file takes the inputs of the model as int32, with any batch size and
+    any length up to the `max_sequence_length` of the backbone. Its outputs are
+    those of `serving_default` in `export_saved_model`; `label` is a number.
 
     Args:
-        model: a `ConvBertBackbone`, or a task of it, on any backend.
-        path: string or path-like, which ends in `.onnx`. A file that is there
-            is replaced.
-        verbose: bool. Whether to print what is being written. Defaults to
+        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        path: string or path-like that ends in `.onnx`. An existing file is
+            replaced.
+        verbose: bool. Whether to print a line before the export. Defaults to
             `True`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model is of another class or not in float32; if
-            `path` has another suffix.
+        ValueError: if the model is of an unsupported class or not in float32,
+            or if `path` has another suffix.
         ImportError: if TensorFlow or `tf2onnx` is not installed.
         RuntimeError: if the conversion fails.
 
@@ -65,26 +65,26 @@ def export_onnx(
 def export_litert(
     model: keras.Model, path: AnyPath, verbose: bool = True
 ) -> pathlib.Path:
-    """Writes a model for LiteRT, TensorFlow Lite of old.
+    """Writes a model for LiteRT (formerly TensorFlow Lite).
 
-    It takes and gives what `export_onnx` says, by the call
+    The inputs and outputs are those of `export_onnx`. Run the file with
     `ai_edge_litert.interpreter.Interpreter(path).get_signature_runner()(
-    **inputs)`, of any batch and length; who goes without the runner resizes
-    the interpreter's inputs before.
+    **inputs)`, with any batch size and length. Without the signature runner,
+    resize the inputs of the interpreter first.
 
     Args:
-        model: a `ConvBertBackbone`, or a task of it, on any backend.
-        path: string or path-like, which ends in `.tflite`. A file that is
-            there is replaced.
-        verbose: bool. Whether to print what is being written. Defaults to
+        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        path: string or path-like that ends in `.tflite`. An existing file is
+            replaced.
+        verbose: bool. Whether to print a line before the export. Defaults to
             `True`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model is of another class or not in float32; if
-            `path` has another suffix.
+        ValueError: if the model is of an unsupported class or not in float32,
+            or if `path` has another suffix.
         ImportError: if TensorFlow is not installed.
         RuntimeError: if the conversion fails.
     """
@@ -94,26 +94,26 @@ def export_litert(
 def export_openvino(
     model: keras.Model, path: AnyPath, verbose: bool = True
 ) -> pathlib.Path:
-    """Writes a model for OpenVINO, as an `.xml` and a `.bin` beside it.
+    """Writes a model for OpenVINO, as an `.xml` file and a `.bin` file.
 
-    It takes and gives what `export_onnx` says, by the call
-    `openvino.compile_model(path, "CPU")(inputs)`. Weights are float32;
-    OpenVINO computes in what its plugin prefers, which its
-    `INFERENCE_PRECISION_HINT` changes.
+    The inputs and outputs are those of `export_onnx`. Run the model with
+    `openvino.compile_model(path, "CPU")(inputs)`. Weights are float32. The
+    OpenVINO plugin selects the compute dtype; set `INFERENCE_PRECISION_HINT`
+    to change it.
 
     Args:
-        model: a `ConvBertBackbone`, or a task of it, on any backend.
-        path: string or path-like, which ends in `.xml`. Files that are there
-            are replaced.
-        verbose: bool. Whether to print what is being written. Defaults to
+        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        path: string or path-like that ends in `.xml`. Existing files are
+            replaced.
+        verbose: bool. Whether to print a line before the export. Defaults to
             `True`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model is of another class or not in float32; if
-            `path` has another suffix.
+        ValueError: if the model is of an unsupported class or not in float32,
+            or if `path` has another suffix.
         ImportError: if TensorFlow or `openvino` is not installed.
         RuntimeError: if the conversion fails.
     """
@@ -127,27 +127,26 @@ def export_openvino(
 def export_torch(
     model: keras.Model, path: AnyPath, verbose: bool = True
 ) -> pathlib.Path:
-    """Writes a model as a program of `torch.export`.
+    """Writes a model as a `torch.export` program.
 
-    It takes and gives what `export_onnx` says, dicts by the call
-    `torch.export.load(path).module()(inputs)`, where PyTorch is, without Keras
-    and without this library. A
-    `ConvBertMaskedLM`, and a `ConvBertQuestionAnswerer` with the head
-    `"joint"`, cannot be written so.
+    The inputs and outputs are those of `export_onnx`, as dicts. Run the program
+    with `torch.export.load(path).module()(inputs)`; it needs PyTorch, but
+    neither Keras nor this library. `ConvBertMaskedLM`, and
+    `ConvBertQuestionAnswerer` with the head `"joint"`, are not supported.
 
     Args:
-        model: a `ConvBertBackbone`, or a task of it, on any backend.
-        path: string or path-like, which ends in `.pt2`. A file that is there
-            is replaced.
-        verbose: bool. Whether to print what is being written. Defaults to
+        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        path: string or path-like that ends in `.pt2`. An existing file is
+            replaced.
+        verbose: bool. Whether to print a line before the export. Defaults to
             `True`.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model is of another class, quantized, or one of
-            those two; if `path` has another suffix.
+        ValueError: if the model is of an unsupported class or quantized, or
+            if `path` has another suffix.
         ImportError: if PyTorch is not installed.
         RuntimeError: if the export fails.
     """
@@ -155,10 +154,10 @@ def export_torch(
     kind = getattr(model, "task_kind", None)
     if kind == "masked_lm" or (kind == "question_answerer" and joint):
         raise ValueError(
-            "`torch.export` fixes the length of tensors that Keras gathers by "
-            "position. Expected a model other than a masked LM and a question "
-            'answerer with `head="joint"`, which `export_onnx` and '
-            "`export_saved_model` take. "
+            "Expected a model other than a masked LM and a question answerer "
+            'with `head="joint"`: `torch.export` fixes the length of tensors '
+            "that Keras gathers by position. Use `export_onnx` or "
+            "`export_saved_model`. "
             f"Received: model={model} (of type {type(model).__name__})"
         )
     return _write_file("torch", ".pt2", model, path, verbose)
@@ -180,7 +179,7 @@ def _checked(form: str, suffix: str, model: Any, path: AnyPath) -> pathlib.Path:
         suffix
     ):
         raise ValueError(
-            f"Expected the path of a file that ends in {suffix!r}. "
+            f"Expected `path` to be a path that ends in {suffix!r}. "
             f"Received: path={path!r}"
         )
     _check_dtypes(form, model)
@@ -197,8 +196,9 @@ def _check_dtypes(form: str, model: Any) -> None:
         allowed |= {"bfloat16", "float16"}
     if not found <= allowed:
         raise ValueError(
-            f"{FORMS[form].title} is written of models in float32, which "
-            '`from_preset(…, dtype="float32")` gives. Received: a model with '
+            f"Expected a model in {' or '.join(sorted(allowed))} for export "
+            f"to {FORMS[form].title}. Load the model with "
+            '`from_preset(…, dtype="float32")`. Received: a model with '
             f"{', '.join(sorted(found - allowed))}"
         )
 
@@ -209,6 +209,6 @@ def _announce(
     if verbose:
         print(
             f"Exporting {type(model).__name__} to {target}, as "
-            f"{FORMS[form].title}{place(form)}",
+            f"{FORMS[form].title}{process_note(form)}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""Writes LiteRT, where TensorFlow is the backend."""
+"""Writes LiteRT models, on the TensorFlow backend."""
 
 import pathlib
 import tempfile
@@ -9,11 +9,11 @@ from keras_convbert.files import AnyPath
 
 
 def write(model: Any, path: AnyPath) -> None:
-    """Writes a model that takes ids."""
+    """Writes a model with inputs of ids."""
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
-        # Of functions, it would take the variables without their values.
+        # Converted from functions, the variables would lose their values.
         write_ids(model, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         pathlib.Path(path).write_bytes(converter.convert())

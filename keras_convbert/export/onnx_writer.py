@@ -1,4 +1,4 @@
-"""Writes ONNX, where TensorFlow is the backend."""
+"""Writes ONNX models, on the TensorFlow backend."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ OPSET = 18
 
 
 def write(model: Any, path: AnyPath) -> None:
-    """Writes a model that takes ids.
+    """Writes a model with inputs of ids.
 
     Raises:
-        RuntimeError: if there is an operation that ONNX has not.
+        RuntimeError: if the model has an operation that ONNX lacks.
     """
     import onnx
     import tensorflow as tf
@@ -36,16 +36,16 @@ def write(model: Any, path: AnyPath) -> None:
         output_path=str(path),
     )
     try:
-        # What it cannot convert, `tf2onnx` writes as it is.
+        # `tf2onnx` copies operations that it cannot convert unchanged.
         onnx.checker.check_model(str(path))
     except onnx.checker.ValidationError as error:
         raise RuntimeError(
-            f"`tf2onnx` made no valid ONNX of the model: {error}"
+            f"`tf2onnx` did not convert the model to valid ONNX: {error}"
         ) from error
 
 
 def _erfc(context: Any, node: Any, name: str, arguments: Any) -> Any:
-    """`1 - erf(x)`, for `tf2onnx`, which knows no `Erfc`."""
+    """Converts `Erfc`, which `tf2onnx` does not support, to `1 - erf(x)`."""
     shape = context.get_shape(node.output[0])
     dtype = context.get_dtype(node.output[0])
     one = context.make_const(f"{name}_one", np.array(1.0, "float32"))

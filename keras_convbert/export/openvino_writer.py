@@ -1,4 +1,4 @@
-"""Writes OpenVINO's form, where TensorFlow is the backend."""
+"""Writes OpenVINO models, on the TensorFlow backend."""
 
 import tempfile
 from typing import Any
@@ -8,11 +8,11 @@ from keras_convbert.files import AnyPath
 
 
 def write(model: Any, path: AnyPath) -> None:
-    """Writes a model that takes ids; `path` ends in `.xml`."""
+    """Writes a model with inputs of ids; `path` ends in `.xml`."""
     import openvino
 
     with tempfile.TemporaryDirectory() as folder:
         write_ids(model, folder)
         converted = openvino.convert_model(folder)
-        # Else weights become float16.
+        # By default OpenVINO stores weights as float16.
         openvino.save_model(converted, str(path), compress_to_fp16=False)

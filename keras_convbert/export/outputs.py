@@ -1,4 +1,4 @@
-"""What models of each kind give, by name, in float32."""
+"""Named float32 outputs of the models of each kind."""
 
 from typing import Any
 
@@ -24,10 +24,11 @@ def embedding(model: Any, outputs: Tensor) -> Outputs:
 
 
 def classes(model: Any, outputs: Tensor) -> Outputs:
-    """Logits, probabilities, and the number of the class; or a number."""
+    """Returns logits, probabilities and class ids, or a regression score."""
     outputs = ops.cast(outputs, "float32")  # (B, C)
     if model.activation is keras.activations.softmax:
-        # A probability may have underflowed to 0, and JSON has no infinity.
+        # A probability may have underflowed to 0, and JSON cannot represent
+        # an infinite logit.
         probable = ops.maximum(outputs, np.finfo("float32").tiny)
         return _with_label(ops.log(probable), outputs)
     if model.activation is keras.activations.sigmoid:
@@ -43,11 +44,12 @@ def classes(model: Any, outputs: Tensor) -> Outputs:
     return _with_label(outputs, ops.softmax(outputs))
 
 
-def _with_label(of_classes: Tensor, probabilities: Tensor) -> Outputs:
-    # Not `argmax`: of TensorFlow's, no other runtime has all operations.
-    label = ops.top_k(of_classes, k=1)[1]  # (B, 1)
+def _with_label(class_logits: Tensor, probabilities: Tensor) -> Outputs:
+    # Not `argmax`: no other runtime has all operations of its TensorFlow
+    # graph.
+    label = ops.top_k(class_logits, k=1)[1]  # (B, 1)
     return {
-        "logits": of_classes,
+        "logits": class_logits,
         "probabilities": probabilities,
         "label": ops.cast(ops.squeeze(label, -1), "int64"),
     }
@@ -59,7 +61,7 @@ def token_classes(model: Any, outputs: Tensor) -> Outputs:
 
 
 def answer_logits(model: Any, outputs: Outputs) -> Outputs:
-    # What the loss is computed from is no answer.
+    # `sequence_output` is an output only for the loss.
     return {
         name: value
         for name, value in outputs.items()

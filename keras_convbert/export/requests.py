@@ -1,4 +1,4 @@
-"""Requests to a served model: samples of them, and their wire format."""
+"""Sample requests for a served model, and their wire format."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from keras_convbert.files import AnyPath
 Texts = Sequence[str | tuple[str, str]]
 
 DEFAULT_TEXTS = ("A short text.", "A text of some more words. " * 12)
-# Numbers of fields in TensorFlow Serving's protocol buffers.
+# Field numbers of the TensorFlow Serving protocol buffers.
 PREDICT_LOG = 6
 LOGGED_REQUEST = 1
 MODEL_SPEC = 1
@@ -25,7 +25,7 @@ KEY, VALUE = 1, 2
 
 
 class Request(NamedTuple):
-    """A call of a signature."""
+    """The inputs of a call of a signature."""
 
     signature: str
     inputs: dict[str, np.ndarray]
@@ -34,13 +34,13 @@ class Request(NamedTuple):
 def sample_requests(
     model: Any, signatures: Iterable[str], texts: Texts
 ) -> list[Request]:
-    """For each signature, a request with each text, and one with all.
+    """Returns, for each signature, one request per text and one with all texts.
 
     Args:
-        model: the model that is served.
-        signatures: their names.
-        texts: strings, or pairs of them. A signature of pairs takes a string
-            for both; one of strings takes the first of a pair.
+        model: the served model.
+        signatures: names of its signatures.
+        texts: strings, or pairs of strings. A signature on pairs uses a single
+            string twice; a signature on strings uses the first of a pair.
     """
     requests = []
     kinds = text_signatures(model)
@@ -49,12 +49,13 @@ def sample_requests(
             requests += [Request(signature, sample) for sample in _ids(model)]
             continue
         names = kinds[signature].inputs
-        rows = [
+        pairs = [
             (text, text) if isinstance(text, str) else tuple(text)
             for text in texts
         ]
-        for some in [[row] for row in rows] + [rows] * (len(rows) > 1):
-            columns = zip(*some, strict=True)
+        batches = [[pair] for pair in pairs] + [pairs] * (len(pairs) > 1)
+        for batch in batches:
+            columns = zip(*batch, strict=True)
             inputs = {
                 name: np.array([text.encode() for text in column], object)
                 for name, column in zip(names, columns, strict=False)
@@ -64,7 +65,7 @@ def sample_requests(
 
 
 def _ids(model: Any) -> list[dict[str, np.ndarray]]:
-    """Inputs of ids, one short row and two long ones."""
+    """Returns inputs of ids: one short sequence, then two long sequences."""
     backbone = getattr(model, "backbone", model)
     shapes = (1, 8), (2, backbone.max_sequence_length)
     values = {"padding_mask": 1}
@@ -84,7 +85,7 @@ def _ids(model: Any) -> list[dict[str, np.ndarray]]:
 def write_warmup(
     path: AnyPath, requests: Iterable[Request], model_name: str
 ) -> None:
-    """Writes what TensorFlow Serving calls before it calls a model ready."""
+    """Writes the requests that TensorFlow Serving warms up with."""
     import tensorflow as tf
 
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -94,9 +95,10 @@ def write_warmup(
 
 
 def encoded(request: Request, model_name: str) -> bytes:
-    """A `PredictRequest` as bytes.
+    """Serializes a request as a `PredictRequest` message.
 
-    Written by hand: the package that has the message is for clients.
+    It is serialized by hand, because the package that defines the message is
+    `tensorflow-serving-api`, which only clients need.
     """
     import tensorflow as tf
 
@@ -111,7 +113,7 @@ def encoded(request: Request, model_name: str) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes, as protocol buffers have them."""
+    """Serializes a length-delimited field of a protocol buffer."""
     length_delimited = 2
     return (
         _varint(number << 3 | length_delimited)

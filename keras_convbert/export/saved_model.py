@@ -12,7 +12,7 @@ from keras_convbert.export.signatures import export_kind
 from keras_convbert.export.signatures import text_signatures
 from keras_convbert.export.stored_weights import STORED_DTYPES
 from keras_convbert.export.writing import check_installed
-from keras_convbert.export.writing import place
+from keras_convbert.export.writing import process_note
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
@@ -28,79 +28,84 @@ def export_saved_model(
     dtype: str | None = None,
     verbose: bool = True,
 ) -> pathlib.Path:
-    """Writes a model as a SavedModel, which TensorFlow alone can serve.
+    """Writes a model as a SavedModel for TensorFlow and TensorFlow Serving.
 
-    What is written to `path/<version>` runs in TensorFlow and TensorFlow
-    Serving, without Keras and without this library. It is there whole, or not
-    at all. Each weight is stored once. With it go a `README.md` with the
-    request for each signature, and requests by which the server warms up.
+    The SavedModel in `path/<version>` runs without Keras and without this
+    library. The folder is written atomically and stores each weight once. It
+    also contains a `README.md`, which shows a request for each signature, and
+    requests that warm up the server.
 
-    The signatures, and what they take and give:
+    A SavedModel has these signatures:
 
-    - `serving_default`, of every model: the inputs of the model, int32 of
-      shape `(batch, length)`, of any length up to the backbone's
-      `max_sequence_length`. A `ConvBertBackbone` gives `sequence_output` and
-      `pooled_output`; a `ConvBertMaskedLM` `logits`; a
-      `ConvBertTokenClassifier` `logits` and `probabilities`; a
-      `ConvBertQuestionAnswerer` the scores of its call; others as for `text`.
-    - `text`, of strings in UTF-8, `text`, of shape `(batch,)`. A
-      `ConvBertTextClassifier` gives `logits` and `probabilities`, both
-      `(batch, num_classes)`, and `label`, `(batch,)`; with the activation
-      `"sigmoid"` the `label`, `(batch, num_classes)`, tells of each class
-      whether it holds; with one class the number alone is given, `score`. A
-      `ConvBertTextEmbedder` gives `embedding`, `(batch, hidden_dim)`.
-    - `text_pair`, of a classifier: likewise, of `text` and `text_pair`.
-    - `tokens`, of a `ConvBertTokenClassifier`: of `text`, for each word that
-      BERT's tokenizer splits it into, at spaces, punctuation and CJK
-      characters, `label` and its `probability`, `start` and `end`, the place
-      of the word in code points, all `(batch, words)`; after a text's last
-      word `""`, 0 and -1.
-    - `question_answer`, of a `ConvBertQuestionAnswerer`: of `question` and
-      `context`, what `predict_answers` gives for them, `text`, `start`,
-      `end`, `score`, and `no_answer`, which `threshold` is compared with
-      there, all `(batch,)`.
+    - `serving_default`, for every model. It takes the inputs of the model as
+      int32 of shape `(batch, length)`, with any length up to the
+      `max_sequence_length` of the backbone. A `ConvBertBackbone` returns
+      `sequence_output` and `pooled_output`; a `ConvBertMaskedLM` returns
+      `logits`; a `ConvBertTokenClassifier` returns `logits` and
+      `probabilities`; a `ConvBertQuestionAnswerer` returns the scores of its
+      call; other tasks return the outputs of `text`.
+    - `text`, for `ConvBertTextClassifier` and `ConvBertTextEmbedder`. It takes
+      `text`, UTF-8 strings of shape `(batch,)`. A classifier returns `logits`
+      and `probabilities` of shape `(batch, num_classes)`, and `label` of shape
+      `(batch,)`. With the activation `"sigmoid"`, `label` has shape `(batch,
+      num_classes)` and marks each predicted class. With one class, the only
+      output is `score`. An embedder returns `embedding` of shape `(batch,
+      hidden_dim)`.
+    - `text_pair`, for `ConvBertTextClassifier`. It takes `text` and
+      `text_pair`, and returns the outputs of `text`.
+    - `tokens`, for `ConvBertTokenClassifier`. It takes `text` and returns
+      `label`, `probability`, `start` and `end` of shape `(batch, words)`.
+      Words are those of the BERT tokenizer, which splits at spaces,
+      punctuation and CJK characters. `start` and `end` are positions in code
+      points. After the last word of a text, the values are `""`, 0 and -1.
+    - `question_answer`, for `ConvBertQuestionAnswerer`. It takes `question`
+      and `context`, and returns the outputs of `predict_answers`, `text`,
+      `start`, `end` and `score`, and also `no_answer`, which `predict_answers`
+      compares with `threshold`, all of shape `(batch,)`.
 
-    All but `serving_default` need the model's preprocessor, and cut and pad
-    strings as it does: the answers are those of `predict`. Numbers are
-    float32, whatever the model computes in; `label` is a name, or an int64
-    where none was given.
+    All signatures except `serving_default` need a preprocessor. They truncate
+    and pad strings as it does, so the outputs equal those of `predict`. Float
+    outputs are float32 for every compute dtype. `label` is a string if
+    `labels` is given or the model has labels, and int64 otherwise.
 
     A program that loads a SavedModel with string inputs must `import
-    tensorflow_text`, whose operations it uses; else TensorFlow says "Op type
-    not registered". TensorFlow Serving has them built in.
+    tensorflow_text` to register its operations; otherwise TensorFlow raises
+    "Op type not registered". TensorFlow Serving has these operations built in.
 
-    On JAX and PyTorch the model goes to a TensorFlow process as a `.keras`
-    file, for which every class in it must be Keras's, KerasHub's, or of this
-    library.
+    On JAX and PyTorch, a TensorFlow process reads the model from a `.keras`
+    file, so all its classes must belong to Keras, KerasHub or this library.
 
     Args:
-        model: a `ConvBertBackbone`, or a task of it.
-        path: string or path-like. Folder of the model, with one folder a
-            version inside; it is made when it is missing. Its name is the
-            model's in the requests that are written.
-        version: int. Number of the version; servers take the highest.
+        model: a `ConvBertBackbone`, or a task that has one.
+        path: string or path-like. Folder of the model, with one folder per
+            version; it is created if it is missing. The name of the folder is
+            the model name in the requests.
+        version: int. Number of the version. Servers load the highest version.
             Defaults to `1`.
-        signatures: sequence of strings, of the names above; `"auto"` is all
-            that the model can have. Without `"serving_default"`, the first
-            of the others goes by that name too. Defaults to `"auto"`.
-        labels: sequence of strings, the names of a classifier's classes;
-            with `None` classes are numbers. Defaults to `None`.
-        warmup: sequence of strings, or of pairs of them, such as will be
-            asked: each makes a request for each signature of strings; `None`
-            is a short one and a longer one. Defaults to `None`.
-        dtype: string. What weights are stored as: `"float16"` or
-            `"bfloat16"`, half as large, or `"int8"`, a quarter; they are
-            computed with as before. `None` leaves them. Defaults to `None`.
-        verbose: bool. Whether to print what is being written; it takes
-            seconds to a minute. Defaults to `True`.
+        signatures: sequence of strings. Names of the signatures to write;
+            `"auto"` selects all that the model supports. Without
+            `"serving_default"`, that name is an alias of the first signature.
+            Defaults to `"auto"`.
+        labels: sequence of strings. Names of the classes of a classifier; with
+            `None`, classes are numbers. Defaults to `None`.
+        warmup: sequence of strings, or of pairs of strings, that resemble real
+            requests. Each one makes a warmup request for each signature on
+            strings; `None` uses a short text and a long text. Defaults to
+            `None`.
+        dtype: string. Storage dtype of the weights: `"float16"` or
+            `"bfloat16"` (half the size of float32), or `"int8"` (a quarter).
+            The compute dtype does not change. `None` keeps the dtype of each
+            weight. Defaults to `None`.
+        verbose: bool. Whether to print a line before the export, which takes
+            between seconds and a minute. Defaults to `True`.
 
     Returns:
         The path of the version, a `pathlib.Path`.
 
     Raises:
-        ValueError: if the model is of another class or cannot have a
-            signature, if a classifier has an activation that is none of
-            those above, or another argument is wrong.
+        ValueError: if the model is of an unsupported class, does not support
+            a signature, or is a classifier with an unsupported activation, or
+            if another argument is invalid.
         FileExistsError: if the version exists.
         ImportError: if TensorFlow or TensorFlow Text is not installed.
         RuntimeError: if the TensorFlow process fails.
@@ -159,7 +164,7 @@ def export_saved_model(
         if verbose:
             print(
                 f"Exporting {type(model).__name__} to {target}"
-                f"{place('saved_model')}, with the signatures "
+                f"{process_note('saved_model')}, with the signatures "
                 f"{', '.join(chosen)}",
                 flush=True,
             )
@@ -187,8 +192,8 @@ def _check_model(model: Any) -> None:
         keras.activations.sigmoid,
     ):
         raise ValueError(
-            "Expected a classifier that gives logits or, with the activation "
-            '"softmax" or "sigmoid", probabilities. Received: '
+            "Expected a classifier with a linear activation (logits), or "
+            'with "softmax" or "sigmoid" (probabilities). Received: '
             f"model.activation={keras.activations.serialize(model.activation)}"
         )
 
@@ -200,8 +205,9 @@ def _chosen(signatures: Sequence[str] | str, model: Any) -> list[str]:
     names = [] if isinstance(signatures, str) else list(signatures)
     if not names or not set(names) <= {*possible}:
         raise ValueError(
-            f'Expected `signatures="auto"`, or some of {possible}, which this '
-            "model can have (those of strings if it has a preprocessor). "
+            f'Expected `signatures` to be "auto", or names from {possible}, '
+            "the signatures that this model supports (those on strings need a "
+            "preprocessor). "
             f"Received: signatures={signatures!r}"
         )
     return [name for name in possible if name in names]
@@ -214,16 +220,17 @@ def _checked_labels(
         return None
     if model.task_kind != "text_classifier" or model.num_classes == 1:
         raise ValueError(
-            "Expected `labels=None` for a model that is no classifier, or "
-            f"that has its labels. Received: labels={labels}, and a "
-            f"{type(model).__name__}"
+            "Expected `labels=None` for a model that is not a classifier, is "
+            "a regression model, or has its own labels. "
+            f"Received: labels={labels}, model={model} (of type "
+            f"{type(model).__name__})"
         )
     names = [] if isinstance(labels, str) else list(labels)
     strings = all(map(_is_text, names))
     if not strings or not len(names) == len({*names}) == model.num_classes:
         raise ValueError(
-            f"Expected a string of its own for each of the {model.num_classes} "
-            f"classes. Received: labels={labels!r}"
+            "Expected `labels` to have a unique string for each of the "
+            f"{model.num_classes} classes. Received: labels={labels!r}"
         )
     return names
 
@@ -240,13 +247,13 @@ def _check_warmup(warmup: Texts) -> None:
 
     if isinstance(warmup, str) or not warmup or not all(map(is_sample, warmup)):
         raise ValueError(
-            "Expected at least one string of Unicode, or pair, to warm up "
-            f"with. Received: warmup={warmup!r:.80}"
+            "Expected `warmup` to have at least one item, each a valid "
+            f"Unicode string or a pair of them. Received: warmup={warmup!r:.80}"
         )
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a string that UTF-8 can hold."""
+    """Returns whether a value is a string that UTF-8 can encode."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:
@@ -261,23 +268,24 @@ def _target(path: AnyPath, version: int) -> pathlib.Path:
         )
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ValueError(
-            f"Expected the path of a folder. Received: path={path!r}"
+            "Expected `path` to be the path of a folder. "
+            f"Received: path={path!r}"
         )
     if "://" in os.fspath(path):
         raise ValueError(
-            "Expected the path of a folder on this machine, which can be "
-            f"copied elsewhere once it is whole. Received: path={path!r}"
+            "Expected `path` to be a local folder. Copy the folder to remote "
+            f"storage after the export. Received: path={path!r}"
         )
     folder = pathlib.Path(path)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
-            "Expected the path of a folder, or one where nothing is yet. "
+            "Expected `path` to be a folder or not to exist. "
             f"Received: path={os.fspath(path)!r}"
         )
     target = folder / str(version)
     if target.exists():
         raise FileExistsError(
-            "Expected a version that is not there yet. "
+            "Expected a `version` that does not exist yet. "
             f"Received: version={version}, path={os.fspath(path)!r}"
         )
     return target

@@ -1,4 +1,4 @@
-"""Writes SavedModels, where TensorFlow is the backend."""
+"""Writes SavedModels, on the TensorFlow backend."""
 
 import contextlib
 import pathlib
@@ -38,21 +38,21 @@ def write(
     labels: Sequence[str] | None = None,
     dtype: str | None = None,
 ) -> None:
-    """Writes a model with its signatures, requests to warm up, and a page.
+    """Writes a model with its signatures, warmup requests and a README.
 
     Args:
-        model: of one of the kinds that `signatures` lists.
-        path: path of a folder to fill.
-        name: what the server will call it.
-        version: its version.
+        model: a model of one of the kinds in `signatures.KINDS`.
+        path: path of an existing folder.
+        name: name of the model on the server.
+        version: version of the model.
         signatures: names of signatures.
-        warmup: strings, or pairs of them.
+        warmup: strings, or pairs of strings.
         labels: names of the classes. Defaults to `None`.
-        dtype: what weights are stored as; `None` is as they are. Defaults to
-            `None`.
+        dtype: storage dtype of the weights; `None` keeps the dtype of each
+            weight. Defaults to `None`.
     """
-    # The archive finds the variables in the graphs. Told of the model with
-    # `track`, it would store each of them twice.
+    # The archive finds the variables in the graphs. With `track`, it would
+    # store each variable twice.
     archive = keras.export.ExportArchive()
     serve = ids_function(model, labels, dtype)
     outputs = {}
@@ -72,14 +72,14 @@ def write(
 
 
 def write_ids(model: Any, path: AnyPath) -> None:
-    """Writes what other formats are made of: ids alone, and no checks."""
+    """Writes a SavedModel on ids, without checks, for other converters."""
     archive = keras.export.ExportArchive()
     archive.add_endpoint(DEFAULT, ids_function(model), [ids_specs(model)])
     archive.write_out(str(path), verbose=False)
 
 
 def _endpoint(model: Any, serve: Serve, signature: str) -> Serve:
-    """The `tf.function` of a signature."""
+    """Returns the `tf.function` of a signature."""
     import tensorflow as tf
 
     if signature == DEFAULT:
@@ -88,21 +88,22 @@ def _endpoint(model: Any, serve: Serve, signature: str) -> Serve:
             input_signature=[ids_specs(model)],
             autograph=False,
         )
-    of_texts = text_signatures(model)[signature]
+    text_signature = text_signatures(model)[signature]
 
     def serve_strings(*texts: Tensor) -> dict[str, Tensor]:
-        # A server does not hold a request to the shape that is promised.
+        # A server does not check the shapes of a request.
         texts = tuple(tf.ensure_shape(strings, (None,)) for strings in texts)
-        return of_texts.serve(model, serve, *texts)
+        return text_signature.serve(model, serve, *texts)
 
     strings = [
-        tf.TensorSpec((None,), "string", name=name) for name in of_texts.inputs
+        tf.TensorSpec((None,), "string", name=name)
+        for name in text_signature.inputs
     ]
     return tf.function(serve_strings, input_signature=strings, autograph=False)
 
 
 def ids_specs(model: Any) -> dict[str, Any]:
-    """What a model takes, as TensorFlow describes it."""
+    """Returns the tensor specs of the inputs of a model, by name."""
     import tensorflow as tf
 
     return {
@@ -114,13 +115,13 @@ def ids_specs(model: Any) -> dict[str, Any]:
 def ids_function(
     model: Any, labels: Sequence[str] | None = None, dtype: str | None = None
 ) -> Serve:
-    """The `tf.function` of a model, from a dict of ids to named outputs.
+    """Returns the `tf.function` from a dict of ids to named outputs.
 
     Args:
         model: the model.
         labels: names of the classes. Defaults to `None`.
-        dtype: what weights are stored as; `None` is as they are. Defaults to
-            `None`.
+        dtype: storage dtype of the weights; `None` keeps the dtype of each
+            weight. Defaults to `None`.
     """
     import tensorflow as tf
 
@@ -140,7 +141,7 @@ def ids_function(
 
 
 def _named(label: Tensor, labels: Sequence[str]) -> Tensor:
-    """The names of classes; of several answers, of those that are yes."""
+    """Returns the names of class ids; for a multi-hot label, `""` at zeros."""
     import tensorflow as tf
 
     names = tf.constant(list(labels))
@@ -150,7 +151,7 @@ def _named(label: Tensor, labels: Sequence[str]) -> Tensor:
 
 
 def _checked(model: Any, serve: Serve) -> Serve:
-    """`serve`, after ids that it cannot take are refused by their name."""
+    """Returns `serve` with input checks that name the invalid input."""
     import tensorflow as tf
 
     backbone = getattr(model, "backbone", model)
@@ -167,8 +168,8 @@ def _checked(model: Any, serve: Serve) -> Serve:
         yield tf.debugging.Assert(
             (length >= 1) & (length <= backbone.max_sequence_length),
             [
-                "Expected `token_ids` of the shape (batch, length), of a length"
-                f" from 1 to {backbone.max_sequence_length}. Received:",
+                "Expected `token_ids` of shape (batch, length), with a length "
+                f"from 1 to {backbone.max_sequence_length}. Received: length=",
                 length,
             ],
         )
@@ -176,7 +177,7 @@ def _checked(model: Any, serve: Serve) -> Serve:
             yield tf.debugging.assert_equal(
                 tf.shape(inputs[name]),
                 shape,
-                f"Expected `{name}` of the shape of `token_ids`.",
+                f"Expected `{name}` to have the shape of `token_ids`.",
             )
             yield _assert_range(name, inputs[name], limit)
         if "mask_positions" in inputs:
@@ -184,7 +185,8 @@ def _checked(model: Any, serve: Serve) -> Serve:
             yield tf.debugging.assert_equal(
                 tf.shape(positions)[0],
                 shape[0],
-                "Expected `mask_positions` of as many rows as `token_ids`.",
+                "Expected `mask_positions` to have the batch size of "
+                "`token_ids`.",
             )
             yield _assert_range("mask_positions", positions, length)
 
@@ -193,7 +195,7 @@ def _checked(model: Any, serve: Serve) -> Serve:
             name: tf.ensure_shape(ids, (None, None))
             for name, ids in inputs.items()
         }
-        # Else what fails of a wrong id may be faster, and names it less well.
+        # The checks run first: an error of the model would not name the input.
         with tf.control_dependencies([*checks(inputs)]):
             return serve({k: tf.identity(v) for k, v in inputs.items()})
 
@@ -206,9 +208,9 @@ def _assert_range(name: str, values: Tensor, limit: Any) -> Any:
     return tf.debugging.Assert(
         tf.reduce_all((values >= 0) & (values < limit)),
         [
-            f"Expected `{name}` of at least 0, and less than",
+            f"Expected `{name}` to be at least 0 and less than",
             limit,
-            "Received:",
+            "Received: values from",
             tf.reduce_min(values),
             "to",
             tf.reduce_max(values),

@@ -1,4 +1,4 @@
-"""The page in a servable's folder that says how to call it."""
+"""Writes the README of an exported SavedModel."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SIGNATURE = """
 
 {outputs}
 
-REST, a POST to `/v1/models/{model}/versions/{version}:predict`:
+REST request, a POST to `/v1/models/{model}/versions/{version}:predict`:
 
 ```bash
 curl http://localhost:8501/v1/models/{model}/versions/{version}:predict -d '
@@ -23,7 +23,7 @@ curl http://localhost:8501/v1/models/{model}/versions/{version}:predict -d '
 '
 ```
 
-gRPC, in Python:
+gRPC request in Python:
 
 ```python
 import grpc
@@ -48,7 +48,8 @@ HEAD = """\
 # {model}, version {version}
 
 A SavedModel of `{kind}`, written by keras_convbert {library} with TensorFlow
-{tensorflow}. The server must be of that version of TensorFlow or later:
+{tensorflow}. The server needs this TensorFlow version or a later one. Start it
+in the folder that contains `{model}`:
 
 ```bash
 docker run -p 8500:8500 -p 8501:8501 \\
@@ -56,36 +57,39 @@ docker run -p 8500:8500 -p 8501:8501 \\
     tensorflow/serving:{tensorflow}
 ```
 
-On few cores the server's option `--tensorflow_intra_op_parallelism=1`, after
-the image, makes a small request faster.
+On a machine with few cores, add the server option
+`--tensorflow_intra_op_parallelism=1` after the image name. It makes small
+requests faster.
 
-Strings are UTF-8; what is no UTF-8 is left out of the text. Clients of gRPC
-need `pip install tensorflow tensorflow-serving-api`. A Python program that
-loads this folder by itself must `import tensorflow_text`.
+Strings are UTF-8; invalid bytes are removed. A gRPC client needs
+`pip install tensorflow tensorflow-serving-api`. A Python program that loads
+this folder without a server must `import tensorflow_text`.
 """
 
 MEANINGS = {
-    "label": "name of the class, or its number",
-    "logits": "scores",
-    "probabilities": "in the order of the classes",
-    "score": "the number that the model tells",
-    "embedding": "vectors",
+    "label": "name or number of the class",
+    "logits": "scores before the softmax or sigmoid",
+    "probabilities": "probabilities, in the order of the classes",
+    "score": "predicted number of a regression model",
+    "embedding": "one vector per text",
 }
 OF_SIGNATURE = {
     "tokens": {
-        "label": 'of each word; `""` after a text\'s last',
-        "probability": "of the label",
-        "start": "first character of the word, in code points; -1 after the "
-        "last",
-        "end": "the character after its last",
+        "label": 'label of each word, `""` after the last word of a text',
+        "probability": "probability of the label, 0 after the last word",
+        "start": "position of the first character of the word, in code "
+        "points, -1 after the last word",
+        "end": "position after the last character of the word, -1 after the "
+        "last word",
     },
     "question_answer": {
-        "text": 'the answer, `""` where there is none in the context',
-        "start": "its first character in the context, in code points",
-        "end": "the character after its last",
-        "score": "its share among the best twenty",
-        "no_answer": "how much speaks for no answer; what `threshold` of "
-        "`predict_answers` is compared with",
+        "text": 'the answer, `""` if the context has none',
+        "start": "position of the first character of the answer in the "
+        "context, in code points",
+        "end": "position after the last character of the answer",
+        "score": "softmax probability among the 20 best answers",
+        "no_answer": "score of an empty answer, which `predict_answers` "
+        "compares with `threshold`",
     },
 }
 
@@ -97,14 +101,15 @@ def readme(
     requests: Sequence[Request],
     outputs: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The page, in Markdown.
+    """Returns the README, in Markdown.
 
     Args:
-        model: the model that is served.
-        name: what the server calls it.
-        version: its version.
-        requests: samples, of which the first of a signature is shown.
-        outputs: for each signature the tensor specs of its outputs, by name.
+        model: the served model.
+        name: name of the model on the server.
+        version: version of the model.
+        requests: sample requests. The README shows the first of each
+            signature.
+        outputs: tensor specs of the outputs of each signature, by name.
     """
     import tensorflow as tf
 
@@ -146,12 +151,12 @@ def _inputs(request: Request) -> str:
     if request.signature == "serving_default":
         shape, kind = "`(batch, length)`", "int32"
     names = ", ".join(f"`{name}`" for name in request.inputs)
-    return f"Takes {names}: {kind}, {shape}."
+    return f"Inputs: {names}, {kind} of shape {shape}."
 
 
 def _outputs(signature: str, specs: Mapping[str, Any]) -> str:
     meanings = {**MEANINGS, **OF_SIGNATURE.get(signature, {})}
-    lines = ["Gives:", ""]
+    lines = ["Outputs:", ""]
     for name in sorted(specs):
         spec = specs[name]
         meaning = f": {meanings[name]}" if name in meanings else ""
@@ -171,7 +176,7 @@ def _rest(request: Request) -> str:
         "signature_name": request.signature,
         "inputs": {k: _plain(v) for k, v in request.inputs.items()},
     }
-    # An apostrophe would end the shell's string.
+    # An apostrophe would end the string in the shell.
     return json.dumps(body).replace("'", "\\u0027")
 
 

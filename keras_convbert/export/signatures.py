@@ -1,4 +1,4 @@
-"""The signatures of a served model, by the kind of model."""
+"""Signatures of a served model, by the kind of model."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ class TextSignature(NamedTuple):
 
     inputs: tuple[str, ...]
     serve: Callable[..., dict[str, Tensor]]
-    """Takes a model, the function of its signature on ids, and a tensor of
-    strings per input."""
+    """Maps a model, its signature function on ids, and one tensor of strings
+    per input to named outputs."""
 
 
 class Kind(NamedTuple):
-    """How models of a kind are served."""
+    """How models of one kind are served."""
 
     name_outputs: Callable[[Any, Any], dict[str, Tensor]]
-    """Takes a model and the outputs of a call."""
+    """Maps a model and the outputs of its call to named outputs."""
 
     texts: Mapping[str, TextSignature]
 
@@ -53,7 +53,7 @@ KINDS: dict[str, Kind] = {
 
 
 def export_kind(model: Any) -> Kind:
-    """How a model is served.
+    """Returns how a model is served.
 
     Raises:
         ValueError: if it cannot be served.
@@ -62,15 +62,15 @@ def export_kind(model: Any) -> Kind:
     if kind in KINDS:
         return KINDS[kind]
     raise ValueError(
-        "Expected a backbone, or a task that can be served: "
-        f"{', '.join([*KINDS][1:])}. A pretrainer is not served; its "
-        "`.backbone` is. "
+        "Expected a backbone, or a task of one of the kinds "
+        f"{', '.join([*KINDS][1:])}. To export a pretrainer, pass its "
+        "`.backbone`. "
         f"Received: model={model} (of type {type(model).__name__})"
     )
 
 
 def text_signatures(model: Any) -> Mapping[str, TextSignature]:
-    """The signatures on raw strings that a model can have."""
+    """Returns the signatures on raw strings that a model supports."""
     if getattr(model, "preprocessor", None) is None:
         return {}
     return export_kind(model).texts

@@ -1,4 +1,4 @@
-"""Weights in fewer bytes than they are computed with, in TensorFlow."""
+"""Weights of a SavedModel, stored in a smaller dtype."""
 
 from typing import Any
 
@@ -14,12 +14,13 @@ LARGEST = 127
 class StoredWeights:
     """Variables of a model, stored as `dtype`.
 
-    What a graph inside of `scope` reads is made of them anew. `"int8"` keeps
-    matrices as whole numbers from -127 to 127, with a scale for each output
-    (of an embedding for each token), and leaves vectors as they are.
+    A graph that is traced inside `scope` reads the stored values and casts
+    them to the dtype of the variable. `"int8"` stores matrices as integers
+    from -127 to 127, with one scale per output (per token for embeddings), and
+    does not change vectors.
 
     Args:
-        model: a built model. It is not changed.
+        model: a built model, which is not modified.
         dtype: string, one of `STORED_DTYPES`.
     """
 
@@ -31,7 +32,7 @@ class StoredWeights:
         ]
 
     def scope(self) -> Any:
-        """A context in which the model reads what is stored."""
+        """Returns a context in which the model reads the stored values."""
         import tensorflow as tf
 
         def read(parts: tuple[Tensor, ...], dtype: str) -> Tensor:
@@ -53,22 +54,23 @@ class StoredWeights:
 
         values = keras.ops.convert_to_numpy(variable)
         if dtype != "int8":
-            return (stored(_within(values, dtype, variable.path), dtype),)
+            return (stored(_check_range(values, dtype, variable.path), dtype),)
         if values.ndim < 2:
             return (stored(values, variable.dtype),)
         axis = -1 if variable.name == "embeddings" else 0
         values = np.asarray(values, "float32")
         scale = np.abs(values).max(axis=axis, keepdims=True) / LARGEST
         scale = np.maximum(scale, np.finfo("float32").tiny)
-        whole = np.rint(values / scale)
-        return stored(whole, "int8"), stored(scale, "float32")
+        rounded = np.rint(values / scale)
+        return stored(rounded, "int8"), stored(scale, "float32")
 
 
-def _within(values: np.ndarray, dtype: str, path: str) -> np.ndarray:
+def _check_range(values: np.ndarray, dtype: str, path: str) -> np.ndarray:
     largest = float(np.abs(np.asarray(values, "float32")).max(initial=0.0))
     if dtype == "float16" and largest > np.finfo("float16").max:
         raise ValueError(
-            f"Expected weights that float16 can hold, up to 65504. Received: "
-            f'{largest} in {path}. Use `dtype="bfloat16"`'
+            "Expected weights that float16 can represent, up to 65504. For "
+            'larger weights use `dtype="bfloat16"`. '
+            f"Received: {largest} in {path}"
         )
     return values

@@ -1,4 +1,4 @@
-"""How served models answer raw strings, in TensorFlow's graph."""
+"""Signatures on raw strings, as TensorFlow graphs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,13 @@ Outputs = dict[str, Tensor]
 # A `tf.function` from ids to named outputs.
 Serve = Any
 
-# Rows that windows of long texts are computed by, so that memory is bounded.
+# Number of windows of long texts per call of the model; it bounds memory.
 ROWS = 32
 MAX_ANSWER_LENGTH = 30
 
 
 def sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
-    """An answer for each text, or pair of texts."""
+    """Returns the outputs for each text, or pair of texts."""
     import tensorflow as tf
 
     _check_pairs(texts, ("text", "text_pair"))
@@ -27,7 +27,7 @@ def sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
 
 
 def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
-    """A label for each word, with its place in the text."""
+    """Returns the label of each word, with its position in the text."""
     import tensorflow as tf
 
     preprocessor = model.preprocessor
@@ -35,18 +35,18 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     inputs = preprocessor.collate_in_graph(rows)
     outputs = _in_parts(serve, _without_padding(model, inputs))
     probabilities = outputs["probabilities"]  # (R, T, labels)
-    # Windows and words come in order, and each word has its label once.
-    numbers = preprocessor.at_positions(rows.words)
-    numbers = numbers[:, : tf.shape(probabilities)[1]]
-    of_words = tf.boolean_mask(probabilities, numbers >= 0)
-    best = tf.argmax(of_words, axis=-1)
+    # Windows and words are in order, and each word has exactly one label.
+    word_ids = preprocessor.at_positions(rows.words)
+    word_ids = word_ids[:, : tf.shape(probabilities)[1]]
+    word_probabilities = tf.boolean_mask(probabilities, word_ids >= 0)
+    best = tf.argmax(word_probabilities, axis=-1)
 
     def by_text(values: Tensor, padding: Any) -> Tensor:
         return words.starts.with_flat_values(values).to_tensor(padding)
 
     return {
         "label": by_text(tf.gather(tf.constant(model.labels), best), ""),
-        "probability": by_text(tf.reduce_max(of_words, axis=-1), 0.0),
+        "probability": by_text(tf.reduce_max(word_probabilities, axis=-1), 0.0),
         "start": words.starts.to_tensor(-1),
         "end": words.ends.to_tensor(-1),
     }
@@ -55,7 +55,7 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
 def question_answer(
     model: Any, serve: Serve, question: Tensor, context: Tensor
 ) -> Outputs:
-    """The best answer to each question, out of its context."""
+    """Returns the best answer to each question in its context."""
     import tensorflow as tf
 
     _check_pairs((question, context), ("question", "context"))
@@ -65,11 +65,11 @@ def question_answer(
     inputs = _without_padding(model, inputs)
     outputs = _in_parts(serve, inputs)
     start, end = outputs["start_logits"], outputs["end_logits"]
-    places = outputs.get("starts")
-    if places is None:
-        of_rows = start[:, 0] + end[:, 0]
+    beam = outputs.get("starts")
+    if beam is None:
+        no_answer = start[:, 0] + end[:, 0]
     else:
-        of_rows = outputs["no_answer_logits"]
+        no_answer = outputs["no_answer_logits"]
         allowed = inputs["segment_ids"] > 0
         allowed = tf.concat(
             [tf.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
@@ -77,18 +77,18 @@ def question_answer(
         start = tf.nn.log_softmax(start)
         end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
     best = best_answers_in_graph(
-        rows, context, start, end, places, MAX_ANSWER_LENGTH
+        rows, context, start, end, beam, MAX_ANSWER_LENGTH
     )
-    nothing = tf.math.segment_min(of_rows, rows.samples)
-    if places is None:
-        # JSON has no infinity.
-        nothing = tf.minimum(nothing - best.tops, of_rows.dtype.max)
+    no_answer = tf.math.segment_min(no_answer, rows.samples)
+    if beam is None:
+        # JSON cannot represent infinity.
+        no_answer = tf.minimum(no_answer - best.tops, no_answer.dtype.max)
     return {
         "text": best.texts,
         "start": best.starts,
         "end": best.ends,
         "score": best.shares,
-        "no_answer": nothing,
+        "no_answer": no_answer,
     }
 
 
@@ -106,7 +106,7 @@ def _check_pairs(texts: Sequence[Tensor], names: Sequence[str]) -> None:
 def _without_padding(
     model: Any, inputs: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Less the columns of padding that have no say in the answers."""
+    """Removes the columns of padding that do not change the outputs."""
     import tensorflow as tf
 
     lengths = tf.reduce_sum(inputs["padding_mask"], axis=1)  # (R,)
@@ -116,7 +116,7 @@ def _without_padding(
 
 
 def _in_parts(serve: Serve, inputs: dict[str, Tensor]) -> Outputs:
-    """What `serve` gives, of some rows after the others."""
+    """Calls `serve` on `ROWS` windows at a time, and joins the outputs."""
     import tensorflow as tf
 
     rows = tf.shape(inputs["token_ids"])[0]

@@ -1,4 +1,4 @@
-"""Writes programs of `torch.export`, where PyTorch is the backend."""
+"""Writes `torch.export` programs, on the PyTorch backend."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras_convbert.types import Tensor
 
 
 def write(model: Any, path: AnyPath) -> None:
-    """Writes a model that takes a dict of ids."""
+    """Writes a model whose input is a dict of ids."""
     import torch
 
     class Served(torch.nn.Module):
@@ -23,7 +23,7 @@ def write(model: Any, path: AnyPath) -> None:
     backbone = getattr(model, "backbone", model)
     batch = torch.export.Dim("batch", min=1)
     length = torch.export.Dim("length", min=1, max=backbone.max_sequence_length)
-    # Sizes of one would be taken for fixed ones.
+    # `torch.export` would treat axes of size 1 as fixed.
     sample = {
         name: torch.ones((2, 3), dtype=torch.int32) for name in model.input
     }

@@ -1,4 +1,4 @@
-"""Has a model written where the backend is the one that a form needs."""
+"""Runs the writer of an export format on the backend that it needs."""
 
 import importlib
 import importlib.util
@@ -19,15 +19,15 @@ from keras_convbert.files import AnyPath
 
 
 class Form(NamedTuple):
-    """What a form of exported models needs."""
+    """Requirements of an export format."""
 
     title: str
     backend: str
     packages: Sequence[str]
-    """As `pip install` calls them."""
+    """Names for `pip install`."""
 
 
-# A writer of each is in the module of its name with `_writer`.
+# The writer of a format is `write` in the module `<key>_writer`.
 FORMS = {
     "saved_model": Form("SavedModel", "tensorflow", ("tensorflow",)),
     "onnx": Form("ONNX", "tensorflow", ("tensorflow", "tf2onnx")),
@@ -43,35 +43,36 @@ def writer(form: str) -> Callable[..., None]:
 
 
 def check_installed(form: str, others: Sequence[str] = ()) -> None:
-    """Raises `ImportError` if a package that a form needs is missing."""
+    """Raises `ImportError` if a required package is not installed."""
     for package in (*FORMS[form].packages, *others):
         if importlib.util.find_spec(package.replace("-", "_")) is None:
             raise ImportError(
-                f"{FORMS[form].title} is written by the package {package}, "
-                "whatever backend Keras runs on. Install it: "
+                f"Export to {FORMS[form].title} needs the package {package}, "
+                "on every Keras backend. Install it with "
                 f"`pip install {package}`"
             )
 
 
-def place(form: str) -> str:
-    """Where a form is written, for announcements."""
+def process_note(form: str) -> str:
+    """Names the process that writes a format, for printed messages."""
     backend = FORMS[form].backend
     if keras.backend.backend() == backend:
         return ""
-    return f" in a process of {backend}"
+    return f" in a {backend} process"
 
 
 def write(form: str, model: Any, path: AnyPath, **options: Any) -> None:
-    """Writes a model, here or in a process of another backend.
+    """Writes a model, in this process or in one with the required backend.
 
     Args:
         form: a key of `FORMS`.
         model: the model.
         path: where to write.
-        **options: of the writer; what JSON can hold.
+        **options: arguments of the writer, which JSON must support.
 
     Raises:
-        RuntimeError: if the process fails, with the last it had to say.
+        RuntimeError: if the process fails. The message shows the last lines
+            of its output.
     """
     if keras.backend.backend() == FORMS[form].backend:
         writer(form)(model, path, **options)
@@ -95,19 +96,20 @@ def write(form: str, model: Any, path: AnyPath, **options: Any) -> None:
             errors="replace",
         )
     if process.returncode != 0:
-        last = "\n".join(process.stdout.splitlines()[-SHOWN_LINES:])
+        lines = "\n".join(process.stdout.splitlines()[-SHOWN_LINES:])
         raise RuntimeError(
-            f"The process that writes {FORMS[form].title} ended with code "
-            f"{process.returncode}. Its last lines:\n{last}"
+            f"The process that writes {FORMS[form].title} failed with exit "
+            f"code {process.returncode}. Last lines of its output:\n{lines}"
         )
 
 
 def _environment(backend: str) -> dict[str, str]:
-    """Ours, with another backend and the modules that we see."""
+    """Returns `os.environ` with another backend and the current `sys.path`."""
     return {
         **os.environ,
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
-        # The graph is the same, and the memory of a GPU may be taken by us.
+        # The graph does not depend on the device, and this process may already
+        # use all memory of the GPU.
         "CUDA_VISIBLE_DEVICES": "-1",
     }

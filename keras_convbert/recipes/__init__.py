@@ -1,4 +1,4 @@
-"""What takes several parts of the library; the command line calls these."""
+"""Tasks that combine several packages; the command line calls them."""
 
 from keras_convbert.recipes.convert_checkpoint import convert_checkpoint
 from keras_convbert.recipes.export_model import export_model

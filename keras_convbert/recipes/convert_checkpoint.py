@@ -17,28 +17,28 @@ def convert_checkpoint(
     """Writes a checkpoint in another format.
 
     Args:
-        source: path or handle. A folder in the format of KerasHub or Hugging
-            Face `transformers`, a `.keras` file, or the prefix of a TensorFlow
-            1 checkpoint.
-        target: path of the folder to write, which must not exist or be empty.
-        to: string. `"keras"`, a preset for `from_preset`, or
-            `"huggingface"`, a folder for `transformers`. Defaults to
+        source: path or handle of a folder in the format of KerasHub or
+            Hugging Face `transformers`, path of a `.keras` file, or prefix of
+            a TensorFlow 1 checkpoint.
+        target: path of the folder to write. It must not exist, or be empty.
+        to: string. `"keras"` writes a preset for `from_preset`;
+            `"huggingface"` writes a folder for `transformers`. Defaults to
             `"keras"`.
         vocabulary: path. Vocabulary for a source that lacks one or has a
             damaged one. Defaults to `None`.
-        strict: bool. Whether to refuse a model whose results for padded texts
-            differ in `transformers`. Defaults to `False`.
+        strict: bool. Whether to raise an error for a model whose outputs for
+            padded texts differ in `transformers`. Defaults to `False`.
 
     Raises:
-        ValueError: if `to` is unknown, the source is none of these, or the
-            format cannot represent the model.
-        FileExistsError: if something is at `target`.
+        ValueError: if `to` is unknown, if the source is not a checkpoint, or
+            if the format cannot represent the model.
+        FileExistsError: if `target` exists and is not an empty folder.
     """
     if to not in FORMS:
         raise ValueError(
             f"Expected `to` to be one of {FORMS}. Received: to={to!r}"
         )
-    # A target that cannot be written is refused before anything is read.
+    # An invalid target raises an error before the source is read.
     with atomic_folder(target) as folder:
         model, tokenizer = open_source(os.fspath(source), vocabulary)
         if to == "keras":

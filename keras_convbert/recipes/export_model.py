@@ -23,26 +23,26 @@ def export_model(
     warmup_file: AnyPath | None = None,
     **options: Any,
 ) -> pathlib.Path:
-    """Writes the model of a checkpoint in a form that servers take.
+    """Exports the model of a checkpoint to the format of a server or runtime.
 
     Args:
-        source: path or handle. As of `convert_checkpoint`.
-        target: path. Folder of the versions of a SavedModel, or the file of
-            another form.
+        source: path or handle, as in `convert_checkpoint`.
+        target: path. Folder of a SavedModel, with one folder per version, or
+            the file of another format.
         to: string. `"saved_model"`, `"onnx"`, `"litert"`, `"openvino"` or
             `"torch"`. Defaults to `"saved_model"`.
-        warmup_file: path of a text file. A line is a text to warm a
-            SavedModel up with, or a pair of them with a tab between. Defaults
+        warmup_file: path of a text file. Each line is a warmup text for a
+            SavedModel, or a pair of texts with a tab between them. Defaults
             to `None`.
-        **options: arguments of the function for that form, as
-            `export.export_saved_model`.
+        **options: arguments of the export function of the format, for
+            example `export.export_saved_model`.
 
     Returns:
-        The path of what is written.
+        The path of the exported file or version.
 
     Raises:
-        ValueError: if `to` is unknown, the source is none of these, or an
-            option is wrong or does not go with the form.
+        ValueError: if `to` is unknown, if the source is not a checkpoint, or
+            if an option is invalid or not supported by the format.
     """
     if to not in WRITERS:
         raise ValueError(
@@ -52,7 +52,7 @@ def export_model(
         options["warmup"] = _texts(warmup_file)
     if to != "saved_model" and options:
         raise ValueError(
-            "Expected no options of a SavedModel for another form. "
+            "Expected no SavedModel options for another format. "
             f"Received: to={to!r}, "
             + ", ".join(
                 f"{name}={value!r:.80}" for name, value in options.items()

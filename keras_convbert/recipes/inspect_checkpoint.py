@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     name: str
     shape: tuple[int, ...]
     target: str | None
-    """The path of the variable that takes it, `None` if none does."""
+    """Path of the variable that loads the array, or `None`."""
 
     @property
     def size(self) -> int:
@@ -29,7 +29,7 @@ class Inspection(NamedTuple):
     """The result of `inspect_checkpoint`."""
 
     class_name: str
-    """The class of ours that takes most of it."""
+    """Name of the class that loads the checkpoint."""
     entries: list[Entry]
 
 
@@ -37,12 +37,12 @@ def inspect_checkpoint(source: AnyPath) -> Inspection:
     """Lists the arrays of a checkpoint.
 
     Args:
-        source: path or handle, as `convert_checkpoint` takes it.
+        source: path or handle, as in `convert_checkpoint`.
 
     Returns:
-        The name of the class that opens it, as `class_name`, and `entries`,
-        each with `name`, `shape` and `target`, the path of the variable of
-        ours that takes the array, or `None`.
+        A named tuple of `class_name`, the class that loads the checkpoint,
+        and `entries`, one per array. Each entry has `name`, `shape` and
+        `target`, the path of the variable that loads the array, or `None`.
 
     Raises:
         ValueError: if the source is not a checkpoint, or cannot be read.
@@ -64,8 +64,8 @@ def inspect_checkpoint(source: AnyPath) -> Inspection:
     )
 
 
-def _entries(source: ArraySource, rows: list[WeightMapping]) -> list[Entry]:
-    targets = {row.name: row.path for row in rows}
+def _entries(source: ArraySource, mappings: list[WeightMapping]) -> list[Entry]:
+    targets = {mapping.name: mapping.path for mapping in mappings}
     return [
         Entry(name, shape, targets.get(name))
         for name, shape in sorted(source.shapes.items())

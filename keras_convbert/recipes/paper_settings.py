@@ -1,4 +1,4 @@
-"""How the authors pretrained each size, as data."""
+"""Pretraining hyperparameters of each model size in the paper."""
 
 PAPER_SETTINGS: dict[str, dict[str, float | int]] = {
     "convbert_small": {

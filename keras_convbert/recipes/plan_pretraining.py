@@ -14,22 +14,23 @@ from keras_convbert.recipes.step_time import time_step
 from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 from keras_convbert.types import Config
 
-# The gradients of both factors of each product.
+# One forward pass, and the gradients of both factors of each product.
 TRAINING_PASSES = 3
-# A weight, its gradient, and the two means of AdamW, in float32.
-BYTES_A_PARAMETER = 16
+# A weight, its gradient, and the two moments of AdamW, in float32.
+BYTES_PER_PARAMETER = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingPlan:
-    """What a pretraining would take; `str()` is for people.
+    """Predicted cost of a pretraining run; `str()` is a report.
 
     Args:
         config: a `PretrainingConfig`.
         corpus_bytes: int. Size of the files.
         cost: a `Profile` of the pretrainer.
-        backbone_parameters: int. Of the model that is left in the end.
-        paper_flops: int. Forward FLOPs of a sequence by the papers' count.
+        backbone_parameters: int. Number of parameters of the backbone.
+        paper_flops: int. FLOPs of a forward pass per sequence, counted as in
+            the papers.
         time: a `StepTime`.
     """
 
@@ -42,47 +43,47 @@ class PretrainingPlan:
 
     @property
     def tokens(self) -> int:
-        """Tokens seen in all steps, padding included."""
+        """Number of training tokens, including padding."""
         config = self.config
         return config.steps * config.batch_size * config.sequence_length
 
     @property
     def flops(self) -> int:
-        """Of the whole training, a backward pass counting twice."""
+        """FLOPs of all steps; a backward pass counts as two forward passes."""
         sequences = self.config.steps * self.config.batch_size
         return TRAINING_PASSES * sequences * self.cost.flops
 
     @property
     def seconds(self) -> float:
-        """Of all steps, without preparation, evaluation and backups."""
+        """Time of all steps, without preparation, evaluation and backups."""
         return self.config.steps * self.time.seconds
 
     def __str__(self) -> str:
         config, time = self.config, self.time
         sequences = config.steps * config.batch_size
         activations = config.batch_size * self.cost.activation_bytes
-        model = config.model if isinstance(config.model, str) else "of sizes"
-        most = "at most " if config.vocabulary is None else ""
+        model = config.model if isinstance(config.model, str) else "custom"
+        bound = "at most " if config.vocabulary is None else ""
         lines = [
-            f"model       {model}: {most}{self.backbone_parameters:,} "
+            f"model       {model}: {bound}{self.backbone_parameters:,} "
             f"parameters, {self.cost.parameters:,} with the generator and "
             "heads",
-            f"corpus      {self.corpus_bytes / 1e6:,.1f} MB in files",
+            f"corpus      {self.corpus_bytes / 1e6:,.1f} MB",
             f"training    {config.steps:,} steps of {config.batch_size} x "
             f"{config.sequence_length} tokens, {self.tokens:.3g} tokens",
-            f"FLOPs       {self.flops:.3g}, a backward pass as two forward; "
-            f"{2 * sequences * self.paper_flops:.3g} by the papers' count",
+            f"FLOPs       {self.flops:.3g}, a backward pass counts as two "
+            "forward passes; "
+            f"{2 * sequences * self.paper_flops:.3g} counted as in the papers",
             f"memory      {activations / 1e9:,.2f} GB of activations in "
             f"{self.cost.dtype}, "
-            f"{self.cost.parameters * BYTES_A_PARAMETER / 1e9:,.2f} GB of "
-            "weights, gradients and optimizer",
+            f"{self.cost.parameters * BYTES_PER_PARAMETER / 1e9:,.2f} GB of "
+            "weights, gradients and optimizer state",
             f"time        {_duration(self.seconds)}, "
-            f"{time.seconds:.3g} s a step: {time.steps} steps of "
-            f"{time.rows} sequences were timed here, of the real model",
-            "            on random tokens, and taken in proportion. Expect "
-            "up to a third more or less, and",
-            "            compilation, preparation, evaluation and backups "
-            "besides.",
+            f"{time.seconds:.3g} s per step, scaled from {time.steps} steps "
+            f"of {time.rows} sequences of random tokens",
+            "            that were timed on this machine. Expect an error of "
+            "up to a third. Compilation,",
+            "            preparation, evaluation and backups are not included.",
         ]
         return "\n".join([*lines, "", str(self.cost)])
 
@@ -92,25 +93,27 @@ def plan_pretraining(
     config: AnyPath | Config | PretrainingConfig | None = None,
     output: AnyPath | None = None,
 ) -> PretrainingPlan:
-    """What `pretrain` would take with these arguments; writes nothing.
+    """Predicts the cost of `pretrain` with the same arguments.
 
-    The model is made and some of its steps are timed, with as many sequences
-    of a batch as take some seconds. FLOPs, and parameters where the corpus is
-    too small for `vocabulary_size`, are bounds from above.
+    The function makes the model and times some training steps. If a step of a
+    full batch would take more than a few seconds, it times fewer sequences and
+    scales the result. It writes no files. FLOPs are an upper bound, and so is
+    the number of parameters if the corpus is too small for `vocabulary_size`.
 
     Args:
-        files: a path, or several, of text.
-        config: as of `pretrain`. Defaults to `None`.
-        output: path of the folder, to see that it is none of another
-            pretraining; `None` does not. Defaults to `None`.
+        files: path, or several paths, of text files.
+        config: configuration, as in `pretrain`. Defaults to `None`.
+        output: path of the output folder, to check that it does not belong to
+            another pretraining run; `None` skips the check. Defaults to
+            `None`.
 
     Returns:
         A `PretrainingPlan`.
 
     Raises:
-        ValueError: as `pretrain`.
+        ValueError: as in `pretrain`.
         FileNotFoundError: if a file is missing.
-        FileExistsError: if `output` is something else.
+        FileExistsError: if `output` exists and is not a pretraining folder.
     """
     config, corpus = checked(files, config)
     if output is not None:

@@ -26,39 +26,42 @@ def pretrain(
     config: AnyPath | Config | PretrainingConfig | None = None,
     verbose: int = 1,
 ) -> Config:
-    """Pretrains a ConvBERT on text, from the files to presets.
+    """Pretrains a ConvBERT model on text files and saves presets.
 
-    Started again with the same arguments, it goes on where it stopped; when
-    it has ended, it does nothing more. In `output` are
+    If training is interrupted, call the function again with the same
+    arguments: training resumes from the last backup. After training has
+    finished, the function only returns the results. It writes to `output`:
 
     - `pretraining.json`: the configuration, with hashes of the corpus;
-    - `vocabulary.txt` and `sequences/`, what `data.prepare` wrote;
-    - `backup/`, what the training goes on from;
-    - `log.csv`: losses and metrics of each epoch, those of the held-out
-      sequences as `val_…`; and `tensorboard/`;
-    - `backbone/` and `pretrainer/`: presets for `from_preset` of
-      `ConvBertBackbone` and the tasks, and of `ConvBertPretrainer`;
-    - `results.json`, which comes last.
+    - `vocabulary.txt` and `sequences/`: the vocabulary, and the output of
+      `data.prepare`;
+    - `backup/`: the state that training resumes from;
+    - `log.csv` and `tensorboard/`: losses and metrics per epoch, with the
+      prefix `val_` for held-out sequences;
+    - `backbone/`: a preset for `ConvBertBackbone` and the tasks;
+    - `pretrainer/`: a preset for `ConvBertPretrainer`;
+    - `results.json`: the results, written last.
 
     Args:
-        files: a path, or several, of text as `data.prepare` takes it.
-        output: path of a folder that is not there yet, or is of an earlier
-            start.
-        config: path of a file of JSON or TOML, or a dict, with arguments of
-            `PretrainingConfig`; or one; `None` for the paper's small model.
-            Defaults to `None`.
-        verbose: int. How `fit` shows progress; 0 shows none. Defaults to `1`.
+        files: path, or several paths, of text files, as in `data.prepare`.
+        output: path of the output folder. It must not exist, or must be the
+            folder of an earlier call.
+        config: path of a JSON or TOML file, or a dict, with arguments of
+            `PretrainingConfig`; or a `PretrainingConfig`. `None` trains the
+            small model of the paper. Defaults to `None`.
+        verbose: int. Verbosity of `fit`; 0 prints nothing. Defaults to `1`.
 
     Returns:
-        What is in `results.json`: `steps`, `tokens` seen, `parameters` of the
-        backbone, and `held_out`, the metrics of the held-out sequences.
+        The dict in `results.json`: `steps`, `tokens` (the number of training
+        tokens), `parameters` of the backbone, and `held_out`, the metrics on
+        held-out sequences.
 
     Raises:
-        ValueError: before anything is written, if a key or a value of the
-            configuration is wrong, a file is no text, or `output` is of
-            another configuration or corpus.
+        ValueError: before any file is written, if the configuration has an
+            invalid key or value, if a file is not text, or if `output` belongs
+            to another configuration or corpus.
         FileNotFoundError: if a file is missing.
-        FileExistsError: if `output` is something else.
+        FileExistsError: if `output` exists and is not a pretraining folder.
     """
     config, corpus = checked(files, config)
     if config.vocabulary is not None:
@@ -76,7 +79,7 @@ def pretrain(
     pretrainer.fit(
         train,
         epochs=-(-config.steps // len(train)),
-        # So that progress is shown of what will be done.
+        # The progress bar then shows the steps that will run.
         steps_per_epoch=config.steps if config.steps < len(train) else None,
         validation_data=held_out,
         callbacks=_callbacks(config, folder),
@@ -110,7 +113,7 @@ def _prepare(
     folder: PretrainingFolder,
     progress: bool,
 ) -> Any:
-    """Makes the vocabulary and the sequences, unless they are there."""
+    """Makes the vocabulary and the sequences, unless they exist."""
     options: Config = {"workers": config.workers, "progress": progress}
     if not folder.vocabulary.is_file():
         if config.vocabulary is not None:
@@ -142,9 +145,9 @@ def _datasets(
     folder: PretrainingFolder,
     tokenizer: Any,
 ) -> tuple[data.PretrainingDataset, data.PretrainingDataset | None]:
-    border = 1 - config.held_out
+    boundary = 1 - config.held_out
     train = data.PretrainingDataset(
-        folder.sequences, config.batch_size, config.seed, part=(0.0, border)
+        folder.sequences, config.batch_size, config.seed, part=(0.0, boundary)
     )
     train.check_tokenizer(tokenizer)
     if not config.held_out:
@@ -152,7 +155,7 @@ def _datasets(
     return train, data.PretrainingDataset(
         folder.sequences,
         config.batch_size,
-        part=(border, 1.0),
+        part=(boundary, 1.0),
         shuffle=False,
         drop_remainder=False,
     )
@@ -179,9 +182,9 @@ def _callbacks(
             )
         else:
             warnings.warn(
-                f"TensorBoard's logs want {' and '.join(missing)}, not "
-                "installed here: there are none. `tensorboard = false` in the "
-                "configuration asks for none.",
+                f"TensorBoard logs need {' and '.join(missing)}, which is not "
+                "installed, so no logs are written. To disable this warning, "
+                "set `tensorboard = false` in the configuration.",
                 stacklevel=3,
             )
     backup = BackupAndResume(folder.backup, config.save_every or "epoch")

@@ -34,52 +34,54 @@ RANGES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainingConfig:
-    """How `pretrain` trains; the defaults are the paper's.
+    """Configuration of `pretrain`; the defaults are those of the paper.
 
     Args:
-        model: string or dict. A size of the paper, or arguments of a
-            `ConvBertBackbone` but for `vocabulary_size` and `dtype`, over
-            those of the size that its key `preset` names, if it has one.
-            Defaults to `"convbert_small"`.
-        vocabulary: path of a vocabulary, a token a line; `None` trains one
-            on the corpus. Defaults to `None`.
-        vocabulary_size: int. Tokens of a vocabulary that is trained.
+        model: string or dict. A model size of the paper, or a dict of
+            arguments of `ConvBertBackbone`, without `vocabulary_size` and
+            `dtype`. The key `preset` of the dict names a size whose arguments
+            the other keys replace. Defaults to `"convbert_small"`.
+        vocabulary: path of a vocabulary with one token per line; `None` trains
+            a vocabulary on the corpus. Defaults to `None`.
+        vocabulary_size: int. Number of tokens of a trained vocabulary.
             Defaults to `30522`.
-        lowercase: bool. Whether to lower-case. Defaults to `True`.
-        strip_accents: bool. Whether to strip accents; `None` is as
+        lowercase: bool. Whether to lowercase the text. Defaults to `True`.
+        strip_accents: bool. Whether to strip accents; `None` uses the value of
             `lowercase`. Defaults to `None`.
-        sequence_length: int. Tokens of a training sequence. Defaults to
-            `128`.
-        held_out: float. Share of the sequences to evaluate on, the last of
-            the corpus; 0 for none. Defaults to `0.01`.
-        steps: int. Steps of the optimizer. Defaults to `1000000`.
-        batch_size: int. Sequences in a step. Defaults to `128`.
-        learning_rate: float. Highest learning rate. Defaults to `0.0003`.
-        warmup_steps: int. Steps in which the rate rises to that, before it
-            falls to zero. Defaults to `10000`.
-        weight_decay: float. As of `training.AdamW`. Defaults to `0.01`.
-        generator_scale: float. As of `ConvBertPretrainer`, and so the next
-            four. Defaults to `0.25`.
-        mask_rate: float. Defaults to `0.15`.
-        mask_token_rate: float. Defaults to `0.85`.
-        discriminator_weight: float. Defaults to `50.0`.
-        temperature: float. Defaults to `1.0`.
-        dtype: string. Policy of the model, `"float32"` or
+        sequence_length: int. Tokens per training sequence. Defaults to `128`.
+        held_out: float. Fraction of the sequences to evaluate on, from the
+            end of the corpus; 0 disables evaluation. Defaults to `0.01`.
+        steps: int. Number of optimizer steps. Defaults to `1000000`.
+        batch_size: int. Sequences per step. Defaults to `128`.
+        learning_rate: float. Peak learning rate. Defaults to `0.0003`.
+        warmup_steps: int. Number of steps of linear warmup; the learning rate
+            then decays to zero. Defaults to `10000`.
+        weight_decay: float. Argument of `training.AdamW`. Defaults to `0.01`.
+        generator_scale: float. Argument of `ConvBertPretrainer`. Defaults to
+            `0.25`.
+        mask_rate: float. Argument of `ConvBertPretrainer`. Defaults to `0.15`.
+        mask_token_rate: float. Argument of `ConvBertPretrainer`. Defaults to
+            `0.85`.
+        discriminator_weight: float. Argument of `ConvBertPretrainer`. Defaults
+            to `50.0`.
+        temperature: float. Argument of `ConvBertPretrainer`. Defaults to
+            `1.0`.
+        dtype: string. Dtype policy of the model, `"float32"` or
             `"mixed_bfloat16"`. Defaults to `"float32"`.
-        jit_compile: bool. Whether the steps are compiled; `None` leaves it to
-            Keras, which compiles for JAX, for TensorFlow on a GPU, and not
-            for PyTorch: there it pays on a GPU, after minutes of compiling.
-            Defaults to `None`.
-        seed: int. Of all that is random. Defaults to `0`.
-        save_every: int. Steps from one backup to the next; `None` is an
+        jit_compile: bool. Whether to compile the training step. `None` uses
+            the Keras default, which compiles on JAX and on TensorFlow with a
+            GPU, but not on PyTorch. PyTorch on a GPU trains faster with
+            `True`, but compilation takes minutes. Defaults to `None`.
+        seed: int. Seed of all random numbers. Defaults to `0`.
+        save_every: int. Number of steps between backups; `None` saves once per
             epoch. Defaults to `None`.
-        tensorboard: bool. Whether to write TensorBoard's logs, where
-            TensorFlow and TensorBoard are installed. Defaults to `True`.
-        workers: int. Processes that read the corpus; `None` is one a core.
-            Defaults to `None`.
+        tensorboard: bool. Whether to write TensorBoard logs, if TensorFlow and
+            TensorBoard are installed. Defaults to `True`.
+        workers: int. Number of processes that read the corpus; `None` uses one
+            per core. Defaults to `None`.
 
     Raises:
-        ValueError: if a value is of the wrong type or out of its range.
+        ValueError: if a value has the wrong type or is out of its range.
     """
 
     model: str | dict[str, Any] = "convbert_small"
@@ -111,7 +113,7 @@ class PretrainingConfig:
             _check(name, hint, getattr(self, name))
         if self.warmup_steps >= self.steps:
             raise ValueError(
-                "Expected `warmup_steps` less than `steps`. Received: "
+                "Expected `warmup_steps` to be less than `steps`. Received: "
                 f"warmup_steps={self.warmup_steps}, steps={self.steps}"
             )
         if self.dtype not in DTYPES:
@@ -125,11 +127,11 @@ class PretrainingConfig:
     def make(
         cls, config: "AnyPath | Config | PretrainingConfig | None"
     ) -> "PretrainingConfig":
-        """From a file or a dict of some keys; the others have defaults.
+        """Makes a configuration; missing keys get their default values.
 
         Args:
-            config: path of a file of JSON or TOML, a dict, `None` for the
-                defaults, or what was made already.
+            config: path of a JSON or TOML file, a dict, `None` for the
+                defaults, or a `PretrainingConfig`, which is returned.
         """
         if isinstance(config, PretrainingConfig):
             return config
@@ -140,8 +142,10 @@ class PretrainingConfig:
         check_keys(given, known, "the configuration")
         if {"vocabulary", "vocabulary_size"} <= given.keys():
             raise ValueError(
-                "Expected `vocabulary` or `vocabulary_size`, of a vocabulary "
-                "that is given or of one to train. Received: both"
+                "Expected either `vocabulary` or `vocabulary_size` (of a "
+                "vocabulary to train), not both. "
+                f"Received: vocabulary={given['vocabulary']!r}, "
+                f"vocabulary_size={given['vocabulary_size']!r}"
             )
         model = given.get("model", cls.model)
         name = model.get("preset") if isinstance(model, dict) else model
@@ -152,7 +156,7 @@ class PretrainingConfig:
         return cls(**values)
 
     def backbone_arguments(self) -> Config:
-        """Arguments of a `ConvBertBackbone`, without `vocabulary_size`."""
+        """Returns arguments of `ConvBertBackbone` except `vocabulary_size`."""
         given: Config = {"preset": self.model}
         if isinstance(self.model, dict):
             given = dict(self.model)
@@ -161,12 +165,13 @@ class PretrainingConfig:
         architectures = backbone_cls.family.architectures
         if name is not None and name not in [*architectures]:
             raise ValueError(
-                f"Expected a model of {(*architectures,)}, or a table of "
-                f"arguments of a ConvBertBackbone. Received: model={name!r}"
+                f"Expected `model` to be one of {(*architectures,)}, or a "
+                "table of arguments of ConvBertBackbone. "
+                f"Received: model={name!r}"
             )
         parameters = inspect.signature(backbone_cls.__init__).parameters
-        left_out = ("self", "kwargs", "dtype", "vocabulary_size")
-        known = [name for name in parameters if name not in left_out]
+        excluded = ("self", "kwargs", "dtype", "vocabulary_size")
+        known = [name for name in parameters if name not in excluded]
         check_keys(given, [*known, "preset"], "`model`")
         arguments = architectures[name]["config"] if name else {}
         arguments = {**arguments, **given}
@@ -179,27 +184,29 @@ class PretrainingConfig:
         ]
         if missing:
             raise ValueError(
-                "Expected `model` to have a `preset`, or the sizes "
-                f"{missing} too. Received: model={self.model}"
+                "Expected `model` to have the key `preset`, or also the keys "
+                f"{missing}. Received: model={self.model}"
             )
         return arguments
 
 
 def _read(path: pathlib.Path) -> Config:
-    """What is in the file; paths in it are from its folder."""
+    """Reads a file; paths in it are relative to its folder."""
     readers = {".json": json.loads, ".toml": tomllib.loads}
     if path.suffix not in readers:
         raise ValueError(
-            "Expected a configuration in a file that ends in .json or .toml. "
+            "Expected `config` to be a file that ends in .json or .toml. "
             f"Received: config={str(path)!r}"
         )
     try:
         config = readers[path.suffix](path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"Cannot read {str(path)!r}: {error}") from error
+        raise ValueError(
+            f"Cannot read the configuration {str(path)!r}: {error}"
+        ) from error
     if not isinstance(config, dict):
         raise ValueError(
-            f"Expected {str(path)!r} to hold a table of keys and values. "
+            f"Expected {str(path)!r} to contain a table of keys and values. "
             f"Received: {config!r}"
         )
     if isinstance(config.get("vocabulary"), str):
@@ -208,7 +215,7 @@ def _read(path: pathlib.Path) -> Config:
 
 
 def _check(name: str, hint: Any, value: Any) -> None:
-    """Raises `ValueError` for a value of a wrong type or out of its range."""
+    """Raises `ValueError` for a value of the wrong type or out of range."""
     kinds = typing.get_args(hint) or (hint,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
     allowed = (*kinds, int) if float in kinds else kinds
@@ -225,5 +232,5 @@ def _check(name: str, hint: Any, value: Any) -> None:
         if most < INFINITY:
             bounds += f" and at most {most}"
         raise ValueError(
-            f"Expected `{name}` of {bounds}. Received: {name}={value!r}"
+            f"Expected `{name}` to be {bounds}. Received: {name}={value!r}"
         )

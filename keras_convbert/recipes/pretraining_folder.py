@@ -12,25 +12,25 @@ from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.types import Config
 from keras_convbert.version import __version__
 
-# May differ from one start to the next.
+# Settings that may change when training resumes.
 FREE = ("save_every", "tensorboard", "workers")
 
 
 class PretrainingFolder:
-    """The folder of a pretraining: where what is, and of what it is.
+    """The output folder of a pretraining run: its paths and its record.
 
-    What was prepared for another configuration or corpus, with no step saved
-    yet, does not count: `begin` takes it away.
+    If the folder belongs to another configuration or corpus but has no saved
+    step yet, `begin` deletes its vocabulary and sequences.
 
     Args:
-        directory: path of the folder, which may be there from an earlier
-            start.
+        directory: path of the folder, which may exist from an earlier run.
         config: a `PretrainingConfig`.
         corpus: a `Corpus`, which is read once.
 
     Raises:
-        ValueError: if the folder is of another configuration or corpus.
-        FileExistsError: if it is something else.
+        ValueError: if the folder belongs to another configuration or corpus
+            and has a saved step.
+        FileExistsError: if the path exists and is not a pretraining folder.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PretrainingFolder:
         self._is_begun = self._check()
 
     def begin(self) -> None:
-        """Writes what the training is of, unless it is there."""
+        """Writes the record of configuration and corpus, unless it exists."""
         if self._is_begun:
             return
         self.vocabulary.unlink(missing_ok=True)
@@ -59,36 +59,37 @@ class PretrainingFolder:
         write_text(self._file, json.dumps(self._record, indent=2) + "\n")
 
     def _check(self) -> bool:
-        """Whether the folder is of this training; an error if of another."""
+        """Returns whether the folder belongs to this run."""
         if self._file.is_file():
-            there = json.loads(self._file.read_text(encoding="utf-8"))
-            differences = _differences(there, self._record)
+            record = json.loads(self._file.read_text(encoding="utf-8"))
+            differences = _differences(record, self._record)
             if not differences:
                 return True
             if any(self.backup.glob("step-*")) or self._results.is_file():
                 raise ValueError(
-                    f"{str(self.path)!r} is of another pretraining: "
-                    f"{'; '.join(differences)}. Expected another folder, or "
-                    "the same configuration and corpus."
+                    "Expected the configuration and corpus of the run in the "
+                    "folder, or a new folder. Differences: "
+                    f"{'; '.join(differences)}. "
+                    f"Received: output={str(self.path)!r}"
                 )
             return False
         if self.path.exists() and (
             not self.path.is_dir() or any(self.path.iterdir())
         ):
             raise FileExistsError(
-                "Expected a path where nothing is yet, or the folder of an "
-                f"earlier pretraining. Received: output={str(self.path)!r}"
+                "Expected a path that does not exist, or the folder of an "
+                f"earlier pretraining run. Received: output={str(self.path)!r}"
             )
         return False
 
     def results(self) -> Config | None:
-        """What `finish` wrote, `None` if it did not yet."""
+        """Returns the results that `finish` wrote, or `None`."""
         if not self._results.is_file():
             return None
         return dict(json.loads(self._results.read_text(encoding="utf-8")))
 
     def finish(self, results: Config) -> None:
-        """Writes the results, by which a training is known to be over."""
+        """Writes the results, which mark the run as finished."""
         write_text(self._results, json.dumps(results, indent=2) + "\n")
 
 
@@ -106,19 +107,18 @@ def _record(config: PretrainingConfig, corpus: Corpus) -> Config:
     }
 
 
-def _differences(there: Config, now: Config) -> list[str]:
+def _differences(old: Config, new: Config) -> list[str]:
     differences = [
-        f"{name} was {_get(there, name)!r} and is {value!r}"
-        for name, value in now["config"].items()
-        if name not in FREE and _get(there, name) != value
+        f"{name} was {_get(old, name)!r} and is {value!r}"
+        for name, value in new["config"].items()
+        if name not in FREE and _get(old, name) != value
     ]
-    before, after = (
-        [file["sha256"] for file in record["corpus"]] for record in (there, now)
+    old_hashes, new_hashes = (
+        [file["sha256"] for file in record["corpus"]] for record in (old, new)
     )
-    if before != after:
+    if old_hashes != new_hashes:
         names = [
-            [file["name"] for file in record["corpus"]]
-            for record in (there, now)
+            [file["name"] for file in record["corpus"]] for record in (old, new)
         ]
         differences.append(
             f"the corpus was {names[0]} and is {names[1]}, with other text"

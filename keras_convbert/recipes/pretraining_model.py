@@ -14,12 +14,12 @@ from keras_convbert.types import Config
 
 
 def pretrainer_class() -> Any:
-    """The class that `pretrain` trains."""
+    """Returns the class that `pretrain` trains."""
     return task_class(backbone_class(FAMILY), "pretrainer")
 
 
 def tokenizer_class() -> Any:
-    """The class of its tokenizer."""
+    """Returns the tokenizer class of the pretrainer."""
     return pretrainer_class().preprocessor_cls.tokenizer_cls
 
 
@@ -29,14 +29,14 @@ def make_pretrainer(
     vocabulary_size: int,
     num_layers: int | None = None,
 ) -> Any:
-    """Makes the model of a configuration, compiled.
+    """Makes and compiles the model of a configuration.
 
     Args:
         config: a `PretrainingConfig`.
         tokenizer: a `ConvBertTokenizer`.
         vocabulary_size: int. Number of token ids.
-        num_layers: int. Replaces that of the configuration, unless `None`.
-            Defaults to `None`.
+        num_layers: int. Number of layers, in place of that of the
+            configuration, unless `None`. Defaults to `None`.
     """
     arguments = config.backbone_arguments()
     if num_layers is not None:
@@ -47,8 +47,9 @@ def make_pretrainer(
     )
     if config.sequence_length > backbone.max_sequence_length:
         raise ValueError(
-            "Expected `sequence_length` of at most the `max_sequence_length` "
-            f"of `model`, {backbone.max_sequence_length}. "
+            "Expected `sequence_length` to be at most the "
+            "`max_sequence_length` of `model`, "
+            f"{backbone.max_sequence_length}. "
             f"Received: sequence_length={config.sequence_length}"
         )
     pretrainer = cls(
@@ -65,10 +66,10 @@ def make_pretrainer(
     rate = training.WarmupLinearDecay(
         config.learning_rate, config.warmup_steps, config.steps
     )
-    compiled = "auto" if config.jit_compile is None else config.jit_compile
+    jit_compile = "auto" if config.jit_compile is None else config.jit_compile
     pretrainer.compile(
         training.AdamW(rate, weight_decay=config.weight_decay),
-        jit_compile=compiled,
+        jit_compile=jit_compile,
     )
     return pretrainer
 
@@ -76,20 +77,23 @@ def make_pretrainer(
 def checked(
     files: Files, config: AnyPath | Config | PretrainingConfig | None
 ) -> tuple[PretrainingConfig, Corpus]:
-    """The configuration and the corpus, after what can be seen of them.
+    """Returns the validated configuration and corpus.
 
     Raises:
-        ValueError: if there is nothing to read, or no model can be made.
+        ValueError: if all files are empty, or if the configuration is invalid.
         FileNotFoundError: if a file is missing.
     """
     config = PretrainingConfig.make(config)
     corpus = Corpus(files)
     if not corpus.size:
         names = [str(path) for path in corpus.paths]
-        raise ValueError(f"Expected files of text. Received: {names}, empty")
+        raise ValueError(
+            f"Expected text files that are not empty. Received: files={names}"
+        )
     if config.vocabulary and not pathlib.Path(config.vocabulary).is_file():
         raise FileNotFoundError(
-            "Expected `vocabulary` to be the path of a file, a token a line. "
+            "Expected `vocabulary` to be the path of a file with one token per "
+            "line. "
             f"Received: vocabulary={config.vocabulary!r}"
         )
     _check_model(config)
@@ -97,7 +101,7 @@ def checked(
 
 
 def _check_model(config: PretrainingConfig) -> None:
-    """Raises `ValueError` if no model can be made; a small one is."""
+    """Raises `ValueError` if the model is invalid, by making a small one."""
     number = config.backbone_arguments()["num_layers"]
     layers = 1 if isinstance(number, int) and number > 0 else number
     tokenizer = tokenizer_class()(SPECIAL_TOKENS)

@@ -1,4 +1,4 @@
-"""The format of a checkpoint, by its files, and the model in it."""
+"""Detects the format of a checkpoint and opens the model in it."""
 
 import os
 from typing import Any
@@ -15,10 +15,10 @@ from keras_convbert.models.presets.preset import Preset
 
 
 def source_format(source: str) -> str:
-    """`"keras"` (a file), `"preset"`, or the name of a foreign format.
+    """Returns `"keras"`, `"preset"`, or the name of a foreign format.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if `source` is not a checkpoint.
     """
     if source.endswith(".keras"):
         return "keras"
@@ -30,7 +30,7 @@ def source_format(source: str) -> str:
 
 
 def checkpoint_format(source: str) -> CheckpointFormat | None:
-    """The format of an authors' checkpoint that `source` is, if any."""
+    """Returns the format of an original checkpoint, or `None`."""
     for cls in backbone_classes():
         for checkpoint in cls.family.checkpoints:
             if checkpoint.recognizes(source):
@@ -40,7 +40,7 @@ def checkpoint_format(source: str) -> CheckpointFormat | None:
 
 
 def open_preset(source: str) -> Preset:
-    """Opens a preset with the family of the model in it.
+    """Opens a preset with the family of its model.
 
     Raises:
         ValueError: if `source` is not a preset, or is the name of an
@@ -53,20 +53,20 @@ def open_preset(source: str) -> Preset:
             for checkpoint in cls.family.checkpoints
         ]
         raise ValueError(
-            "Expected a folder, or a handle of a hub, in the format of "
-            "KerasHub or Hugging Face `transformers`, a .keras file, or "
+            "Expected a folder or a hub handle in the format of KerasHub or "
+            "Hugging Face `transformers`, a .keras file, or "
             f"{', or '.join(titles)}. Received: source={source!r}"
         )
-    faults = []
+    errors = []
     for cls in backbone_classes():
         preset = Preset(source, cls.family)
         try:
             if preset.foreign is not None or _describes(preset, cls):
                 return preset
         except ValueError as error:
-            faults.append(error)
-    if faults:
-        raise faults[0]
+            errors.append(error)
+    if errors:
+        raise errors[0]
     return Preset(source, backbone_classes()[0].family)
 
 
@@ -78,11 +78,11 @@ def _describes(preset: Preset, cls: type[Any]) -> bool:
 
 
 def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
-    """The model in a checkpoint, and its tokenizer if it is a backbone.
+    """Returns the model in a checkpoint and, for a backbone, the tokenizer.
 
     Args:
         source: string. Path or handle of the checkpoint.
-        vocabulary: path. A vocabulary that replaces the one of the source.
+        vocabulary: path. Vocabulary that replaces the one of the source.
             Defaults to `None`.
     """
     given = None if vocabulary is None else os.fspath(vocabulary)
@@ -107,7 +107,7 @@ def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
 
 
 def class_in(preset: Preset) -> type[Any]:
-    """The class whose weights the preset holds."""
+    """Returns the class whose weights are in the preset."""
     (backbone_cls,) = [
         cls for cls in backbone_classes() if cls.family is preset.family
     ]
@@ -124,7 +124,7 @@ def class_in(preset: Preset) -> type[Any]:
 
 
 def tokenizer_class(backbone_cls: type[Any]) -> type[Any]:
-    """The tokenizer of the tasks of a family."""
+    """Returns the tokenizer class of the tasks of a family."""
     task = next(task_classes(backbone_cls))
     found: type[Any] = task.preprocessor_cls.tokenizer_cls
     return found
@@ -135,7 +135,8 @@ def _refuse_vocabulary(
 ) -> None:
     if vocabulary is not None:
         raise ValueError(
-            "Expected no vocabulary, except for Hugging Face folders and "
-            f"authors' checkpoints. Received: source={source!r}, in the format "
+            "Expected `vocabulary=None`: only Hugging Face folders and "
+            "original checkpoints accept a vocabulary. Received: "
+            f"vocabulary={vocabulary!r}, source={source!r}, in the format "
             f"{source_format!r}"
         )

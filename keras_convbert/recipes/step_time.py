@@ -5,19 +5,19 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-# Square, large enough for a machine to show its rate.
+# Size of a square matrix, large enough to measure the peak rate.
 MATRIX = 1024
-# Seconds that a step is to take at most, and the steps to take at least.
+# Maximum seconds per step, minimum seconds in total, and minimum steps.
 STEP_SECONDS = 3.0
 TIMED_SECONDS = 2.0
 STEPS = 3
 
 
 class StepTime(NamedTuple):
-    """How long a step takes."""
+    """The measured time per step."""
 
     seconds: float
-    """Of a whole batch, in proportion where fewer rows were timed."""
+    """Seconds per step of a full batch, scaled if fewer rows were timed."""
     rows: int
     steps: int
 
@@ -28,23 +28,24 @@ def time_step(
     sequence_length: int,
     row_flops: int,
 ) -> StepTime:
-    """Times some steps of a model on random tokens; it is trained by them.
+    """Times training steps on random tokens, which change the weights.
 
     Args:
         pretrainer: a compiled `ConvBertPretrainer`.
-        batch_size: int. Sequences in a step of the training. Where a step
-            would take long, fewer are taken.
-        sequence_length: int. Tokens of a sequence.
-        row_flops: int. FLOPs of a training step for one sequence.
+        batch_size: int. Sequences per step. If a step would take too long,
+            fewer sequences are timed.
+        sequence_length: int. Tokens per sequence.
+        row_flops: int. FLOPs of a training step per sequence.
     """
-    # Models reach half of the rate of products, at best.
+    # Models reach at most half of the rate of a matrix product.
     rows = int(matmul_rate() / 2 * STEP_SECONDS / row_flops)
     rows = max(1, min(rows, batch_size))
-    highest = pretrainer.backbone.vocabulary_size
+    vocabulary_size = pretrainer.backbone.vocabulary_size
 
     def seconds(steps: int) -> float:
         shape = (steps * rows, sequence_length)
-        token_ids = np.random.default_rng(0).integers(0, highest, shape)
+        generator = np.random.default_rng(0)
+        token_ids = generator.integers(0, vocabulary_size, shape)
         inputs = {
             "token_ids": token_ids.astype("int32"),
             "segment_ids": np.zeros(shape, "int32"),
@@ -63,12 +64,12 @@ def time_step(
 
 
 def matmul_rate() -> float:
-    """FLOPs a second of a product of matrices."""
+    """Returns the FLOPs per second of a matrix product."""
     matrix = keras.ops.ones((MATRIX, MATRIX))
     times = []
     for _ in range(STEPS):
         start = time.perf_counter()
         product = keras.ops.matmul(matrix, matrix)
-        keras.ops.convert_to_numpy(product[0, 0])  # waits for it
+        keras.ops.convert_to_numpy(product[0, 0])  # waits for the product
         times.append(time.perf_counter() - start)
     return 2 * MATRIX**3 / min(times)

@@ -19,35 +19,35 @@ def ids(**changed):
 WRONG_IDS = {
     "too-large": (
         ids(token_ids=np.full((2, 4), 15, "int32")),
-        "`token_ids` of at least 0, and less than.*15.*15",
+        "`token_ids` to be at least 0 and less than.*15.*15",
     ),
     "negative": (
         ids(token_ids=np.full((2, 4), -1, "int32")),
-        "`token_ids` of at least 0.*-1",
+        "`token_ids` to be at least 0.*-1",
     ),
     "segment": (
         ids(segment_ids=np.full((2, 4), 2, "int32")),
-        "`segment_ids` of at least 0, and less than.*2",
+        "`segment_ids` to be at least 0 and less than.*2",
     ),
     "mask": (
         ids(padding_mask=np.full((2, 4), 7, "int32")),
-        "`padding_mask` of at least 0, and less than.*2",
+        "`padding_mask` to be at least 0 and less than.*2",
     ),
     "shape": (
         ids(segment_ids=np.zeros((2, 3), "int32")),
-        "`segment_ids` of the shape of `token_ids`",
+        "`segment_ids` to have the shape of `token_ids`",
     ),
     "batch": (
         ids(padding_mask=np.ones((1, 4), "int32")),
-        "`padding_mask` of the shape of `token_ids`",
+        "`padding_mask` to have the shape of `token_ids`",
     ),
     "too-long": (
         {name: np.ones((1, 17), "int32") for name in ids()},
-        "`token_ids` of the shape .* from 1 to 16.*17",
+        "`token_ids` of shape .* from 1 to 16.*17",
     ),
     "empty": (
         {name: np.ones((2, 0), "int32") for name in ids()},
-        "`token_ids` of the shape .* from 1 to 16.*0",
+        "`token_ids` of shape .* from 1 to 16.*0",
     ),
     "rank": (
         ids(segment_ids=np.zeros(8, "int32")),

@@ -45,7 +45,7 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "saved_model.pb").write_bytes(b"served")
     with pytest.raises(
-        FileExistsError, match=r"not there yet. Received: version=2"
+        FileExistsError, match=r"does not exist yet. Received: version=2"
     ):
         export_saved_model(tiny.backbone(), tmp_path, 2, verbose=False)
     assert (tmp_path / "2" / "saved_model.pb").read_bytes() == b"served"
@@ -60,20 +60,20 @@ def test_a_version_that_exists_is_kept(tmp_path, monkeypatch):
         ({"version": True}, ValueError, "Received: version=True"),
         ({"path": ""}, ValueError, "path of a folder. Received: path=''"),
         ({"path": 3}, ValueError, "path of a folder. Received: path=3"),
-        ({"path": "gs://b/m"}, ValueError, "on this machine.*'gs://b/m'"),
-        ({"path": __file__}, NotADirectoryError, "where nothing is yet"),
+        ({"path": "gs://b/m"}, ValueError, "a local folder.*'gs://b/m'"),
+        ({"path": __file__}, NotADirectoryError, "a folder or not to exist"),
         ({"labels": ["a", "b"]}, ValueError, "each of the 3 classes"),
         ({"labels": "abc"}, ValueError, "3 classes. Received: labels='abc'"),
-        ({"labels": [0, 1, 2]}, ValueError, "a string of its own for each"),
-        ({"labels": ["a", "b", "a"]}, ValueError, "of its own"),
-        ({"labels": ["a", "b", "\ud800"]}, ValueError, "of its own"),
+        ({"labels": [0, 1, 2]}, ValueError, "a unique string for each"),
+        ({"labels": ["a", "b", "a"]}, ValueError, "a unique string"),
+        ({"labels": ["a", "b", "\ud800"]}, ValueError, "a unique string"),
         ({"signatures": "text"}, ValueError, "Received: signatures='text'"),
         ({"signatures": []}, ValueError, "Received: signatures=."),
         ({"signatures": ["tokens"]}, ValueError, "'text', 'text_pair'"),
         ({"warmup": "text"}, ValueError, "Received: warmup='text'"),
-        ({"warmup": []}, ValueError, "at least one string"),
-        ({"warmup": [("a", "b", "c")]}, ValueError, "string of Unicode"),
-        ({"warmup": ["\ud800"]}, ValueError, "string of Unicode"),
+        ({"warmup": []}, ValueError, "at least one item"),
+        ({"warmup": [("a", "b", "c")]}, ValueError, "valid Unicode string"),
+        ({"warmup": ["\ud800"]}, ValueError, "valid Unicode string"),
         ({"dtype": "float64"}, ValueError, "Received: dtype='float64'"),
     ],
     ids=[
@@ -115,8 +115,7 @@ def test_wrong_arguments_are_refused(
             lambda: ConvBertPretrainer(
                 tiny.backbone(), mask_token_id=4, special_token_ids=[0]
             ),
-            "ConvBertBackbone, ConvBertMaskedLM, .*; of a "
-            "`ConvBertPretrainer` that is its `.backbone`",
+            "masked_lm, .*. To export a pretrainer, pass its `.backbone`",
             id="pretrainer",
         ),
         pytest.param(keras.Sequential, "of type Sequential", id="other-model"),
@@ -134,7 +133,7 @@ def test_models_that_cannot_be_served_are_refused(make, message, tmp_path):
 
 @pytest.mark.once
 def test_labels_of_a_backbone_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`labels=None`.*a ConvBertBackbone"):
+    with pytest.raises(ValueError, match=r"`labels=None`.*ConvBertBackbone"):
         export_saved_model(tiny.backbone(), tmp_path, labels=tiny.LABELS)
 
 

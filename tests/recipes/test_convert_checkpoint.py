@@ -116,8 +116,8 @@ def test_inspection_says_what_takes_each_array(tmp_path):
     found = run("inspect", folder).output
     assert "transformer_layer_1/mixed_attention/query/kernel" in found
     assert "mlm_head/output_bias" in found
-    assert "0 arrays that nothing takes" in found
-    assert "Opens in keras_convbert.models.ConvBertMaskedLM." in found
+    assert " 0 unused arrays" in found
+    assert "Loads as keras_convbert.models.ConvBertMaskedLM." in found
     found = run("inspect", tf1_files.prefix_of("plain")).output
     assert "electra/embeddings/word_embeddings" in found
     tasks.classifier().save(tmp_path / "task.keras")

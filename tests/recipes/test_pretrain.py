@@ -107,7 +107,7 @@ def test_from_text_to_presets(run, tmp_path):
     assert results["tokens"] == 3 * 24 * 16
     last = float(rows[-1]["val_mlm_loss"])
     assert results["held_out"]["mlm_loss"] == pytest.approx(last, rel=1e-5)
-    assert f"held out mlm_loss: {last:.4f}" in result.output
+    assert f"held-out mlm_loss: {last:.4f}" in result.output
 
     pretrainer = ConvBertPretrainer.from_preset(str(output / "pretrainer"))
     backbone = ConvBertBackbone.from_preset(str(output / "backbone"))
@@ -213,7 +213,7 @@ def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
     assert pretrain(corpus, output, CONFIG, verbose=0)["steps"] == 3
     corpus.write_text("")
     for recipe in (plan_pretraining, lambda *a: pretrain(*a[:1], output, a[1])):
-        with pytest.raises(ValueError, match="Expected files of text"):
+        with pytest.raises(ValueError, match="Expected text files"):
             recipe(corpus, CONFIG)
 
 
@@ -222,16 +222,16 @@ def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
     ("config", "message"),
     [
         ({"batchsize": 8}, "Did you mean 'batch_size'?"),
-        ({"qqq": 8}, "Unknown key 'qqq' of the configuration. Expected"),
+        ({"qqq": 8}, "Unknown key 'qqq' in the configuration. Expected"),
         ({"model": {**MODEL, "num_head": 2}}, "Did you mean 'num_heads'?"),
         ({"model": "convbert_large"}, "Received: model='convbert_large'"),
-        ({"model": {"num_layers": 2}}, "the sizes ['num_heads'"),
+        ({"model": {"num_layers": 2}}, "the keys ['num_heads'"),
         ({"model": {**MODEL, "num_heads": 3}}, "multiple of `num_heads`"),
         ({"model": {**MODEL, "num_layers": 0}}, "num_layers"),
         ({"generator_scale": 0.8}, "Received: generator_scale=0.8"),
         ({"steps": "many"}, "Expected `steps` to be int. Received: steps="),
         ({"steps": True}, "Received: steps=True"),
-        ({"batch_size": 0}, "`batch_size` of at least 1"),
+        ({"batch_size": 0}, "`batch_size` to be at least 1"),
         ({"held_out": 0.9}, "at most 0.5. Received: held_out=0.9"),
         ({"warmup_steps": 3}, "warmup_steps=3, steps=3"),
         ({"dtype": "float8"}, "Received: dtype='float8'"),
@@ -240,7 +240,7 @@ def test_what_no_step_was_made_of_is_made_anew(corpus, tmp_path):
             "of `model`, 16. Received: sequence_length=17",
         ),
         ({"mask_rate": 1.5}, "mask_rate=1.5"),
-        ({"vocabulary": "no.txt"}, "`vocabulary` or `vocabulary_size`"),
+        ({"vocabulary": "no.txt"}, "either `vocabulary` or `vocabulary_size`"),
     ],
     ids=str,
 )
@@ -268,7 +268,7 @@ def test_files_that_cannot_be_read(corpus, tmp_path):
             pretrain(corpus, tmp_path / "output", tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"missing.txt"):
         pretrain(tmp_path / "missing.txt", tmp_path / "output", CONFIG)
-    with pytest.raises(FileNotFoundError, match=r"a token a line. Received"):
+    with pytest.raises(FileNotFoundError, match=r"token per line. Received"):
         pretrain(corpus, tmp_path / "output", {"vocabulary": "no.txt"})
     assert not (tmp_path / "output").exists()
 
@@ -360,6 +360,6 @@ def test_tensorboard_is_used_or_said_to_be_missing(
         callbacks = module._callbacks(config, folder)
     kinds = [type(callback) for callback in callbacks]
     assert (keras.callbacks.TensorBoard in kinds) == installed
-    assert ["there are none" in str(w.message) for w in caught] == (
+    assert ["no logs are written" in str(w.message) for w in caught] == (
         [] if installed else [True]
     )

@@ -52,6 +52,22 @@ def test_file_appears_in_the_end_with_usual_permissions(tmp_path, umask, old):
     assert mode(path) == 0o640
 
 
+def test_content_reaches_the_disk_before_the_name(tmp_path, monkeypatch):
+    """Else a power failure leaves the new name on an empty file."""
+    path, flushed = tmp_path / "file.txt", []
+
+    def spy(descriptor):
+        kind = (
+            "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        )
+        flushed.append((kind, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", spy)
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+    assert flushed == [("file", False), ("folder", True)]
+
+
 @pytest.mark.parametrize("old", [None, "old"], ids=["new", "replaced"])
 def test_crash_leaves_the_file_that_was_there(tmp_path, old):
     path = tmp_path / "file.txt"

@@ -43,6 +43,7 @@ print("works without TensorFlow")
 """
 
 
+@pytest.mark.one_backend("jax")
 @pytest.mark.skipif(
     os.environ["KERAS_BACKEND"] == "tensorflow",
     reason="TensorFlow is the backend",

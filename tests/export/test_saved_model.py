@@ -236,9 +236,10 @@ def test_softmax_classifier_gives_logarithms_as_logits(tmp_path):
         pytest.param(
             lambda: ConvBertMaskedLM(tiny.backbone()), 1e-6, id="masked-lm"
         ),
-        # Eight bits of mantissa; the outputs are of size one.
         pytest.param(
-            lambda: tiny.backbone(dtype="mixed_bfloat16"), 0.04, id="bfloat16"
+            lambda: tiny.backbone(dtype="mixed_bfloat16"),
+            0.04,  # 8 bits of mantissa; the outputs are of size one
+            id="bfloat16",
         ),
         pytest.param(
             lambda: tiny.quantized(tiny.backbone()),

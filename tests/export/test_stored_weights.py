@@ -14,14 +14,16 @@ pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
-    ("dtype", "share", "atol"),
+    ("dtype", "atol"),
     [
-        pytest.param("float16", 0.5, 0.01, marks=pytest.mark.long),
-        pytest.param("bfloat16", 0.5, 0.05, marks=pytest.mark.long),
-        ("int8", 0.36, 0.05),
+        pytest.param("float16", 0.01, marks=pytest.mark.long),  # 11 bits
+        pytest.param("bfloat16", 0.05, marks=pytest.mark.long),  # 8 bits
+        ("int8", 0.05),  # 8 bits for each of a kernel's columns
     ],
 )
-def test_the_file_is_smaller_and_answers_are_near(dtype, share, atol, tmp_path):
+def test_the_file_is_smaller_and_answers_are_near(dtype, atol, tmp_path):
+    # Of the bytes in float32. Biases stay float32 beside int8.
+    share = 0.36 if dtype == "int8" else 0.5
     model = tiny.classifier(sizes=SIZES)
     before = model.get_weights()
     path = export_saved_model(model, tmp_path, dtype=dtype, verbose=False)

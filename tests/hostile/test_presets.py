@@ -244,32 +244,40 @@ CASES = {
         "was not written",
     ),
     "no config": ("backbone", without("config.json", "config"), "config"),
-    "no config, in a task": ("classifier", without("task.json", "config"), ""),
-    "a list for a config": ("backbone", update("config.json", config=[]), ""),
+    "no config, in a task": (
+        "classifier",
+        without("task.json", "config"),
+        "KeyError: 'config'",
+    ),
+    "a list for a config": (
+        "backbone",
+        update("config.json", config=[]),
+        "Cannot load .* AttributeError",
+    ),
     "a text for a config": (
         "tokenizer",
         update("tokenizer.json", config="x"),
-        "",
+        "Cannot load .* TypeError",
     ),
     "no config of a tokenizer": (
         "tokenizer",
         without("tokenizer.json", "config"),
-        "",
+        "KeyError: 'config'",
     ),
     "NaN for epsilon": (
         "backbone",
         update("config.json", "config", layer_norm_epsilon=float("nan")),
-        "",
+        "layer_norm_epsilon=nan",
     ),
     "text for epsilon": (
         "backbone",
         update("config.json", "config", layer_norm_epsilon="x"),
-        "",
+        "ConvBertBackbone.* could not be deserialized",
     ),
     "text for a rate": (
         "classifier",
         update("task.json", "config", dropout="x"),
-        "",
+        "ConvBertTextClassifier.* could not be deserialized",
     ),
     "a shard of Windows": ("backbone", shard("..\\x"), "plain name"),
 }

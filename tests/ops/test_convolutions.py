@@ -238,8 +238,11 @@ def test_half_precision_is_kept_and_close(dtype):
     assert keras.backend.standardize_dtype(outputs.dtype) == dtype
     wanted = loops.dynamic_conv1d(values, kernels, "same", values)[0]
     found = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
-    # Eight bits of mantissa, three products of about one.
-    np.testing.assert_allclose(found, wanted, atol=0.06)
+    np.testing.assert_allclose(
+        found,
+        wanted,
+        atol=0.06,  # 8 bits of mantissa, three products of about one
+    )
 
 
 def test_unknown_padding_is_refused():

@@ -60,7 +60,12 @@ def test_half_precision(slow, monkeypatch):
         upstream.sum((0, 1)),
     )
     for found, value in zip((outputs, *gradients), wanted, strict=True):
-        np.testing.assert_allclose(found, value, rtol=2e-2, atol=4e-2)
+        np.testing.assert_allclose(
+            found,
+            value,
+            rtol=2e-2,  # bfloat16 has 8 bits of mantissa
+            atol=4e-2,  # and sums of up to 10 products near zero cancel
+        )
 
 
 def _rounded(array):

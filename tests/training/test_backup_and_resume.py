@@ -431,6 +431,7 @@ def test_bad_arguments_are_refused(arguments, message):
         BackupAndResume(*arguments)
 
 
+@pytest.mark.one_backend("jax")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.long)])
 def test_killed_at_any_moment_it_goes_on(kills, tmp_path):

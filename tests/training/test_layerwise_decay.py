@@ -7,6 +7,7 @@ from keras_convbert.training import LayerwiseDecay
 from tests.layers.lifecycle import to_numpy
 from tests.models.convbert import tasks
 from tests.models.convbert import texts
+from tests.models.convbert import tiny
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 PATHS = {
@@ -47,6 +48,7 @@ def one_step(optimizer, batch_size=6):
     still = {"dropout": 0.0, "attention_dropout": 0.0}
     task = tasks.classifier(backbone_options=still, dropout=0.0)
     task.compile(optimizer, LOSS)
+    tiny.eagerly_on_tensorflow(task)
     before = {w.path: to_numpy(w) for w in task.trainable_weights}
     task.fit(
         texts.letters(6),
@@ -69,7 +71,11 @@ def test_every_weight_moves_by_its_share():
         scale = decay.scale(path)
         scales.add(scale)
         np.testing.assert_allclose(
-            parts[path], step * scale, rtol=1e-3, atol=2e-7, err_msg=path
+            parts[path],
+            step * scale,
+            rtol=1e-3,  # steps of 1e-3 are differences of weights near 1
+            atol=2e-7,
+            err_msg=path,
         )
     assert scales == {1.0, 0.5, 0.25}
 
@@ -87,7 +93,11 @@ def test_without_bias_correction_the_first_step_is_the_authors():
         square = 0.999 * square + 0.001 * gradient.astype("float64") ** 2
         update = mean / (np.sqrt(square) + 1e-6) + 0.01 * value
         value = value - 0.1 * update
-        np.testing.assert_allclose(to_numpy(variable), value, rtol=1e-4)
+        np.testing.assert_allclose(
+            to_numpy(variable),
+            value,
+            rtol=1e-4,  # `1 - beta_2` in float32 is 1.3e-5 too small
+        )
 
 
 def test_training_goes_on_from_a_file(tmp_path):
@@ -111,7 +121,12 @@ def test_gradients_are_accumulated():
     whole = one_step(AdamW(1e-3, **options))
     halves = AdamW(1e-3, gradient_accumulation_steps=2, **options)
     for path, step in one_step(halves, batch_size=3).items():
-        np.testing.assert_allclose(step, whole[path], atol=1e-4, err_msg=path)
+        np.testing.assert_allclose(
+            step,
+            whole[path],
+            atol=1e-4,  # Adam divides tiny gradients by their own size
+            err_msg=path,
+        )
 
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading")

@@ -102,7 +102,10 @@ def test_guesses_are_of_the_masked_text_and_labels_of_what_differs(pretrainer):
         log_probabilities, found["mask_ids"][..., None], -1
     )[..., 0]
     np.testing.assert_allclose(
-        found["mlm_losses"][used], expected[used], rtol=1e-4, atol=1e-5
+        found["mlm_losses"][used],
+        expected[used],
+        rtol=1e-4,  # the loss is computed in chunks, summed in another order
+        atol=1e-5,
     )
 
 

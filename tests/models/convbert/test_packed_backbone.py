@@ -135,8 +135,11 @@ def test_mixed_precision():
     )
     assert np.isfinite(together).all()
     for one, other in zip(apart(together[0], 4), separate, strict=True):
-        # Eight bits of precision, of values about one.
-        np.testing.assert_allclose(one, other[: len(one)], atol=0.1)
+        np.testing.assert_allclose(
+            one,
+            other[: len(one)],
+            atol=0.1,  # 8 bits of mantissa, of values about one
+        )
 
 
 def test_a_saved_backbone_packs_as_before(tmp_path):

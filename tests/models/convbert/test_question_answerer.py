@@ -284,7 +284,10 @@ def test_the_joint_head_is_the_authors():
         inner = 0.5 * inner * (1 + erf(inner / np.sqrt(2)))
         wanted = (inner @ weights[3] + weights[4])[:, 0]
         np.testing.assert_allclose(
-            outputs["end_logits"][0, i], wanted, rtol=1e-4, atol=1e-4
+            outputs["end_logits"][0, i],
+            wanted,
+            rtol=1e-4,  # as `atol`
+            atol=1e-4,  # `pair @ kernel` is two products, summed apart
         )
 
 

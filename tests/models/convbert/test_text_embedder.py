@@ -42,8 +42,8 @@ def test_vectors_are_those_of_the_tokens(dtype, pooling, normalize):
         wanted = np.stack([row[:n].mean(axis=0) for row, n in rows])
     if normalize:
         wanted = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
-    atol = 1e-5 if dtype == "float32" else 0.05
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=atol)
+    atol = 1e-5 if dtype == "float32" else 0.05  # bfloat16 rounds the mean
+    np.testing.assert_allclose(found, wanted, atol=atol)
 
 
 def test_it_is_saved_and_trained(tmp_path):

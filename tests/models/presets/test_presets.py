@@ -112,8 +112,11 @@ def test_other_dtypes_and_no_weights(saved):
     task, _, folder, arrays, wanted = saved
     half = type(task).from_preset(folder, dtype="bfloat16")
     assert {weight.dtype for weight in half.trainable_weights} == {"bfloat16"}
-    # Weights and activations of eight bits of mantissa.
-    np.testing.assert_allclose(tasks.outputs(half, arrays), wanted, atol=0.15)
+    np.testing.assert_allclose(
+        tasks.outputs(half, arrays),
+        wanted,
+        atol=0.15,  # weights and activations have 8 bits of mantissa
+    )
     empty = type(task).from_preset(folder, load_weights=False)
     assert abs(tasks.outputs(empty, arrays) - wanted).max() > 1e-2
 

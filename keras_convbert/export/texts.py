@@ -31,12 +31,12 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     import tensorflow as tf
 
     preprocessor = model.preprocessor
-    rows, words = preprocessor.rows_of_texts_in_graph(text)
-    inputs = preprocessor.collate_in_graph(rows)
+    windows, words = preprocessor.windows_of_texts_in_graph(text)
+    inputs = preprocessor.collate_in_graph(windows)
     outputs = _in_parts(serve, _without_padding(model, inputs))
     probabilities = outputs["probabilities"]  # (R, T, labels)
     # Windows and words come in order, and each word has its label once.
-    numbers = preprocessor.at_positions(rows.words)
+    numbers = preprocessor.at_positions(windows.words)
     numbers = numbers[:, : tf.shape(probabilities)[1]]
     of_words = tf.boolean_mask(probabilities, numbers >= 0)
     best = tf.argmax(of_words, axis=-1)
@@ -60,8 +60,8 @@ def question_answer(
 
     _check_pairs((question, context), ("question", "context"))
     preprocessor = model.preprocessor
-    rows = preprocessor.rows_in_graph(question, context)
-    inputs = preprocessor.collate_in_graph(rows)
+    windows = preprocessor.windows_in_graph(question, context)
+    inputs = preprocessor.collate_in_graph(windows)
     inputs = _without_padding(model, inputs)
     outputs = _in_parts(serve, inputs)
     start, end = outputs["start_logits"], outputs["end_logits"]
@@ -77,9 +77,9 @@ def question_answer(
         start = tf.nn.log_softmax(start)
         end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
     best = best_answers_in_graph(
-        rows, context, start, end, places, MAX_ANSWER_LENGTH
+        windows, context, start, end, places, MAX_ANSWER_LENGTH
     )
-    nothing = tf.math.segment_min(of_rows, rows.samples)
+    nothing = tf.math.segment_min(of_rows, windows.samples)
     if places is None:
         # JSON has no infinity.
         nothing = tf.minimum(nothing - best.tops, of_rows.dtype.max)

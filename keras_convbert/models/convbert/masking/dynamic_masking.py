@@ -24,10 +24,9 @@ class DynamicMasking(keras.layers.Layer):
     enough other tokens. A selected token becomes `mask_token_id` with the
     probability `mask_token_rate`, and is unchanged otherwise.
 
-    N is `max_predictions_per_seq` of the authors. The margin 0.005 rounds up:
-    `mask_rate * T` may be rounded up to the next integer in k, and from
-    T = 100 on, 0.005 T is at least one half, so that k fits in N. In shorter
-    rows N may limit k.
+    N is the rule of the authors for `max_predictions_per_seq`. The margin 0.005
+    rounds N up, so that `round(mask_rate * n)` fits: from T = 100 on,
+    `0.005 * T` is at least one half. In shorter rows N may limit k.
 
     Outside of training the selection depends on the token ids only.
 

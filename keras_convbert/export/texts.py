@@ -31,12 +31,12 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     import tensorflow as tf
 
     preprocessor = model.preprocessor
-    rows, words = preprocessor.rows_of_texts_in_graph(text)
-    inputs = preprocessor.collate_in_graph(rows)
+    windows, words = preprocessor.windows_of_texts_in_graph(text)
+    inputs = preprocessor.collate_in_graph(windows)
     outputs = _in_parts(serve, _without_padding(model, inputs))
     probabilities = outputs["probabilities"]  # (R, T, labels)
     # Windows and words are in order, and each word has exactly one label.
-    word_ids = preprocessor.at_positions(rows.words)
+    word_ids = preprocessor.at_positions(windows.words)
     word_ids = word_ids[:, : tf.shape(probabilities)[1]]
     word_probabilities = tf.boolean_mask(probabilities, word_ids >= 0)
     best = tf.argmax(word_probabilities, axis=-1)
@@ -60,8 +60,8 @@ def question_answer(
 
     _check_pairs((question, context), ("question", "context"))
     preprocessor = model.preprocessor
-    rows = preprocessor.rows_in_graph(question, context)
-    inputs = preprocessor.collate_in_graph(rows)
+    windows = preprocessor.windows_in_graph(question, context)
+    inputs = preprocessor.collate_in_graph(windows)
     inputs = _without_padding(model, inputs)
     outputs = _in_parts(serve, inputs)
     start, end = outputs["start_logits"], outputs["end_logits"]
@@ -77,9 +77,9 @@ def question_answer(
         start = tf.nn.log_softmax(start)
         end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
     best = best_answers_in_graph(
-        rows, context, start, end, beam, MAX_ANSWER_LENGTH
+        windows, context, start, end, beam, MAX_ANSWER_LENGTH
     )
-    no_answer = tf.math.segment_min(no_answer, rows.samples)
+    no_answer = tf.math.segment_min(no_answer, windows.samples)
     if beam is None:
         # JSON cannot represent infinity.
         no_answer = tf.minimum(no_answer - best.tops, no_answer.dtype.max)

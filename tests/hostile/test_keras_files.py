@@ -200,8 +200,8 @@ CONFIGS = {
     ),
     "a million layers": (sizes(num_layers=10**6), "too large"),
     "more than the weights": (sizes(intermediate_dim=10**7), "too large"),
-    "a number of 400 bits": (sizes(num_heads=2**400), "impossible size"),
-    "a size that is text": (sizes(hidden_dim="32"), "impossible size"),
+    "a number of 400 bits": (sizes(num_heads=2**400), "invalid size"),
+    "a size that is text": (sizes(hidden_dim="32"), "invalid size"),
     "a huge table of classes": (
         lambda config, _: config["config"].update(num_classes=10**9),
         "too large",

@@ -90,7 +90,7 @@ def change_tokenizer(folder, **changes):
     [
         ({"normalizer": "x"}, "Cannot load"),
         ({"model": "x"}, "Cannot load"),
-        ({"normalizer": None}, "WordPiece tokenizer of BERT"),
+        ({"normalizer": None}, "BERT WordPiece tokenizer"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "'Whitespace'"),
         ({"model": {"type": "BPE", "vocab": {}}}, "'BPE'"),
         ({"added_tokens": [{"content": "<new>", "id": 99}]}, "<new>"),

@@ -21,9 +21,9 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
     """Base of the backbones of all families.
 
     A subclass sets `family`, and has the attributes `vocabulary_size` and
-    `max_sequence_length`. It takes a dict with `token_ids`, perhaps
-    `segment_ids` and `padding_mask`, each `(batch, length)`, and returns a
-    dict of tensors.
+    `max_sequence_length`. Its input is a dict of `token_ids`, `padding_mask`
+    and optionally `segment_ids`, each of shape `(batch, length)`. Its output
+    is a dict of tensors.
     """
 
     family: ClassVar[Family]
@@ -36,15 +36,15 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
 
     @property
     def padding_margin(self) -> int:
-        """How many positions of padding after a text change its vectors.
+        """Number of padded positions after a text that change its vectors.
 
-        Padding beyond these can be cut off.
+        Padding beyond them can be removed from a batch.
         """
         return 0
 
     @classproperty
     def presets(cls) -> Config:
-        """The built-in presets, by name: architectures, without weights."""
+        """The built-in presets by name: architectures without weights."""
         return {
             name: {
                 "metadata": {
@@ -66,10 +66,11 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
         Args:
             preset: path or string. A folder in the format of KerasHub, which
                 `save_to_preset` writes, or of Hugging Face `transformers`;
-                the handle of one on a hub, as `"hf://user/model"`; or the
-                name of an architecture in `presets`.
+                the handle of such a folder on a hub, such as
+                `"hf://user/model"`; or the name of an architecture in
+                `presets`.
             load_weights: bool. Whether to load weights. Architectures have
-                none and need `False`. Defaults to `True`.
+                none and require `False`. Defaults to `True`.
             **kwargs: arguments that replace those of the preset.
 
         Returns:
@@ -79,8 +80,8 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
             CheckpointError: if a file of the preset is damaged or untrusted,
                 or does not fit the model. It is a `ValueError`.
             FileNotFoundError: if a file of the preset is missing.
-            ValueError: if weights are asked of an architecture, or the preset
-                is of another model.
+            ValueError: if weights are requested for an architecture, or the
+                preset holds another model.
         """
         backbone: Self = load_backbone(cls, preset, load_weights, kwargs)
         return backbone
@@ -90,13 +91,13 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
     ) -> None:
         """Saves the backbone as a preset, for `from_preset`.
 
-        It writes the configuration, the weights with LoRA merged, and a model
-        card `README.md`, which stays if it was edited. Files are written to a
-        temporary name and then moved.
+        It writes the configuration, the weights with LoRA merged, and the
+        model card `README.md`; an edited model card is kept. Files are written
+        to a temporary name and then moved.
 
         Args:
-            preset_dir: path of the folder. A model in it is replaced; a
-                tokenizer or preprocessor that was saved there stays.
+            preset_dir: path of the folder. A model in it is replaced; a saved
+                tokenizer or preprocessor is kept.
             max_shard_size: float. Size in GB above which the weights are
                 stored in several files. Defaults to `10`.
         """
@@ -116,23 +117,23 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
         dense_lookup: bool = False,
         prefix: str = "",
     ) -> list[LayerCost]:
-        """Parameters, FLOPs and activations of each layer.
+        """Returns the parameters, FLOPs and activations of each layer.
 
         Args:
             config: dict. All arguments of the backbone.
-            length: int. Tokens of the sequence.
-            size: `ElementBytes`.
-            dense_lookup: bool. Whether lookups of embeddings count as
+            length: int. Number of tokens per sequence.
+            size: `ElementBytes`. Bytes per stored element.
+            dense_lookup: bool. Whether embedding lookups count as matrix
                 products with the whole table. Defaults to `False`.
-            prefix: string. Prefix of the names of layers. Defaults to `""`.
+            prefix: string. Prefix of the layer names. Defaults to `""`.
 
         Returns:
-            A list of `LayerCost`, in the order of the computation.
+            A list of `LayerCost`, in the order of execution.
 
         Raises:
-            NotImplementedError: if the family does not tell.
+            NotImplementedError: if the family does not implement it.
         """
         raise NotImplementedError(
-            f"Expected a family that tells the costs of its layers. "
-            f"Received: {cls.__name__}"
+            f"Expected a backbone class that implements `layer_costs`. "
+            f"Received: cls={cls.__name__}"
         )

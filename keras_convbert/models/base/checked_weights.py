@@ -12,20 +12,20 @@ from keras_convbert.types import Mixin
 
 
 class CheckedWeights(Mixin):
-    """`load_weights` that loads all of a file or nothing."""
+    """`load_weights` that loads a whole file or nothing."""
 
     def load_weights(
         self, filepath: AnyPath, skip_mismatch: bool = False, **kwargs: Any
     ) -> None:
-        """Loads weights; after an error the weights are as before.
+        """Loads weights; an error leaves the weights unchanged.
 
         A `.weights.h5` file, or shards listed in `.weights.json`, are checked
-        before any array is loaded; other files are left to Keras.
+        before any array is loaded. Keras loads other files without checks.
 
         Args:
             filepath: path of the file.
-            skip_mismatch: bool. Whether to skip layers whose arrays have other
-                shapes. Defaults to `False`.
+            skip_mismatch: bool. Whether to skip layers whose arrays have
+                different shapes. Defaults to `False`.
             **kwargs: arguments of `keras.Model.load_weights`.
 
         Raises:
@@ -54,9 +54,9 @@ class CheckedWeights(Mixin):
 
 
 def _files(filepath: AnyPath) -> tuple[list[AnyPath], dict[str, Any] | None]:
-    """The files to check, and the index that lists them, if there is one."""
+    """Returns the files to check, and the weight map of an index file."""
     path = os.fspath(filepath)
-    # Keras fetches files from remote disks.
+    # Keras fetches remote files itself.
     if not os.path.exists(path):
         return [], None
     if path.endswith(".weights.h5"):

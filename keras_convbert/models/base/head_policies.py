@@ -1,4 +1,4 @@
-"""Dtype policies of the heads of tasks, some of them quantized."""
+"""Dtype policies of task heads, which may be quantized."""
 
 import keras
 import keras_hub
@@ -10,7 +10,7 @@ from keras_convbert.types import DType
 
 
 def head_policy(backbone: keras_hub.models.Backbone, kwargs: Config) -> DType:
-    """The dtype policy of a head; takes `head_dtype` out of `kwargs`."""
+    """Returns the dtype policy of a head; pops `head_dtype` from `kwargs`."""
     head_dtype = kwargs.pop("head_dtype", None)
     if head_dtype is not None:
         return keras.dtype_policies.get(head_dtype)
@@ -18,7 +18,7 @@ def head_policy(backbone: keras_hub.models.Backbone, kwargs: Config) -> DType:
 
 
 def head_config(task: keras_hub.models.Task) -> Config:
-    """The part of a task's config about the dtypes of a quantized head."""
+    """Returns the config entry that restores the dtypes of a quantized head."""
     policies = quantized_policies(_head_layers(task))
     if not policies:
         return {}

@@ -11,15 +11,22 @@ from keras_convbert.compat import without_autotune
 
 
 class InMemoryDataset(keras.utils.PyDataset):
-    """Samples held in memory, as batches that are preprocessed as they go.
+    """Dataset of samples in memory, whose batches are preprocessed on demand.
 
-    It needs no data library, and gives each epoch an order of its own.
+    It needs no data library. Each epoch has its own order.
 
-    `samples` is `(x, y, sample_weight)`, of tuples and dicts of arrays and
-    lists, `None` where there is nothing; `preprocess` gets its batches, inside
-    the context `noise(epoch, index)`. Keras looks at batches before it takes
-    them, of some backends only, so that a place, and not the number of calls,
-    has to say what is drawn at random there.
+    On some backends Keras reads batches ahead of their use. Random numbers
+    therefore depend on the epoch and the batch index, not on the number of
+    calls.
+
+    Args:
+        samples: tuple `(x, y, sample_weight)` of nested tuples and dicts of
+            arrays and lists, or `None` for a missing part.
+        batch_size: int. Samples per batch.
+        preprocess: function from the parts of a batch to model inputs.
+        shuffle: bool. Whether to shuffle the samples in each epoch.
+        noise: function from an epoch and a batch index to a context manager,
+            inside which `preprocess` is called.
     """
 
     def __init__(
@@ -36,19 +43,19 @@ class InMemoryDataset(keras.utils.PyDataset):
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(
                 "Expected `x`, `y` and `sample_weight` to hold the same "
-                "number of samples, and one at least. Received: "
+                "number of samples, at least one. Received: "
                 f"{sorted(lengths)} samples"
             )
         self.num_samples = lengths.pop()
         self.batch_size = batch_size
         self.preprocess = preprocess
         self.noise = noise
-        # From the global generator, which `keras.utils.set_random_seed` sets.
+        # `keras.utils.set_random_seed` seeds the global generator.
         self.seed = np.random.randint(2**31) if shuffle else None
         self.go_to(0)
 
     def go_to(self, epoch: int, start_batch: int = 0) -> None:
-        """Makes `epoch` the next, beginning with a later batch."""
+        """Makes `epoch` the next one, starting at batch `start_batch`."""
         self.epoch = epoch
         self.start_batch = start_batch
         self.order = np.arange(self.num_samples)
@@ -61,14 +68,14 @@ class InMemoryDataset(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Any:
         first = index * self.batch_size
-        rows = self.order[first : first + self.batch_size]
-        batch = _map_leaves(self.samples, lambda leaf: _take(leaf, rows))
+        indices = self.order[first : first + self.batch_size]
+        batch = _map_leaves(self.samples, lambda leaf: _take(leaf, indices))
         with self.noise(self.epoch, index):
             outputs = self.preprocess(*batch)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
     def part(self, first: int, last: int) -> Any:
-        """The samples `first` to `last`, as they were given."""
+        """Returns samples `first` to `last - 1`, in their original order."""
         return _map_leaves(self.samples, lambda leaf: leaf[first:last])
 
     def on_epoch_end(self) -> None:
@@ -76,7 +83,7 @@ class InMemoryDataset(keras.utils.PyDataset):
 
 
 def leaves_of(samples: Any) -> list[Any]:
-    """The arrays of `samples`: lists are arrays, tuples and dicts are not."""
+    """Returns the arrays of `samples`, where lists count as arrays."""
     if samples is None:
         return []
     if isinstance(samples, dict):
@@ -105,18 +112,18 @@ def _as_array(leaf: Any) -> np.ndarray:
             for i, entry in enumerate(leaf):
                 array[i] = entry
             return array
-        # As `tf.data` reads Python numbers.
+        # The dtypes in which `tf.data` reads Python numbers.
         array = np.asarray(leaf)
         narrow = {"float64": "float32", "int64": "int32"}
         return array.astype(narrow.get(array.dtype.name, array.dtype))
     if hasattr(leaf, "numpy") and not keras.ops.is_tensor(leaf):
-        # TensorFlow's strings, under another backend.
+        # A string tensor of TensorFlow on another backend.
         return np.asarray(leaf.numpy())
     return np.asarray(keras.ops.convert_to_numpy(leaf))
 
 
 def _is_object(entry: Any) -> bool:
-    """Whether it is text, words, or a row of its own length."""
+    """Whether an entry must stay one object: a text, words or an array."""
     if isinstance(entry, (list, tuple)):
         return any(map(_is_object, entry))
     return isinstance(entry, (str, bytes, np.ndarray))
@@ -126,24 +133,25 @@ def _length(entry: Any) -> int | None:
     return len(entry) if isinstance(entry, (list, tuple)) else None
 
 
-def _take(leaf: np.ndarray, rows: np.ndarray) -> Any:
-    taken = leaf[rows]
+def _take(leaf: np.ndarray, indices: np.ndarray) -> Any:
+    taken = leaf[indices]
     return taken.tolist() if taken.dtype.kind in "OUS" else taken
 
 
 class InMemoryAdapter(PyDatasetAdapter):
-    """Gives `InMemoryDataset` to Keras.
+    """Adapter that passes an `InMemoryDataset` to the Keras trainers.
 
-    Keras's own has PyTorch's `DataLoader` between, which draws from the global
-    generator, in the first `fit` of a model once more than in others.
+    The Keras adapter wraps datasets in a PyTorch `DataLoader`. This draws from
+    the global generator, once more in the first `fit` of a model than in
+    others, and breaks reproducibility.
 
-    Its attributes say where the next iterator begins, so that a training can
-    go on within an epoch: the order is a function of them.
+    The attributes define where the next iterator starts and in which order.
+    Saving and restoring them resumes training within an epoch.
     """
 
     @property
     def epoch(self) -> int:
-        """The epoch that `fit` gets next."""
+        """The next epoch of `fit`."""
         return int(self.py_dataset.epoch)
 
     @epoch.setter
@@ -152,7 +160,7 @@ class InMemoryAdapter(PyDatasetAdapter):
 
     @property
     def start_batch(self) -> int:
-        """The batch with which that epoch begins."""
+        """The first batch of the next epoch."""
         return int(self.py_dataset.start_batch)
 
     @start_batch.setter
@@ -161,7 +169,7 @@ class InMemoryAdapter(PyDatasetAdapter):
 
     @property
     def seed(self) -> int | None:
-        """The seed of the order, `None` for the order of the samples."""
+        """The seed of the shuffled order; `None` if not shuffled."""
         seed: int | None = self.py_dataset.seed
         return seed
 

@@ -1,4 +1,4 @@
-"""Checks of inputs that preprocessors and tasks share."""
+"""Input checks shared by preprocessors and tasks."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ TRUNCATIONS = ("round_robin", "waterfall")
 
 
 def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
-    """Raises `ValueError` unless sequences can have this length."""
+    """Raises `ValueError` if packing arguments are invalid."""
     if not isinstance(sequence_length, int) or sequence_length < 3:
         raise ValueError(
             "Invalid value for argument `sequence_length`. Expected an "
-            "integer of at least 3: a token between `[CLS]` and `[SEP]`. "
+            "integer of at least 3, which fits `[CLS]`, a token and `[SEP]`. "
             f"Received: sequence_length={sequence_length}"
         )
     if truncate not in TRUNCATIONS:
@@ -21,10 +21,11 @@ def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
 
 
 def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
-    """Raises `ValueError` unless texts can be cut into such windows."""
+    """Raises `ValueError` if texts cannot be cut into such windows."""
     if tokenizer.sequence_length is not None:
         raise ValueError(
-            "Expected a tokenizer that does not cut texts. Received: "
+            "Expected a tokenizer that does not cut texts, with "
+            "`sequence_length=None`. Received: "
             f"tokenizer.sequence_length={tokenizer.sequence_length}"
         )
     if stride is not None and not (
@@ -32,7 +33,7 @@ def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
     ):
         raise ValueError(
             "Invalid value for argument `stride`. Expected a positive integer "
-            f"of at most {size}, the pieces in a window. "
+            f"of at most {size}, the number of pieces per window. "
             f"Received: stride={stride}"
         )
 
@@ -40,16 +41,17 @@ def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
 def check_fits(backbone: Any, preprocessor: Any) -> None:
     """Raises `ValueError` if a preprocessor does not fit a backbone.
 
-    Ids beyond the vocabulary would be an error of the backend, and on JAX NaN
-    without a message.
+    Ids beyond the embedding table raise an error of the backend. On JAX they
+    give NaN without an error.
     """
     if preprocessor is None:
         return
     length = preprocessor.sequence_length
     if length > backbone.max_sequence_length:
         raise ValueError(
-            "Expected a preprocessor of sequences no longer than the "
-            f"backbone's max_sequence_length={backbone.max_sequence_length}. "
+            "Expected a preprocessor with a `sequence_length` of at most "
+            f"max_sequence_length={backbone.max_sequence_length}, the limit "
+            "of the backbone. "
             f"Received: preprocessor.sequence_length={length}"
         )
     tokenizer = preprocessor.tokenizer
@@ -61,20 +63,20 @@ def check_vocabulary_size(backbone: Any, size: int) -> None:
     """Raises `ValueError` if a vocabulary is larger than the embeddings."""
     if size > backbone.vocabulary_size:
         raise ValueError(
-            "Expected a vocabulary no larger than the backbone's "
-            f"vocabulary_size={backbone.vocabulary_size}. Received: a "
-            f"vocabulary of {size} tokens"
+            "Expected a vocabulary of at most "
+            f"vocabulary_size={backbone.vocabulary_size} tokens, the limit "
+            f"of the backbone. Received: a vocabulary of {size} tokens"
         )
 
 
 def check_texts(x: Any) -> None:
-    """Raises `ValueError` unless `x` is texts, or a tuple of two of them."""
+    """Raises `ValueError` unless `x` is a batch of texts or a pair of these."""
     parts = x if isinstance(x, tuple) else (x,)
     if len(parts) not in (1, 2):
         raise ValueError(
-            "Expected one text, or a tuple of two: there are two segment "
-            "ids. (A batch of texts is a list, an array or a tensor.) "
-            f"Received: x of {len(parts)} parts"
+            "Expected `x` to be one text, or a tuple of two texts, since "
+            "there are two segment ids. A batch of texts is a list, an array "
+            f"or a tensor. Received: x with {len(parts)} parts"
         )
     shapes = [_shape(part) for part in parts]
     known = [shape for shape in shapes if None not in shape]
@@ -82,14 +84,14 @@ def check_texts(x: Any) -> None:
         len(set(known)) > 1
     ):
         raise ValueError(
-            "Expected strings, or batches of at least one string; for pairs a "
-            "tuple of two such of the same length, the first texts and the "
-            f"second ones. Received: x of the shapes {shapes}"
+            "Expected `x` to be a string or a batch of at least one string, or "
+            "a tuple of two of these with equal lengths, the first and the "
+            f"second texts. Received: x with shapes {shapes}"
         )
 
 
 def _shape(texts: Any) -> tuple[int | None, ...]:
-    """The known shape; the tokenizer refuses what is not text."""
+    """Returns the known part of the shape; the tokenizer checks the dtype."""
     if isinstance(texts, list):
         return (len(texts), *(_shape(texts[0]) if texts else ()))
     shape = getattr(texts, "shape", ())
@@ -99,17 +101,18 @@ def _shape(texts: Any) -> tuple[int | None, ...]:
 
 
 def check_words(x: Any) -> list[list[str]]:
-    """Sentences as lists of words; raises `ValueError` if `x` is not."""
-    rows = x.to_list() if hasattr(x, "to_list") else x
-    if hasattr(rows, "tolist"):
-        rows = rows.tolist()
-    sentences = rows if isinstance(rows, (list, tuple)) else [rows]
+    """Returns sentences as lists of words, or raises `ValueError`."""
+    values = x.to_list() if hasattr(x, "to_list") else x
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    sentences = values if isinstance(values, (list, tuple)) else [values]
     for sentence in sentences:
         if not isinstance(sentence, (list, tuple)) or not all(
             isinstance(word, (str, bytes)) for word in sentence
         ):
             raise ValueError(
-                "Expected sentences as words: a list of lists of strings, or "
-                f"a ragged tensor. Received: {sentence!r} for a sentence"
+                "Expected `x` to be sentences of words, a list of lists of "
+                "strings or a ragged tensor. "
+                f"Received: sentence={sentence!r}"
             )
     return [list(sentence) for sentence in sentences]

@@ -1,6 +1,6 @@
 """Parameters, FLOPs and activations of layers.
 
-FLOPs per element are those of the ELECTRA script `flops_computation.py`.
+The FLOPs per element are those of `flops_computation.py` of ELECTRA.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ class LayerCost(NamedTuple):
     name: str
     parameters: int
     flops: int
-    """For a forward pass over one sequence."""
+    """FLOPs of a forward pass over one sequence."""
     activation_bytes: int
-    """Kept per sequence for the backward pass."""
+    """Bytes stored per sequence for the backward pass."""
 
 
 class ElementBytes(NamedTuple):
-    """Sizes of an element that is kept."""
+    """Bytes per element stored for the backward pass."""
 
     compute: int
-    """In the compute dtype of the model."""
+    """Bytes in the compute dtype of the model."""
     exact: int
-    """Where it is at least float32: in softmax and layer norm."""
+    """Bytes in softmax and layer norm, which use at least float32."""
 
 
 def dense_cost(
@@ -46,7 +46,7 @@ def dense_cost(
     size: ElementBytes,
     use_bias: bool = True,
 ) -> LayerCost:
-    """The cost of a dense layer that is applied to so many positions."""
+    """Returns the cost of a dense layer applied to `positions` positions."""
     flops = (2 * inputs_dim + 1 + activated * ACTIVATION_FLOPS) * units
     kept = (inputs_dim + activated * units) * size.compute
     parameters = (inputs_dim + use_bias) * units
@@ -56,10 +56,10 @@ def dense_cost(
 def head_costs(
     task: Any, length: int, size: ElementBytes
 ) -> Iterator[LayerCost]:
-    """The costs of the layers of a task that its backbone lacks.
+    """Yields the costs of the layers of a task outside of its backbone.
 
-    A layer with a method `layer_cost(task, length, size)` tells its own cost;
-    the dense layers in others are counted.
+    A layer may return its own cost from `layer_cost(task, length, size)`. In
+    other layers the dense layers are counted.
     """
     for layer in task.layers:
         if layer is task.backbone or not layer.weights:

@@ -19,20 +19,20 @@ RANK = "lora/vars/rank"
 
 
 class LoraWeights(Mixin):
-    """LoRA of a backbone, whose weights are stored in a small file."""
+    """LoRA of a backbone, with the updates stored in a small file."""
 
     def enable_lora(
         self, rank: int, target_layer_names: Sequence[str] | None = None
     ) -> None:
         """Freezes the backbone and adds low-rank updates to matrix products.
 
-        Biases are frozen too: KerasHub keeps training them, and leaves them
-        out of `save_lora_weights`. Compile the model after it.
+        Biases are frozen too. KerasHub keeps training them but does not save
+        them in `save_lora_weights`. Compile the model afterwards.
 
         Args:
             rank: int. Rank of the updates.
             target_layer_names: sequence of strings. Names of the layers to
-                update; `None` is `query` and `value`. Defaults to `None`.
+                update; `None` selects `query` and `value`. Defaults to `None`.
         """
         super().enable_lora(rank, target_layer_names)
         layers = _layers(self)
@@ -42,10 +42,10 @@ class LoraWeights(Mixin):
                 bias.trainable = False
 
     def save_lora_weights(self, filepath: AnyPath) -> None:
-        """Saves the low-rank updates, without the weights that they update.
+        """Saves the low-rank updates without the base weights.
 
         Args:
-            filepath: path of the file. It ends in `.lora.h5`.
+            filepath: path of the file. It must end in `.lora.h5`.
 
         Raises:
             ValueError: if LoRA is not enabled, or the file has another suffix.
@@ -59,9 +59,9 @@ class LoraWeights(Mixin):
             super().save_lora_weights(str(temporary))
 
     def load_lora_weights(self, filepath: AnyPath) -> None:
-        """Loads the file of `save_lora_weights`; enables LoRA if it is not.
+        """Loads a file of `save_lora_weights`; enables LoRA if necessary.
 
-        After an error the backbone is as before.
+        An error leaves the backbone unchanged.
 
         Args:
             filepath: path of the file.
@@ -90,7 +90,7 @@ class LoraWeights(Mixin):
 
 
 def _layers(backbone: keras_hub.models.Backbone) -> list[keras.layers.Layer]:
-    """The layers that KerasHub numbers."""
+    """Returns the layers in the numbering of KerasHub."""
     layers = flatten_layers(backbone, include_self=False)
     return [layer for layer in layers if layer.weights]
 
@@ -109,7 +109,7 @@ def _rank(file: Hdf5File) -> int:
 def _arrays(
     layers: dict[int, keras.layers.Layer], file: Hdf5File, rank: int
 ) -> dict[tuple[int, str], np.ndarray]:
-    """The arrays of a file, checked against the layers."""
+    """Returns the arrays of a file, checked against the layers."""
     wanted = {}
     for number, layer in layers.items():
         shape = tuple(layer.kernel.shape)
@@ -127,7 +127,7 @@ def _arrays(
         )
         raise CheckpointError(
             f"{file} does not fit the backbone: arrays are missing, unknown or "
-            f"of other shapes. Received: {differing[:5]}"
+            f"have other shapes. Received: arrays={differing[:5]}"
         )
     arrays = {
         (number, name): file.array(f"lora/{number}/vars/{name}")

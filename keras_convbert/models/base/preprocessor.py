@@ -11,8 +11,8 @@ from keras_convbert.types import Mixin
 class Preprocessor(Mixin):
     """Base of the preprocessors of all families, the first base of each.
 
-    It is not a `keras_hub.models.Preprocessor`: KerasHub has a base of its own
-    for each kind of preprocessor. A subclass sets `backbone_cls` and
+    It is not a `keras_hub.models.Preprocessor`, since KerasHub has a separate
+    base for each kind of preprocessor. A subclass sets `backbone_cls` and
     `tokenizer_cls`.
     """
 
@@ -23,12 +23,12 @@ class Preprocessor(Mixin):
         Args:
             preset: path or string. A folder, or the handle of one on a hub, in
                 the format of KerasHub or of Hugging Face `transformers`. The
-                preset of another task, or of a tokenizer alone, is enough.
+                preset of another task or of a tokenizer is sufficient.
             **kwargs: arguments that replace those of the preset.
-                `sequence_length` defaults to that of the preset, or to the
-                class's own and at most the longest input of the backbone.
-                `vocabulary` replaces that of a preset of `transformers`, which
-                is not read then.
+                `sequence_length` defaults to that of the preset, else to the
+                default of the class or the limit of the backbone, whichever
+                is less. `vocabulary` replaces the vocabulary of a
+                `transformers` preset, which is then not read.
 
         Returns:
             A preprocessor of this class.
@@ -47,6 +47,6 @@ class Preprocessor(Mixin):
         """Saves the preprocessor and its tokenizer as a preset.
 
         Args:
-            preset_dir: path of the folder. Other files in it stay.
+            preset_dir: path of the folder. Other files in it are kept.
         """
         save_part(preset_dir, PREPROCESSOR_FILE, super().save_to_preset)

@@ -19,16 +19,16 @@ from keras_convbert.types import Config
 class Task(Trainer, TrainingState, CheckedWeights):
     """Base of the tasks of all families, the first base of each.
 
-    It is not a `keras.Model`, of which Keras allows one among the bases. A
-    subclass sets `backbone_cls`, `preprocessor_cls` and `task_kind`.
+    It is not a `keras.Model`, since Keras allows only one model among the
+    bases. A subclass sets `backbone_cls`, `preprocessor_cls` and `task_kind`.
 
-    Tasks shuffle samples in memory in each epoch, open presets in the formats
-    of KerasHub and of other libraries, check weights before they load them,
-    and resume training from `.keras` files.
+    Tasks shuffle in-memory samples in each epoch, open presets in the formats
+    of KerasHub and of other libraries, check weights before loading, and
+    resume training from `.keras` files.
     """
 
     task_kind: ClassVar[str]
-    """What the task does, as `"text_classifier"`: decides how it is served."""
+    """The kind of task, such as `"text_classifier"`; selects the serving."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         check_no_others(
@@ -52,11 +52,12 @@ class Task(Trainer, TrainingState, CheckedWeights):
         super().compile(optimizer, *args, **kwargs)
 
     def _refuse_loss(self, arguments: Config) -> None:
-        """Takes `loss` out of the arguments of a task with its own loss."""
-        if arguments.pop("loss", None) is not None:
+        """Removes `loss` from the arguments, or raises `ValueError`."""
+        loss = arguments.pop("loss", None)
+        if loss is not None:
             raise ValueError(
-                f"`{type(self).__name__}` has a loss of its own. Expected no "
-                "argument `loss`."
+                f"Expected no argument `loss`, since `{type(self).__name__}` "
+                f"computes its own loss. Received: loss={loss}"
             )
 
     @classmethod
@@ -67,15 +68,15 @@ class Task(Trainer, TrainingState, CheckedWeights):
 
         Args:
             preset: path or string. A folder in the format of KerasHub or of
-                Hugging Face `transformers`, the handle of one on a hub, or the
-                name of an architecture, as `from_preset` of the backbone takes
-                it. A preset of a backbone alone, or of another task, gives a
-                task with a new head, and a warning.
+                Hugging Face `transformers`, the handle of such a folder on a
+                hub, or the name of an architecture, as in `from_preset` of
+                the backbone. A preset of a backbone or of another task gives
+                a task with a new head, and a warning.
             load_weights: bool. Whether to load weights. Defaults to `True`.
-            **kwargs: arguments that replace those of the preset, `dtype` of
-                the backbone, and `sequence_length` and `vocabulary` of the
-                preprocessor's `from_preset`. With `num_classes`, or other
-                `labels`, the head is new.
+            **kwargs: arguments that replace those of the preset; `dtype` of
+                the backbone; `sequence_length` and `vocabulary` for
+                `from_preset` of the preprocessor. `num_classes` or different
+                `labels` give a new head.
 
         Returns:
             The task.
@@ -95,13 +96,13 @@ class Task(Trainer, TrainingState, CheckedWeights):
         """Saves the task as a preset, for `from_preset`.
 
         It writes configurations, the weights with LoRA merged, the tokenizer
-        of a task with a preprocessor, and a model card `README.md`, which
-        stays if it was edited; not the state of the optimizer. Files are
-        written to a temporary name and then moved.
+        of a task with a preprocessor, and the model card `README.md`; an
+        edited model card is kept. It does not write the state of the
+        optimizer. Files are written to a temporary name and then moved.
 
         Args:
-            preset_dir: path of the folder. A model in it is replaced; a
-                tokenizer or preprocessor that was saved there stays.
+            preset_dir: path of the folder. A model in it is replaced; a saved
+                tokenizer or preprocessor is kept.
             max_shard_size: float. Size in GB above which the weights of the
                 backbone are stored in several files. Defaults to `10`.
         """
@@ -118,19 +119,19 @@ class Task(Trainer, TrainingState, CheckedWeights):
         size: ElementBytes,
         dense_lookup: bool = False,
     ) -> list[LayerCost]:
-        """Parameters, FLOPs and activations of each layer.
+        """Returns the parameters, FLOPs and activations of each layer.
 
         Args:
-            length: int. Tokens of the sequence.
-            size: `ElementBytes`.
-            dense_lookup: bool. Whether lookups of embeddings count as
+            length: int. Number of tokens per sequence.
+            size: `ElementBytes`. Bytes per stored element.
+            dense_lookup: bool. Whether embedding lookups count as matrix
                 products with the whole table. Defaults to `False`.
 
         Returns:
-            A list of `LayerCost`, in the order of the computation.
+            A list of `LayerCost`, in the order of execution.
         """
         backbone: Any = self.backbone
-        rows: list[LayerCost] = backbone.layer_costs(
+        costs: list[LayerCost] = backbone.layer_costs(
             backbone.get_config(), length, size, dense_lookup
         )
-        return [*rows, *head_costs(self, length, size)]
+        return [*costs, *head_costs(self, length, size)]

@@ -9,7 +9,7 @@ from keras_convbert.types import Mixin
 
 
 class Tokenizer(Mixin):
-    """Base of the tokenizers of all families, before one of KerasHub.
+    """Base of the tokenizers of all families, used before a KerasHub base.
 
     A subclass sets `backbone_cls`.
     """
@@ -22,8 +22,8 @@ class Tokenizer(Mixin):
             preset: path or string. A folder, or the handle of one on a hub, in
                 the format of KerasHub or of Hugging Face `transformers`.
             **kwargs: arguments that replace those of the preset.
-                `vocabulary` replaces that of a preset of `transformers`, which
-                is not read then.
+                `vocabulary` replaces the vocabulary of a `transformers`
+                preset, which is then not read.
 
         Returns:
             A tokenizer of this class.
@@ -42,6 +42,6 @@ class Tokenizer(Mixin):
         """Saves the tokenizer as a preset, for `from_preset`.
 
         Args:
-            preset_dir: path of the folder. Other files in it stay.
+            preset_dir: path of the folder. Other files in it are kept.
         """
         save_part(preset_dir, TOKENIZER_FILE, super().save_to_preset)

@@ -19,9 +19,9 @@ BATCH_SIZE = 32
 class Trainer(Mixin):
     """`fit`, `evaluate` and `predict` of tasks.
 
-    KerasHub turns samples in memory into a dataset that is never shuffled, and
-    needs `grain` or TensorFlow for it. These methods take such samples through
-    `InMemoryDataset`, and leave datasets to KerasHub.
+    KerasHub converts in-memory samples to a dataset that is never shuffled,
+    and needs `grain` or TensorFlow for this. These methods use
+    `InMemoryDataset` instead, and pass datasets on to KerasHub.
     """
 
     def fit(
@@ -40,10 +40,10 @@ class Trainer(Mixin):
             x: samples: texts (a list, an array or a tensor), a tuple of two
                 of these for pairs, or a dict of arrays if the task has no
                 preprocessor; or a `tf.data`, `grain` or
-                `keras.utils.PyDataset` dataset, the last of batches that need
-                no preprocessing. Defaults to `None`.
+                `keras.utils.PyDataset` dataset. Batches of a `PyDataset` are
+                not preprocessed. Defaults to `None`.
             y: labels, unless `x` is a dataset. Defaults to `None`.
-            batch_size: int. Samples per step, `None` for 32. Defaults to
+            batch_size: int. Samples per step; `None` is 32. Defaults to
                 `None`.
             sample_weight: weights, unless `x` is a dataset. Defaults to
                 `None`.
@@ -103,7 +103,7 @@ class Trainer(Mixin):
         Args:
             x: samples, or a dataset. Defaults to `None`.
             y: labels, unless `x` is a dataset. Defaults to `None`.
-            batch_size: int. Samples per step, `None` for 32. Defaults to
+            batch_size: int. Samples per step; `None` is 32. Defaults to
                 `None`.
             sample_weight: weights, unless `x` is a dataset. Defaults to
                 `None`.
@@ -128,7 +128,7 @@ class Trainer(Mixin):
 
         Args:
             x: samples, or a dataset. Defaults to `None`.
-            batch_size: int. Samples per step, `None` for 32. Defaults to
+            batch_size: int. Samples per step; `None` is 32. Defaults to
                 `None`.
             **kwargs: arguments of `keras.Model.predict`.
 
@@ -189,7 +189,7 @@ def _check_strings(task: keras_hub.models.Task, x: Any) -> None:
                 raise ValueError(
                     "Expected arrays of token ids, since the task has no "
                     "preprocessor. To train on text, pass `preprocessor=` to "
-                    f"the task. Received: x of strings, such as {leaf[0]!r}"
+                    f"the task. Received: strings such as x[0]={leaf[0]!r}"
                 )
 
 
@@ -209,7 +209,7 @@ def _prepare(
 
 
 def _split(samples: tuple[Any, Any, Any], fraction: float) -> tuple[Any, Any]:
-    """The samples before the last `fraction` of them, and the last."""
+    """Splits off the last `fraction` of the samples."""
     batches = InMemoryDataset(
         samples, 1, lambda *batch: batch, shuffle=False, noise=_no_noise
     )
@@ -217,14 +217,14 @@ def _split(samples: tuple[Any, Any, Any], fraction: float) -> tuple[Any, Any]:
     first = int(np.floor(total * (1.0 - fraction)))
     if not 0 < first < total:
         raise ValueError(
-            f"Expected `validation_split` to leave samples on both sides of "
-            f"{total}. Received: validation_split={fraction}"
+            f"Expected `validation_split` to leave at least one of {total} "
+            f"samples on each side. Received: validation_split={fraction}"
         )
     return batches.part(0, first), batches.part(first, total)
 
 
 def count_batches(x: Any, batch_size: int | None) -> int | None:
-    """The batches per epoch of what `fit` is given, `None` if unknown."""
+    """Returns the batches per epoch of an input of `fit`; `None` if unknown."""
     if isinstance(x, keras.utils.PyDataset):
         return x.num_batches
     if hasattr(x, "cardinality"):

@@ -20,13 +20,13 @@ TRAINING_FILE = "training.json"
 
 
 class TrainingState(Mixin):
-    """State beside weights, so that training resumes from a `.keras` file."""
+    """Saves state besides weights, so that `.keras` files resume training."""
 
     def compile_from_config(self, config: Config) -> None:
-        """Compiles as saved; Keras does not where `compile` is overridden.
+        """Compiles as saved; Keras skips this if `compile` is overridden.
 
         Args:
-            config: dict, as `get_compile_config` returns it.
+            config: dict that `get_compile_config` returned.
         """
         with safe_loading():
             arguments: Any = keras.saving.deserialize_keras_object(config)
@@ -40,7 +40,7 @@ class TrainingState(Mixin):
         """
         random_state.save_random_state(self, dir_path)
         optimizer = self.optimizer if self.compiled else None
-        # LoRA is merged into the weights of a file, and cannot resume there.
+        # A file holds weights with LoRA merged, which cannot resume training.
         lora = any(
             getattr(layer, "lora_enabled", False)
             for layer in flatten_layers(self)
@@ -71,10 +71,11 @@ class TrainingState(Mixin):
         frozen = state.get("frozen_layers")
         if not isinstance(frozen, list):
             raise CheckpointError(
-                f"Expected {path!r} to hold a list `frozen_layers`."
+                f"Expected {path!r} to hold a list `frozen_layers`. "
+                f"Received: frozen_layers={frozen!r}"
             )
         for name, layer in random_state.layers_by_path(self).items():
-            # Parents come first: they set their children, which follow.
+            # Parents come first, since they also set their children.
             layer.trainable = name not in frozen
         if state.get("optimizer_built") and self.optimizer:
             self.optimizer.build(self.trainable_variables)
@@ -83,10 +84,10 @@ class TrainingState(Mixin):
     def save_task_weights(self, filepath: Any) -> None:
         """Writes the weights of the head to a preset.
 
-        KerasHub writes those of the optimizer too, for the backbone as well.
+        KerasHub would also write the optimizer state of the whole model.
 
         Args:
-            filepath: path of the file. It ends in `.weights.h5`.
+            filepath: path of the file. It must end in `.weights.h5`.
         """
         with self._without_optimizer():
             super().save_task_weights(filepath)
@@ -95,7 +96,7 @@ class TrainingState(Mixin):
         """Loads the weights of the head from a preset.
 
         Args:
-            filepath: path of the file. It ends in `.weights.h5`.
+            filepath: path of the file. It must end in `.weights.h5`.
 
         Raises:
             CheckpointError: if the file is damaged or does not fit the task.

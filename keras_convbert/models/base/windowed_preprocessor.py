@@ -9,10 +9,11 @@ from keras_convbert.types import Tensor
 
 
 class WindowedPreprocessor(Preprocessor, keras_hub.models.Preprocessor):
-    """Base of the preprocessors that cut a text into several windows.
+    """Base of preprocessors that cut a text into several windows.
 
-    A subclass has `to_windows`, which cuts samples, `collate`, which batches
-    windows, and `_call_tf`, which does both in a TensorFlow graph.
+    A subclass implements `to_windows`, which cuts samples into windows,
+    `collate`, which batches windows, and `_call_tf`, which does both in a
+    TensorFlow graph.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class WindowedPreprocessor(Preprocessor, keras_hub.models.Preprocessor):
         return self.collate(*self.to_windows(x, y, sample_weight))
 
     def _padded(self, values: Tensor, padding: int) -> Tensor:
-        """A ragged tensor, padded to `sequence_length`, in a graph."""
+        """Pads a ragged tensor to `sequence_length`, in a TensorFlow graph."""
         return values.to_tensor(padding, shape=(None, self.sequence_length))
 
     def get_config(self) -> Config:
@@ -45,7 +46,7 @@ class WindowedPreprocessor(Preprocessor, keras_hub.models.Preprocessor):
 
 
 def window_weights(sample_weight: Any, samples: list[int]) -> Any:
-    """The weight of the sample that each window is from."""
+    """Returns, per window, the weight of its sample."""
     if sample_weight is None:
         return None
     return np.asarray(sample_weight, "float32")[samples]

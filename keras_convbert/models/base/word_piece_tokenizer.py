@@ -23,8 +23,8 @@ from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 VOCABULARY_FILE = "vocabulary.txt"
-# Characters that stand for special tokens while a graph cleans a text. BERT
-# deletes characters of private use, so that no cleaned text holds them.
+# Characters that replace special tokens while a TensorFlow graph cleans a text.
+# They are safe: BERT deletes private-use characters from texts.
 FIRST_MARK = 0xF0000
 
 
@@ -48,7 +48,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         self.unk_token = "[UNK]"
         for name in ("cls", "sep", "pad", "mask"):
             self._add_special_token(f"[{name.upper()}]", f"{name}_token")
-        # Names that the preprocessors of KerasHub use.
+        # The preprocessors of KerasHub use these names.
         self._add_special_token("[CLS]", "start_token")
         self._add_special_token("[SEP]", "end_token")
         super().__init__(
@@ -60,7 +60,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             dtype=dtype,
             **kwargs,
         )
-        # `Model.quantize` refuses layers that are not built.
+        # `Model.quantize` raises an error for layers that are not built.
         self.built = True
 
     def set_vocabulary(self, vocabulary: Iterable[str] | str | None) -> None:
@@ -108,8 +108,8 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        # A vocabulary is saved as an asset. A path in a configuration is
-        # untrusted: it would choose a file for us to read.
+        # The vocabulary is saved as an asset. A path in an untrusted config
+        # could name any file on the machine.
         if isinstance(config.get("vocabulary"), str):
             raise ValueError(
                 "Expected a config without the path of a vocabulary file. "
@@ -118,18 +118,18 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return super().from_config(config)
 
     def tokenize_with_offsets(self, inputs: Any) -> tuple[Any, Any, Any]:
-        """Returns the tokens of texts, and their positions in the texts.
+        """Returns the tokens of texts and their character spans.
 
-        Positions are counted in code points, as Python counts characters: a
-        token was made of `text[start:end]`. Padding, which `sequence_length`
-        adds, is from 0 to 0.
+        A span counts code points, as Python does: the token stands for
+        `text[start:end]`. Padding, which `sequence_length` adds, has the span
+        0 to 0.
 
         Args:
             inputs: a string, a list of strings, or a string tensor.
 
         Returns:
-            `(token_ids, starts, ends)`, each in the form of the ids that a
-            call returns.
+            Tuple `(token_ids, starts, ends)`, each with the structure of the
+            ids that a call returns.
 
         Example:
 
@@ -165,7 +165,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return encoding.tokens if strings else encoding.ids
 
     def _encode(self, inputs: Any) -> tuple[list[Any], Callable[..., Any]]:
-        """Encodings, and a function that gives rows the form of `inputs`."""
+        """Returns encodings, and a function that restores the outer shape."""
         texts, batched, outer_shape = canonicalize_python_string_inputs(
             inputs, errors="replace"
         )
@@ -188,7 +188,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
     def _dense(
         self, rows: list[list[Any]], dtype: str | None, positions: bool
     ) -> Any:
-        """Rows, cut and padded to `sequence_length`."""
+        """Cuts and pads rows to `sequence_length`."""
         length = self.sequence_length
         if dtype is None:
             return [(row + [""] * length)[:length] for row in rows]
@@ -201,7 +201,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
     def _set_vocabulary_tf(self) -> None:
         import tensorflow_text
 
-        # Words of more than 100 characters are replaced before.
+        # Longer words were replaced by `[UNK]` before.
         self._fast_word_piece = tensorflow_text.FastWordpieceTokenizer(
             vocab=self.vocabulary,
             token_out_type=self.compute_dtype,
@@ -223,7 +223,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return self._in_graph(inputs, offsets=True)
 
     def _in_graph(self, inputs: Any, offsets: bool) -> tuple[Tensor, ...]:
-        """Tokens, and optionally starts and ends, in the form of `inputs`."""
+        """Returns tokens, optionally with starts and ends, as `inputs`."""
         import tensorflow as tf
 
         self._maybe_initialized_tf()
@@ -231,7 +231,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             inputs = tf.convert_to_tensor(inputs)
         if inputs.dtype != tf.string or inputs.shape.rank is None:
             raise ValueError(
-                "Expected strings, in a tensor of known rank. "
+                "Expected strings in a tensor of known rank. "
                 f"Received: inputs={inputs}"
             )
         if isinstance(inputs, tf.RaggedTensor):
@@ -246,7 +246,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         )
 
     def _as_inputs(self, tokens: Tensor, inputs: Tensor, padding: Any) -> Any:
-        """Tokens, one row per text, in the outer shape of `inputs`."""
+        """Reshapes tokens, one row per text, to the outer shape of `inputs`."""
         import tensorflow as tf
 
         if self.sequence_length:
@@ -269,7 +269,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
     def _tokens_in_graph(
         self, texts: Tensor, offsets: bool
     ) -> tuple[Tensor, ...]:
-        """Tokens `(batch, None)` of texts `(batch,)`, perhaps with offsets."""
+        """Returns ragged tokens of texts, optionally with offsets."""
         import tensorflow as tf
 
         marks = {
@@ -277,8 +277,8 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             for i, token in enumerate(self._marked_tokens())
         }
         for token, mark in marks.items():
-            # A mark in the text is replaced like other characters of private
-            # use. Deleting it here would join the bytes around it.
+            # A private-use character of the text itself becomes U+FFFD.
+            # Deleting it here would join the characters around it.
             texts = tf.strings.regex_replace(texts, mark, "\ufffd")
             texts = tf.strings.regex_replace(texts, re.escape(token), mark)
         table = bert_pretokenizer.character_table(
@@ -307,7 +307,7 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
 
     def get_config(self) -> Config:
         config = super().get_config()
-        # Fixed here: arguments of the base class.
+        # Arguments of the base class that this class fixes.
         for name in ("split", "suffix_indicator", "oov_token"):
             config.pop(name)
         config.pop("special_tokens")
@@ -321,5 +321,5 @@ def _refuse_surrogates(text: str) -> None:
         near = text[max(0, error.start - 20) : error.end + 20]
         raise ValueError(
             "Expected text that UTF-8 can encode, without lone surrogates. "
-            f"Received: {near!r}"
+            f"Received: text={near!r}"
         ) from error

@@ -1,7 +1,7 @@
-"""Names of arguments in configurations of others."""
+"""Argument names in the configs of other implementations."""
 
-# Arguments that the authors' `BertConfig` and Hugging Face's `ConvBertConfig`
-# share, and ours.
+# Names shared by `BertConfig` of the authors and the Hugging Face
+# `ConvBertConfig`, mapped to arguments of `ConvBertBackbone`.
 SHARED_ARGUMENTS = {
     "vocab_size": "vocabulary_size",
     "embedding_size": "embedding_dim",

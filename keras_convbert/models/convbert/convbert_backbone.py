@@ -29,11 +29,11 @@ from keras_convbert.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
-    """ConvBERT encoder: embeddings, then layers of mixed attention.
+    """ConvBERT encoder: embeddings and a stack of mixed-attention layers.
 
-    It turns token ids into one vector per token. The weights are random until
-    they are trained or loaded; `from_preset("convbert_small",
-    load_weights=False)` gives a size of the paper.
+    It maps token ids to one vector per token. The constructor gives random
+    weights; `from_preset("convbert_small", load_weights=False)` does so for an
+    architecture of the paper.
 
     Args:
         vocabulary_size: int. Number of token ids.
@@ -41,21 +41,21 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         num_heads: int. Heads per layer before the bottleneck.
         hidden_dim: int. Features per token inside the encoder.
         intermediate_dim: int. Features inside the feed-forward.
-        embedding_dim: int. Features of the embeddings, projected to
-            `hidden_dim` where they differ; `None` is `hidden_dim`. Defaults
-            to `None`.
+        embedding_dim: int. Features of the embeddings, which are projected
+            to `hidden_dim` if different; `None` is `hidden_dim`. Defaults to
+            `None`.
         head_ratio: int. Divisor of the number of heads: each branch of the
             mixed attention keeps `max(1, num_heads // head_ratio)`. Defaults
             to `2`.
         kernel_size: int. Positions in a span of the convolution, odd.
             Defaults to `9`.
         num_groups: int. Groups of the feed-forward. Defaults to `1`.
-        head_dim: int. Features of a head; `None` is
+        head_dim: int. Features per head; `None` is
             `hidden_dim / num_heads`. Defaults to `None`.
         conv: bool. Whether there is a convolution branch. Defaults to `True`.
-        mask_conv: bool. Whether padded positions are zeroed before the
-            convolution, so that the padding after a text does not change its
-            result. The authors' code and `transformers` let padding leak;
+        mask_conv: bool. Whether to zero padded positions before the
+            convolution, so that padding does not change the outputs of a
+            text. The code of the authors and `transformers` let padding leak;
             their weights need `False`. Defaults to `True`.
         dropout: float. Fraction of features dropped in training. Defaults to
             `0.1`.
@@ -66,33 +66,35 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         max_sequence_length: int. Longest input. Defaults to `512`.
         num_segments: int. Number of segment ids. Defaults to `2`.
         layer_norm_epsilon: float. Added to variances. Defaults to `1e-12`.
-        gradient_checkpointing: bool. Whether each layer is computed again in
-            the backward pass instead of keeping its activations. Defaults to
+        gradient_checkpointing: bool. Whether to recompute each layer in the
+            backward pass instead of storing its activations. Defaults to
             `False`.
-        packed: bool. Whether several sequences may share a row, each with
-            the result it has alone. `padding_mask` is then 1 in the first
-            sequence, 2 in the second and so on, and 0 at padding, of which at
-            least `kernel_size // 2` positions separate two sequences.
-            Attention masks pairs of positions, which costs memory; weights
-            are the same. Defaults to `False`.
+        packed: bool. Whether a row may hold several sequences, each with the
+            same outputs as in a separate row. `padding_mask` is then 1 in the
+            first sequence, 2 in the second and so on, and 0 at padding. At
+            least `kernel_size // 2` padded positions must separate two
+            sequences. The attention mask has the shape `(batch, length,
+            length)` and needs more memory. The weights are the same.
+            Defaults to `False`.
         dtype: dtype policy, or its name; `None` is the global one. Defaults
             to `None`.
         **kwargs: `name` and `trainable`; and `shared_embeddings`, another
-            `ConvBertBackbone` whose embeddings and their norm to use.
+            `ConvBertBackbone` whose embeddings and embedding norm to share.
 
     Call arguments:
         inputs: dict of integer tensors of shape `(batch, length)`:
             `token_ids`, `segment_ids`, and `padding_mask`, which is 0 at
-            padding and 1 elsewhere, or numbers sequences (see `packed`).
+            padding and 1 elsewhere, or the number of the sequence (see
+            `packed`).
 
     Output shape:
         dict of `sequence_output`, `(batch, length, hidden_dim)`, and
         `pooled_output`, `(batch, hidden_dim)`, the vector of the first token.
 
     Raises:
-        ValueError: if the sizes do not fit each other, if `packed` is combined
-            with a convolution and `mask_conv=False`, or if an input is longer
-            than `max_sequence_length`.
+        ValueError: if the sizes do not match, if `packed` is combined with a
+            convolution and `mask_conv=False`, or if an input is longer than
+            `max_sequence_length`.
 
     Example:
 
@@ -218,8 +220,8 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
             )
         if self.packed and self.conv and not self.mask_conv:
             raise ValueError(
-                "Expected `mask_conv=True` where sequences are packed: else "
-                "the padding between them leaks from one into the other. "
+                "Expected `mask_conv=True` for packed sequences, since the "
+                "convolution would leak from one sequence into another. "
                 f"Received: packed={self.packed}, mask_conv={self.mask_conv}"
             )
 
@@ -298,7 +300,7 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         )
 
     def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Embeds tokens and applies the encoder blocks, `(B, T, D)`."""
+        """Embeds tokens and applies the encoder blocks; returns `(B, T, D)`."""
         tokens = self.token_embedding(inputs["token_ids"])  # (B, T, E)
         segments = self.segment_embedding(inputs["segment_ids"])
         masks = {"padding_mask": inputs["padding_mask"]}
@@ -319,10 +321,9 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
 
     @property
     def padding_margin(self) -> int:
-        """How many positions of padding after a text change its vectors.
+        """Number of padded positions after a text that change its vectors.
 
-        Where the convolutions see padding, the right half of a kernel per
-        layer.
+        If the convolutions see padding, each layer adds half a kernel.
         """
         if not self.conv or self.mask_conv:
             return 0
@@ -336,8 +337,8 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
             length = inputs["token_ids"].shape[1]
             if length is not None and length > self.max_sequence_length:
                 raise ValueError(
-                    "Expected sequences no longer than `max_sequence_length="
-                    f"{self.max_sequence_length}`. Received: "
+                    "Expected sequences of at most `max_sequence_length="
+                    f"{self.max_sequence_length}` tokens. Received: "
                     f"token_ids.shape={tuple(inputs['token_ids'].shape)}"
                 )
         return super().call(inputs, training=training, mask=mask)
@@ -351,14 +352,14 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         dense_lookup: bool = False,
         prefix: str = "",
     ) -> list[LayerCost]:
-        rows = embedding_costs(config, length, size, dense_lookup, prefix)
+        costs = embedding_costs(config, length, size, dense_lookup, prefix)
         for number in range(config["num_layers"]):
             name = f"{prefix}transformer_layer_{number}/"
-            rows += block_costs(config, length, size, name)
-        return rows
+            costs += block_costs(config, length, size, name)
+        return costs
 
     def get_config(self) -> Config:
-        # The method of KerasHub loses the dtypes of quantized parts.
+        # The method of KerasHub drops the dtypes of quantized layers.
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -387,5 +388,5 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
 
 
 def _initializer() -> keras.initializers.Initializer:
-    """The initializer of the authors, new for each table: tables differ."""
+    """Returns a new initializer, so that tables have different values."""
     return keras.initializers.TruncatedNormal(stddev=0.02)

@@ -1,7 +1,7 @@
 """Costs of the layers of a `ConvBertBackbone` and of its heads.
 
-Letters: T length, D hidden width, E width of the embeddings, I width of the
-feed-forward, H heads of a branch, R features of a head, K taps.
+Letters: T length, D hidden width, E embedding width, I feed-forward width,
+H heads per branch, R features per head, K taps.
 """
 
 from typing import Any
@@ -21,16 +21,16 @@ def embedding_costs(
     dense_lookup: bool,
     prefix: str = "",
 ) -> list[LayerCost]:
-    """The embeddings, and their projection if there is one.
+    """Returns the costs of the embeddings and of their projection, if any.
 
     Args:
         config: dict. All arguments of a `ConvBertBackbone`.
-        length: int. T.
-        size: `ElementBytes`.
-        dense_lookup: bool. Whether lookups count as products.
-        prefix: string. Prefix of the names in an encoder that shares the
-            tables of another, whose parameters count there. Defaults to
-            `""`.
+        length: int. T, the number of tokens per sequence.
+        size: `ElementBytes`. Bytes per stored element.
+        dense_lookup: bool. Whether embedding lookups count as matrix products.
+        prefix: string. Prefix of the layer names of an encoder that shares
+            the embeddings of another one; their parameters are then not
+            counted. Defaults to `""`.
     """
     hidden = config["hidden_dim"]
     width = config["embedding_dim"] or hidden
@@ -56,20 +56,20 @@ def embedding_costs(
 def block_costs(
     config: dict[str, Any], length: int, size: ElementBytes, prefix: str
 ) -> list[LayerCost]:
-    """The parts of one `ConvBertEncoderBlock`.
+    """Returns the costs of the parts of one `ConvBertEncoderBlock`.
 
     Args:
         config: dict. All arguments of a `ConvBertBackbone`.
-        length: int. T.
-        size: `ElementBytes`.
-        prefix: string. Name of the block and a slash.
+        length: int. T, the number of tokens per sequence.
+        size: `ElementBytes`. Bytes per stored element.
+        prefix: string. The name of the block with a trailing slash.
     """
     rows = [("attention", *_attention(config, length, size))]
     if config["conv"]:
         rows.append(("convolution", *_convolution(config, size)))
     rows.append(("feed_forward", *_feed_forward(config, size)))
     if config["gradient_checkpointing"]:
-        # A block keeps its inputs alone.
+        # A block stores only its inputs.
         inputs = config["hidden_dim"] * size.compute
         rows = [
             (*row[:3], 0 if number else inputs)
@@ -88,7 +88,7 @@ def _of_length(
 
 
 def _heads(config: dict[str, Any]) -> tuple[int, int]:
-    """H and H * R."""
+    """Returns H and H * R."""
     heads = max(1, config["num_heads"] // config["head_ratio"])
     width = config["head_dim"] or config["hidden_dim"] // config["num_heads"]
     return heads, heads * width
@@ -97,7 +97,7 @@ def _heads(config: dict[str, Any]) -> tuple[int, int]:
 def _attention(
     config: dict[str, Any], length: int, size: ElementBytes
 ) -> tuple[int, int, int]:
-    """Query, key, value, the output of both branches, and its norm."""
+    """Query, key and value; the output projection of both branches; norm."""
     hidden = config["hidden_dim"]
     heads, width = _heads(config)
     joined = width * (2 if config["conv"] else 1)
@@ -105,10 +105,10 @@ def _attention(
     scores = heads * length
     flops = 3 * (2 * hidden + 1) * width + (2 * joined + 1) * hidden
     flops += 2 * 2 * width * length
-    # The last FLOP per score is its scale.
+    # The last FLOP per score is the scaling.
     flops += (SOFTMAX_FLOPS + DROPOUT_FLOPS + 1) * scores
     flops += (DROPOUT_FLOPS + 1 + LAYER_NORM_FLOPS) * hidden
-    # The inputs, three projections, and the input of the output projection.
+    # Inputs, three projections, and the input of the output projection.
     kept = (hidden + 3 * width + joined) * size.compute
     if config["attention_dropout"]:
         # Probabilities, the dropout mask, and the dropped probabilities.
@@ -119,7 +119,7 @@ def _attention(
 def _convolution(
     config: dict[str, Any], size: ElementBytes
 ) -> tuple[int, int, int]:
-    """Span keys, the kernels made of them, values, and their sums."""
+    """Span keys, generated kernels, values, and their weighted sums."""
     hidden, taps = config["hidden_dim"], config["kernel_size"]
     heads, width = _heads(config)
     kernels = heads * taps
@@ -128,7 +128,7 @@ def _convolution(
     flops = 2 * taps * hidden + 2 * (2 * hidden + 1) * width
     flops += width + (2 * width + 1 + SOFTMAX_FLOPS) * kernels
     flops += 2 * taps * width
-    # Masked inputs and their spans; keys, queries, their products, values.
+    # Masked inputs, spans; keys, queries, products of both, and values.
     kept = (2 * hidden + 4 * width) * size.compute + kernels * size.exact
     if size.compute != size.exact:
         kept += kernels * size.compute
@@ -149,7 +149,7 @@ def _feed_forward(
 
 
 def _residual(config: dict[str, Any], size: ElementBytes) -> int:
-    """ElementBytes of the dropout before a sum, and of the norm after it."""
+    """Stored bytes of the dropout before the residual, and of the norm."""
     return config["hidden_dim"] * (bool(config["dropout"]) + size.exact)
 
 
@@ -161,13 +161,13 @@ def masked_lm_cost(
     slots: int,
     size: ElementBytes,
 ) -> LayerCost:
-    """The head that predicts tokens, and its softmax, at so many positions."""
+    """Returns the cost of `MaskedLMHead` and softmax at `slots` positions."""
     flops = (
         2 * inputs_dim + 1 + ACTIVATION_FLOPS + LAYER_NORM_FLOPS
     ) * embedding_dim
     flops += (2 * embedding_dim + SOFTMAX_FLOPS + 2) * vocabulary_size
-    # Inputs, the input of the activation, and the input of the table; the
-    # input of the norm, and the logarithms of probabilities.
+    # Inputs of the dense layer, of the activation and of the embeddings; in
+    # float32 the inputs of the norm, and the log probabilities.
     kept = (inputs_dim + 2 * embedding_dim) * size.compute
     kept += (embedding_dim + vocabulary_size) * size.exact
     parameters = (inputs_dim + 1 + 2) * embedding_dim + vocabulary_size

@@ -1,4 +1,4 @@
-"""The record of ConvBERT for the code that knows no family."""
+"""The `Family` record of ConvBERT."""
 
 from keras_convbert.models.convbert.convbert_presets import ARCHITECTURES
 from keras_convbert.models.convbert.convbert_sizes import SIZE_RULES

@@ -1,4 +1,4 @@
-"""The generator of the pretraining by replaced-token detection."""
+"""The generator for pretraining by replaced-token detection."""
 
 import keras
 
@@ -8,19 +8,24 @@ from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 def make_generator(
     backbone: ConvBertBackbone, scale: float
 ) -> ConvBertBackbone:
-    """Makes the generator that shares the embeddings of `backbone`.
+    """Returns the generator, which shares the embeddings of `backbone`.
 
-    With the scale `s`, `D_g = round(s D)`, `I_g = 4 D_g`, and
-    `H_g = max(1, int(s H))` heads before the bottleneck, as wide as
-    `D_g / H_g`. It has as many layers as the backbone.
+    With D hidden width, I feed-forward width, H heads before the bottleneck,
+    R features per head, L layers, and the scale s:
+
+        D_gen = round(s D)
+        I_gen = 4 D_gen
+        H_gen = max(1, int(s H))
+        R_gen = D_gen / H_gen
+        L_gen = L
 
     Args:
-        backbone: the discriminator.
+        backbone: a `ConvBertBackbone`, the discriminator.
         scale: float. Width of the generator as a fraction of the width of
             the discriminator.
 
     Raises:
-        ValueError: if the sizes do not divide.
+        ValueError: if the sizes of the generator do not divide.
 
     Reference:
         - [ELECTRA](https://arxiv.org/abs/2003.10555), section 3.2
@@ -38,12 +43,12 @@ def make_generator(
     )
     config["activation"] = keras.activations.get(config["activation"])
     try:
-        # Its weights need paths of their own: on PyTorch Keras tells weights
-        # apart by their paths when it resets gradients.
+        # Weights need unique paths: on PyTorch, Keras identifies weights by
+        # their paths when it resets gradients.
         with keras.name_scope("generator"):
             return ConvBertBackbone(shared_embeddings=backbone, **config)
     except ValueError as error:
         raise ValueError(
-            f"The sizes of the generator do not fit each other: {error} "
+            f"The sizes of the generator do not match: {error} "
             f"Received: generator_scale={scale}"
         ) from error

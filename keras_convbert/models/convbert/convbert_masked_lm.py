@@ -26,24 +26,24 @@ from keras_convbert.types import Config
 class ConvBertMaskedLM(
     MaskedLMFromTf1, ConvBertTask, keras_hub.models.MaskedLM
 ):
-    """ConvBERT that guesses hidden tokens.
+    """ConvBERT for masked-language modeling: predicts masked tokens.
 
-    The head is that of the authors' generator: a dense layer to the width of
-    the embeddings, layer norm, and the embeddings themselves, with a bias.
+    The head is that of the authors' generator: a dense layer with the width of
+    the embeddings, layer norm, the transposed embeddings, and a bias.
 
     Args:
         backbone: a `ConvBertBackbone`.
-        preprocessor: a `ConvBertMaskedLMPreprocessor`; with `None` inputs
-            are taken as they are. Defaults to `None`.
+        preprocessor: a `ConvBertMaskedLMPreprocessor`; `None` expects
+            preprocessed inputs. Defaults to `None`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
     Call arguments:
-        inputs: dict of the inputs of the backbone and `mask_positions`,
-            `(batch, masked)`.
+        inputs: dict of the inputs of the backbone and `mask_positions`, of
+            shape `(batch, masked)`.
 
     Output shape:
-        logits, `(batch, masked, vocabulary_size)`.
+        `(batch, masked, vocabulary_size)`, the logits.
 
     Example:
 
@@ -117,13 +117,13 @@ class ConvBertMaskedLM(
         weighted_metrics: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        """Sets up training.
+        """Configures training.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                at a rate of 0.00005. Defaults to `"auto"`.
-            loss: loss, or its name; `"auto"` is the cross-entropy, a mean
-                over the hidden tokens. Defaults to `"auto"`.
+                with a learning rate of 0.00005. Defaults to `"auto"`.
+            loss: loss, or its name; `"auto"` is the mean cross-entropy of
+                the masked tokens. Defaults to `"auto"`.
             weighted_metrics: list of metrics; `"auto"` is the accuracy.
                 Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
@@ -142,20 +142,20 @@ class ConvBertMaskedLM(
     def fill_mask(
         self, texts: Any, top_k: int = 5, batch_size: int = 32
     ) -> list[list[list[dict[str, Any]]]]:
-        """The likeliest tokens in the places of `[MASK]`.
+        """Returns the most probable tokens for each `[MASK]`.
 
         Args:
-            texts: list of strings, in which `[MASK]` stands for a token.
-            top_k: int. How many tokens to give for each. Defaults to `5`.
-            batch_size: int. Texts in a step. Defaults to `32`.
+            texts: list of strings, each with at least one `[MASK]`.
+            top_k: int. Number of tokens per mask. Defaults to `5`.
+            batch_size: int. Texts per step. Defaults to `32`.
 
         Returns:
-            For each text and each of its masks a list of dicts, the likeliest
-            first: `token`, `token_id` and `probability`.
+            For each text, and for each of its masks, a list of dicts of
+            `token`, `token_id` and `probability`, the most probable first.
 
         Raises:
-            ValueError: if a text has no `[MASK]`, or one beyond the length of
-                a sequence, or the task has no preprocessor.
+            ValueError: if a text has no `[MASK]`, or one after
+                `sequence_length`, or the task has no preprocessor.
         """
         preprocessor = required_preprocessor(self)
         tokenizer = preprocessor.tokenizer
@@ -166,9 +166,11 @@ class ConvBertMaskedLM(
         found = []
         for first in range(0, len(texts), batch_size):
             part = {k: v[first : first + batch_size] for k, v in inputs.items()}
-            logits = predict_batch(self, part)  # (B, M, V)
-            for row, places in zip(logits, part["mask_positions"], strict=True):
-                scores = [row[i] for i in np.flatnonzero(places)]
+            logits = predict_batch(self, part)  # (B, N, V)
+            for scores, positions in zip(
+                logits, part["mask_positions"], strict=True
+            ):
+                scores = scores[np.flatnonzero(positions)]
                 found.append([_best(s, vocabulary, top_k) for s in scores])
         return found
 
@@ -179,15 +181,15 @@ class ConvBertMaskedLM(
 def _best(
     logits: np.ndarray, vocabulary: list[str], top_k: int
 ) -> list[dict[str, Any]]:
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
-    best = np.argsort(-shares, kind="stable")[:top_k]
+    probabilities = np.exp(logits - logits.max())
+    probabilities /= probabilities.sum()
+    best = np.argsort(-probabilities, kind="stable")[:top_k]
     return [
         {
-            # A vocabulary may be smaller than the table of embeddings.
+            # The vocabulary may be smaller than the embedding table.
             "token": vocabulary[i] if i < len(vocabulary) else None,
             "token_id": int(i),
-            "probability": float(shares[i]),
+            "probability": float(probabilities[i]),
         }
         for i in best
     ]

@@ -27,44 +27,48 @@ from keras_convbert.types import Shape
 class ConvBertMaskedLMPreprocessor(
     ConvBertPreprocessor, keras_hub.models.MaskedLMPreprocessor
 ):
-    """Turns texts into masked sequences and the tokens to be guessed.
+    """Packs and masks texts or pairs for `ConvBertMaskedLM`.
 
-    Of `n` tokens that are no padding, `max(1, min(mask_selection_length,
-    round(mask_selection_rate * n)))` are chosen, without replacement, never
-    special ones.
+    Of `n` tokens that are not padding, `max(1, min(mask_selection_length,
+    round(mask_selection_rate * n)))` are selected without replacement. Special
+    tokens are never selected.
 
     Args:
         tokenizer: a `ConvBertTokenizer`.
-        sequence_length: int. Length of the outputs. Defaults to `512`.
-        truncate: string. How a pair that is too long is cut:
+        sequence_length: int. Length of the packed sequences. Defaults to `512`.
+        truncate: string. How to truncate a pair that is too long:
             `"round_robin"` or `"waterfall"`. Defaults to `"round_robin"`.
-        mask_selection_rate: float. Share of tokens chosen. Defaults to
+        mask_selection_rate: float. Fraction of tokens to select. Defaults to
             `0.15`.
-        mask_selection_length: int. Most tokens chosen of a sequence. Defaults
-            to `96`.
-        mask_token_rate: float. Share of the chosen that become `[MASK]`.
-            Defaults to `0.8`.
-        random_token_rate: float. Share of the chosen that become any token.
-            Defaults to `0.1`.
-        seed: int. Seed of the choice. Inside `tf.data` with parallel calls
-            it does not fix which batch gets which numbers. Defaults to `None`.
+        mask_selection_length: int. Maximum number of selected tokens per
+            sequence. Defaults to `96`.
+        mask_token_rate: float. Probability that a selected token becomes
+            `[MASK]`. Defaults to `0.8`.
+        random_token_rate: float. Probability that a selected token becomes a
+            random token. Defaults to `0.1`.
+        seed: int. Seed of the selection. Inside `tf.data` with parallel calls
+            the order of the random numbers is not deterministic. Defaults to
+            `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: a string, a list or tensor of strings, or a tuple of two such.
-            Outside of `fit` a pair is passed by name: `x=(first, second)`.
-        y: left out, so that labelled texts will do.
-        sample_weight: one weight a text, for all that is hidden in it.
+        x: a string, a list or tensor of strings, or a tuple of two of these
+            for pairs. Outside of `fit`, pass a pair by name:
+            `x=(first, second)`.
+        y: ignored, so that labeled datasets can be used.
+        sample_weight: one weight per text, applied to its masked tokens.
 
     Output shape:
-        `(x, y, sample_weight)`: `x` a dict of `token_ids`, `segment_ids`,
-        `padding_mask`, each `(batch, sequence_length)`, and `mask_positions`,
-        `(batch, mask_selection_length)`; `y` the hidden ids and
-        `sample_weight` the weight of the text where there is one, else 0,
-        both of the shape of `mask_positions`.
+        Tuple `(x, y, sample_weight)`. `x` is a dict of `token_ids`,
+        `segment_ids` and `padding_mask`, each of shape
+        `(batch, sequence_length)`, and of `mask_positions`, of shape
+        `(batch, mask_selection_length)`. `y` holds the original ids of the
+        masked tokens, and `sample_weight` the weight of the text (1 without
+        weights) in used slots and 0 in others, both shaped as
+        `mask_positions`.
 
     Raises:
-        ValueError: if a length or a rate is out of its range, `truncate` is
+        ValueError: if a length or a rate is out of range, `truncate` is
             unknown, or there are more than two texts.
 
     Example:
@@ -112,13 +116,13 @@ class ConvBertMaskedLMPreprocessor(
         )
         self.seed = seed
         if seed is None:
-            # From the generator that `keras.utils.set_random_seed` sets.
+            # `keras.utils.set_random_seed` seeds the global generator.
             seed = np.random.randint(2**31)
         self._generator = np.random.default_rng(seed)
         self._drawing = self._generator
 
     def build(self, input_shape: Shape) -> None:
-        # Past the base class, which would make a masker of its own.
+        # Skip the base class, which would create another mask generator.
         keras_hub.models.Preprocessor.build(self, input_shape)
         self.packer = keras_hub.layers.MultiSegmentPacker(
             sequence_length=self.sequence_length,
@@ -155,17 +159,18 @@ class ConvBertMaskedLMPreprocessor(
         return self._drawing
 
     def draw_noise(self) -> Callable[[int, int], AbstractContextManager[None]]:
-        """Draws what makes the choices in a training, as functions of a place.
+        """Returns reproducible random numbers for the batches of a training.
 
         Returns:
-            function from the number of an epoch and that of a batch in it to
-            a context, inside which calls draw what belongs there.
+            A function from an epoch and a batch index to a context manager.
+            Calls inside of it use random numbers that depend only on these
+            two and on the state of the generator at this call.
         """
-        number = int(self._generator.integers(2**63))
+        seed = int(self._generator.integers(2**63))
 
         @contextlib.contextmanager
         def noise(epoch: int, index: int) -> Iterator[None]:
-            self._drawing = np.random.default_rng([number, epoch, index])
+            self._drawing = np.random.default_rng([seed, epoch, index])
             try:
                 yield
             finally:
@@ -174,7 +179,7 @@ class ConvBertMaskedLMPreprocessor(
         return noise
 
     def save_assets(self, dir_path: str) -> None:
-        """Writes where the generator stands; of `.keras` files alone."""
+        """Saves the state of the random generator to a `.keras` file."""
         random_state.save_generator(self._generator, dir_path)
 
     def load_assets(self, dir_path: str) -> None:
@@ -193,15 +198,15 @@ def _check_masking(
     if not 0 < mask_selection_rate <= 1:
         raise ValueError(
             "Invalid value for argument `mask_selection_rate`. Expected a "
-            "number of more than 0 and at most 1. Received: "
+            "number above 0 and at most 1. Received: "
             f"mask_selection_rate={mask_selection_rate}"
         )
     check_positive_integers(mask_selection_length=mask_selection_length)
     rates = (mask_token_rate, random_token_rate)
     if min(rates) < 0 or sum(rates) > 1 + 1e-6:
         raise ValueError(
-            "Expected `mask_token_rate` and `random_token_rate` of at least "
-            "0, and of at most 1 together. Received: "
+            "Expected `mask_token_rate` and `random_token_rate` to be at least "
+            "0, and their sum at most 1. Received: "
             f"mask_token_rate={mask_token_rate}, "
             f"random_token_rate={random_token_rate}"
         )

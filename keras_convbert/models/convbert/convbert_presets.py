@@ -1,4 +1,4 @@
-"""The sizes of the paper (architecture only), as data."""
+"""The architectures of the paper, without weights."""
 
 from typing import Any
 

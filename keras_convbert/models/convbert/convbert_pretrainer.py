@@ -42,39 +42,40 @@ WARMUP_STEPS = 10_000
 class ConvBertPretrainer(
     PretrainerFromTf1, ExportsEncoder, ConvBertTask, keras_hub.models.Task
 ):
-    """Pretrains a ConvBERT by replaced-token detection.
+    """Pretrains a ConvBERT by replaced-token detection (RTD).
 
-    A small generator predicts masked tokens; samples of its predictions
-    replace them; the backbone learns to detect the replaced tokens (RTD). Both
-    share the embeddings and their norm. Masking and sampling happen in the
-    graph, anew in each step; in `evaluate` and `predict` they depend on the
-    text alone.
+    A small generator predicts masked tokens, and samples of its predictions
+    replace them. The backbone learns to detect the replaced tokens. Both
+    share the embeddings and the embedding norm. Masking and sampling happen in
+    the model, with new random numbers in each step; in `evaluate` and
+    `predict` they depend on the token ids only.
 
         loss = mlm_loss + discriminator_weight * rtd_loss
 
-    `mlm_loss` is the mean cross-entropy of the masked tokens; `rtd_loss` is
-    the mean binary cross-entropy of "this token was replaced" over all tokens
-    that are not padding.
+    `mlm_loss` is the mean cross-entropy of the generator over masked tokens.
+    `rtd_loss` is the mean binary cross-entropy of the discriminator over all
+    tokens that are not padding, with the label 1 for a replaced token.
 
-    Train it with plain `fit`, then use `.backbone`.
+    Train it with `fit`, then use `.backbone`.
 
     Args:
         backbone: a `ConvBertBackbone`, the discriminator.
         generator_scale: float. Width of the generator, as a fraction of the
             width of the backbone. Defaults to `0.25`.
         mask_rate: float. Fraction of tokens to predict. Defaults to `0.15`.
-        mask_token_rate: float. Fraction of these that become `[MASK]`; the
-            others stay visible. Defaults to `0.85`.
-        discriminator_weight: float. Weight of the detection in the loss.
+        mask_token_rate: float. Probability that such a token becomes
+            `[MASK]`; otherwise it is unchanged. Defaults to `0.85`.
+        discriminator_weight: float. Weight of `rtd_loss` in the loss.
             Defaults to `50.0`.
         temperature: float. Divides the logits before sampling. Defaults to
             `1.0`.
-        mask_token_id: int. Id of `[MASK]`; `None` asks the tokenizer of the
-            preprocessor. Defaults to `None`.
+        mask_token_id: int. Id of `[MASK]`; `None` reads it from the tokenizer
+            of the preprocessor. Defaults to `None`.
         special_token_ids: sequence of ints. Ids that are never masked; `None`
-            asks the tokenizer of the preprocessor. Defaults to `None`.
-        preprocessor: a `ConvBertPretrainerPreprocessor`; with `None` the task
-            takes token ids. Defaults to `None`.
+            reads them from the tokenizer of the preprocessor. Defaults to
+            `None`.
+        preprocessor: a `ConvBertPretrainerPreprocessor`; `None` expects
+            preprocessed inputs. Defaults to `None`.
         seed: int. Seed of masking and sampling. Defaults to `None`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
@@ -84,14 +85,15 @@ class ConvBertPretrainer(
             `token_ids`, `segment_ids`, `padding_mask`.
 
     Output shape:
-        dict. Of shape `(batch, length)`: `corrupted_token_ids`, `rtd_logits`,
-        `rtd_labels`. Of shape `(batch, masked)`: `mask_positions`,
-        `mask_weights` (1 where a slot is used), `mask_ids` (the original
-        tokens), `sampled_ids`, `mlm_predictions`, `mlm_losses`.
+        Dict with, of shape `(batch, length)`, `corrupted_token_ids`,
+        `rtd_logits` and `rtd_labels`; and, of shape `(batch, masked)`,
+        `mask_positions`, `mask_weights` (1 for a used slot, else 0),
+        `mask_ids` (the original tokens), `sampled_ids`, `mlm_predictions` and
+        `mlm_losses`.
 
     Raises:
         ValueError: if the sizes of the generator do not divide, a rate is out
-            of its range, or ids are neither given nor known to a tokenizer.
+            of range, or ids are neither arguments nor known to a tokenizer.
 
     Example:
 
@@ -151,8 +153,8 @@ class ConvBertPretrainer(
         )
 
         # === Layers ===
-        # In the order of the graph, which is the order of the weights on
-        # PyTorch: the state of an optimizer is saved by number.
+        # In the order of the graph, which on PyTorch is the order of the
+        # weights, by which the optimizer state is saved.
         self.preprocessor = preprocessor
         self.mask_tokens = DynamicMasking(
             mask_rate=mask_rate,
@@ -216,14 +218,14 @@ class ConvBertPretrainer(
     def _generate_and_discriminate(
         self, inputs: dict[str, Tensor], temperature: float
     ) -> dict[str, Tensor]:
-        """The outputs of the generator, its samples, and their detection."""
+        """Returns the outputs of masking, generator and discriminator."""
         masked = self.mask_tokens(
             inputs["token_ids"], padding_mask=inputs["padding_mask"]
         )
         generated = self.generator(
             {**inputs, "token_ids": masked.pop("masked_token_ids")}
         )
-        predicted = self.mlm_head(
+        generator_outputs = self.mlm_head(
             generated["sequence_output"],
             masked["mask_positions"],
             mask_ids=masked["mask_ids"],
@@ -236,7 +238,7 @@ class ConvBertPretrainer(
             inputs["token_ids"],
             mask_positions=masked["mask_positions"],
             mask_weights=masked["mask_weights"],
-            sampled_ids=predicted.pop("sampled_ids"),
+            sampled_ids=generator_outputs.pop("sampled_ids"),
         )
         discriminated = self.backbone(
             {**inputs, "token_ids": replaced["corrupted_token_ids"]}
@@ -245,7 +247,7 @@ class ConvBertPretrainer(
         rtd_logits = ops.squeeze(self.rtd_logits(hidden), -1)  # (B, T)
         return {
             **masked,
-            **predicted,
+            **generator_outputs,
             **replaced,
             "rtd_logits": ops.cast(rtd_logits, "float32"),
         }
@@ -259,15 +261,15 @@ class ConvBertPretrainer(
         ]
 
     def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
-        """Configures training; the task has its own loss and metrics.
+        """Configures training; loss and metrics are built in.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                with a learning rate that rises to 0.0005 over the first tenth
-                of the steps of `fit` (10,000 at most) and falls to zero at its
-                end; a further `fit` continues with a longer fall. Defaults to
-                `"auto"`.
-            **kwargs: arguments of `keras.Model.compile` but for `loss`.
+                with a learning rate that warms up to 0.0005 over the first
+                tenth of the steps of `fit` (at most 10,000) and decays
+                linearly to zero at its end. A further `fit` extends the
+                decay. Defaults to `"auto"`.
+            **kwargs: arguments of `keras.Model.compile` except `loss`.
         """
         self._refuse_loss(kwargs)
         self._schedules_itself = optimizer == "auto"
@@ -276,19 +278,19 @@ class ConvBertPretrainer(
         super().compile(optimizer=optimizer, loss=None, **kwargs)
 
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
-        """Refuses: a quantized model cannot be pretrained further.
+        """Raises an error, since quantized models cannot be pretrained.
 
         Args:
-            mode: string, as `keras.Model.quantize` takes it. Defaults to
+            mode: string, an argument of `keras.Model.quantize`. Defaults to
                 `None`.
-            **kwargs: its other arguments.
+            **kwargs: other arguments of `keras.Model.quantize`.
 
         Raises:
             ValueError: always.
         """
         raise ValueError(
-            "A quantized model cannot be pretrained further. Expected "
-            "`quantize` on a task made of the pretrained `.backbone`. "
+            "A quantized model cannot be pretrained. Expected a call of "
+            "`quantize` on another task with the pretrained `.backbone`. "
             f"Received: mode={mode!r}"
         )
 
@@ -312,21 +314,21 @@ class ConvBertPretrainer(
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        # The mask numbers the sequences of a packed row.
+        # In packed rows the mask holds sequence numbers.
         real = ops.cast(x["padding_mask"], "bool")
         real = ops.cast(real, "float32")  # (B, T)
-        chosen = y_pred["mask_weights"]  # (B, N)
+        masked = y_pred["mask_weights"]  # (B, N)
         if sample_weight is not None:
-            rows = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
-            real, chosen = real * rows, chosen * rows
+            weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+            real, masked = real * weights, masked * weights
         labels = ops.cast(y_pred["rtd_labels"], "float32")
         logits = y_pred["rtd_logits"]
         # RTD: binary cross-entropy of labels y and logits z, in the stable
-        # form softplus(z) - y z. The function of Keras queries the devices of
-        # PyTorch at each call.
+        # form softplus(z) - y z. The Keras function is slower, since it queries
+        # the PyTorch devices in each call.
         rtd_losses = ops.softplus(logits) - labels * logits  # (B, T)
-        self._update_metrics(y_pred, chosen, real, labels, rtd_losses)
-        loss = _weighted_mean(y_pred["mlm_losses"], chosen)
+        self._update_metrics(y_pred, masked, real, labels, rtd_losses)
+        loss = _weighted_mean(y_pred["mlm_losses"], masked)
         loss += self.discriminator_weight * _weighted_mean(rtd_losses, real)
         for extra in self.losses:
             loss += ops.sum(ops.cast(extra, "float32"))
@@ -336,16 +338,16 @@ class ConvBertPretrainer(
     def _update_metrics(
         self,
         y_pred: dict[str, Tensor],
-        chosen: Tensor,
+        masked: Tensor,
         real: Tensor,
         labels: Tensor,
         rtd_losses: Tensor,
     ) -> None:
         originals = y_pred["mask_ids"]
         by_name = {
-            "mlm_loss": (y_pred["mlm_losses"], chosen),
-            "mlm_accuracy": (y_pred["mlm_predictions"] == originals, chosen),
-            "sampled_accuracy": (y_pred["sampled_ids"] == originals, chosen),
+            "mlm_loss": (y_pred["mlm_losses"], masked),
+            "mlm_accuracy": (y_pred["mlm_predictions"] == originals, masked),
+            "sampled_accuracy": (y_pred["sampled_ids"] == originals, masked),
             "rtd_loss": (rtd_losses, real),
         }
         for name, (values, weights) in by_name.items():
@@ -353,8 +355,8 @@ class ConvBertPretrainer(
                 ops.cast(values, "float32"), sample_weight=weights
             )
         probabilities = ops.sigmoid(y_pred["rtd_logits"])
-        # One column: the accuracy averages over the last axis before it
-        # weights samples.
+        # One column, since the accuracy averages over the last axis before it
+        # applies weights.
         labels, probabilities, real = (
             ops.reshape(t, (-1, 1)) for t in (labels, probabilities, real)
         )
@@ -365,10 +367,10 @@ class ConvBertPretrainer(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> Any:
         if y is None:
-            # Keras drops the weights of samples that have no labels.
+            # Keras drops sample weights if there are no labels.
             y = sample_weight
         if isinstance(x, dict):
-            # Token ids already.
+            # The inputs are token ids already.
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return super().preprocess_samples(x, y, sample_weight)
 
@@ -377,7 +379,7 @@ class ConvBertPretrainer(
 
         Args:
             x: texts, pairs of texts, or a dict of `token_ids`, `segment_ids`
-                and `padding_mask`; or a dataset of such, as a
+                and `padding_mask`; or a dataset of these, such as
                 `data.PretrainingDataset`. Defaults to `None`.
             *args: arguments of `keras.Model.fit`.
             **kwargs: arguments of `keras.Model.fit`.
@@ -400,7 +402,7 @@ class ConvBertPretrainer(
             **kwargs: arguments of `keras.Model.evaluate`.
 
         Returns:
-            As `keras.Model.evaluate`.
+            As `keras.Model.evaluate` does.
         """
         check_dataset(self.backbone, x)
         return super().evaluate(x, *args, **kwargs)
@@ -419,7 +421,7 @@ class ConvBertPretrainer(
             total = done + steps * epochs
             warmup = min(WARMUP_STEPS, total // 10)
         self.optimizer.learning_rate = WarmupLinearDecay(5e-4, warmup, total)
-        # The old learning rate may be a constant of the compiled step.
+        # The old learning rate may be a constant in the compiled step.
         self.train_function = None
 
     def layer_costs(
@@ -462,7 +464,7 @@ class ConvBertPretrainer(
 def _detection_head(
     backbone: ConvBertBackbone,
 ) -> tuple[keras.layers.Dense, keras.layers.Dense]:
-    """`logits = rtd_logits(activation(rtd_dense(x)))`, per position."""
+    """Returns the layers of `logits = rtd_logits(activation(rtd_dense(x)))`."""
     dtype = backbone.dtype_policy
     dense = keras.layers.Dense(
         backbone.hidden_dim,
@@ -500,8 +502,8 @@ def _check_is_float(backbone: ConvBertBackbone) -> None:
     quantized = [*quantized_policies(flatten_layers(backbone))]
     if quantized:
         raise ValueError(
-            "A quantized model cannot be pretrained further. Expected a "
-            "backbone that is not quantized. "
+            "A quantized model cannot be pretrained. Expected a backbone that "
+            "is not quantized. "
             f"Received: quantized layers {quantized[:3]}"
         )
 
@@ -517,7 +519,7 @@ def _check_rates(
         )
     if not temperature > 0:
         raise ValueError(
-            "Expected `temperature` to be more than 0. "
+            "Expected `temperature` to be greater than 0. "
             f"Received: temperature={temperature}"
         )
 

@@ -17,27 +17,28 @@ from keras_convbert.types import Config
 class ConvBertPretrainerPreprocessor(
     ConvBertPreprocessor, keras_hub.models.Preprocessor
 ):
-    """Turns texts, or pairs, into the inputs of `ConvBertPretrainer`.
+    """Tokenizes and packs texts or pairs for `ConvBertPretrainer`.
 
-    Masking is not its business: the pretrainer masks in its graph.
+    It does not mask tokens: the pretrainer does this in each step.
 
     Args:
         tokenizer: a `ConvBertTokenizer`.
-        sequence_length: int. Length of the outputs. Defaults to `128`.
-        truncate: string. How a pair that is too long is cut:
+        sequence_length: int. Length of the packed sequences. Defaults to `128`.
+        truncate: string. How to truncate a pair that is too long:
             `"round_robin"` or `"waterfall"`. Defaults to `"round_robin"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: a string, a list or tensor of strings, or a tuple of two such.
-            Outside of `fit` a pair is passed by name: `x=(first, second)`.
-        y: labels, passed through.
-        sample_weight: weights, passed through.
+        x: a string, a list or tensor of strings, or a tuple of two of these
+            for pairs. Outside of `fit`, pass a pair by name:
+            `x=(first, second)`.
+        y: labels, returned unchanged.
+        sample_weight: weights, returned unchanged.
 
     Output shape:
-        dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(batch, sequence_length)`; with labels or weights a tuple of it and
-        them.
+        Dict of `token_ids`, `segment_ids` and `padding_mask`, each of shape
+        `(batch, sequence_length)`. With labels or weights a tuple of this
+        dict and the other arguments.
 
     Raises:
         ValueError: if `sequence_length` is less than 3, `truncate` is
@@ -73,13 +74,13 @@ class ConvBertPretrainerPreprocessor(
             truncate=truncate,
             name="packing",
         )
-        # Past Keras's tracking: KerasHub saves every preprocessor that it
-        # finds in a preset, this one's config over that of the whole.
+        # Not tracked by Keras: KerasHub saves each tracked preprocessor to a
+        # preset, and this one would overwrite the config of the outer one.
         object.__setattr__(self, "packing", packing)
 
     @property
     def sequence_length(self) -> int:
-        """The length of the outputs."""
+        """The length of the packed sequences."""
         return self.packing.sequence_length
 
     @sequence_length.setter

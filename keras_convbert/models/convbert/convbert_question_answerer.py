@@ -33,19 +33,20 @@ ANSWERABLE_WEIGHT = 0.5
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
-    """ConvBERT that finds the answer to a question in a context.
+    """ConvBERT for extractive question answering.
 
-    Contexts longer than a sequence are cut into overlapping windows, and the
-    best answer of all of them is taken.
+    It finds the answer to a question as a span of a context. Long contexts are
+    cut into overlapping windows, and the best answer of all windows is
+    returned.
 
     Args:
         backbone: a `ConvBertBackbone`.
-        preprocessor: a `ConvBertQuestionAnswererPreprocessor`; with `None`
-            inputs are taken as they are. Defaults to `None`.
-        head: string. `"linear"`, Hugging Face's, scores starts and ends each
-            by a dense layer; `"joint"`, the authors', scores the end for each
-            of the best starts, and whether there is no answer. Defaults to
-            `"linear"`.
+        preprocessor: a `ConvBertQuestionAnswererPreprocessor`; `None` expects
+            preprocessed inputs. Defaults to `None`.
+        head: string. `"linear"`, as in Hugging Face `transformers`, scores
+            starts and ends independently by a dense layer. `"joint"`, as in
+            the code of the authors, scores the ends for each start in a beam,
+            and whether the question has no answer. Defaults to `"linear"`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
@@ -53,14 +54,15 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         inputs: dict of the inputs of the backbone.
 
     Output shape:
-        dict of `start_logits`, `(batch, length)`, and `end_logits`, of the
-        same shape; with the head `"joint"` of `end_logits`,
-        `(batch, starts, length)`, for the `starts`, `(batch, starts)`,
-        `no_answer_logits`, `(batch,)`, and `sequence_output`.
+        Dict of `start_logits` and `end_logits`, both of shape
+        `(batch, length)`. With the head `"joint"`, `end_logits` has the shape
+        `(batch, beam, length)` for the start positions `starts`,
+        `(batch, beam)`, and the dict also holds `no_answer_logits`,
+        `(batch,)`, and `sequence_output`.
 
     Raises:
-        ValueError: if `head` is unknown, or the backbone cannot take what the
-            preprocessor makes.
+        ValueError: if `head` is unknown, or the preprocessor does not fit the
+            backbone.
 
     Example:
 
@@ -86,7 +88,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
     answers = {"text": ["Ann"], "answer_start": [3]}
     answerer.fit((["Who"], ["an Ann"]), answers, verbose=0)
     answerer.predict_answers(["Who"], ["an Ann"])
-    # as [{"text": "Ann", "start": 3, "end": 6, "score": 0.4}]
+    # such as [{"text": "Ann", "start": 3, "end": 6, "score": 0.4}]
     ```
 
     Reference:
@@ -157,18 +159,19 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         self._end_accuracy = keras.metrics.Mean("end_accuracy")
 
     def _joint(self, x: Tensor, segment_ids: Tensor) -> dict[str, Tensor]:
-        """The authors' head: ends that depend on starts."""
+        """Applies the head of the authors, whose ends depend on starts."""
         start = ops.squeeze(self.start_logits(x), -1)  # (B, T)
         start = ops.cast(start, "float32")
-        # The context, and `[CLS]` for no answer.
+        # Starts are allowed in the context, and at `[CLS]` for no answer.
         allowed = ops.cast(segment_ids, "float32")
         allowed = ops.concatenate(
             [ops.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
         )
         start = start * allowed + EXCLUDED * (1.0 - allowed)
         ends, starts = self.end(x, start)
-        shares = ops.cast(ops.softmax(start, axis=-1), x.dtype)
-        pooled = ops.squeeze(ops.matmul(shares[:, None], x), 1)  # (B, H)
+        probabilities = ops.cast(ops.softmax(start, axis=-1), x.dtype)
+        pooled = ops.matmul(probabilities[:, None], x)  # (B, 1, D)
+        pooled = ops.squeeze(pooled, 1)
         answer = self.answer_dense(ops.concatenate([x[:, 0], pooled], axis=-1))
         no_answer = ops.squeeze(self.no_answer_logits(answer), -1)  # (B,)
         return {
@@ -180,11 +183,11 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         }
 
     def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
-        """Sets up training.
+        """Configures training.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                at a rate of 0.00005. Defaults to `"auto"`.
+                with a learning rate of 0.00005. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile` but for `loss`.
         """
         self._refuse_loss(kwargs)
@@ -202,7 +205,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         ends = ops.cast(y["end_positions"], "int32")
         start_logits, end_logits = y_pred["start_logits"], y_pred["end_logits"]
         if self.head == "joint":
-            # In training the end is sought after the start that is right.
+            # In training the ends are scored for the correct start.
             end_logits = self.end.ends_of(
                 y_pred["sequence_output"], starts[:, None]
             )[:, 0]
@@ -236,30 +239,31 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         threshold: float | None = None,
         batch_size: int = 32,
     ) -> list[Any]:
-        """The answers to questions, out of contexts.
+        """Returns the answers to questions, as spans of contexts.
 
         Args:
             questions: list of strings.
-            contexts: list of strings, one a question.
-            n_best: int. How many answers to give; `None` is one, and no list
-                of it. Defaults to `None`.
-            max_answer_length: int. Pieces that an answer has at most. Defaults
-                to `30`.
-            threshold: float. From what lead on of "no answer" over the best
-                answer there is none (with the head `"joint"`, from what
-                `no_answer_logits` on); `None` always gives one. Defaults to
-                `None`.
-            batch_size: int. Rows in a step. Defaults to `32`.
+            contexts: list of strings, one per question.
+            n_best: int. Number of answers per question; `None` returns one
+                answer without a list around it. Defaults to `None`.
+            max_answer_length: int. Maximum number of pieces of an answer.
+                Defaults to `30`.
+            threshold: float. A question has no answer if the score of "no
+                answer" minus the score of the best answer exceeds this (with
+                the head `"joint"`, if `no_answer_logits` exceeds it). `None`
+                always returns an answer. Defaults to `None`.
+            batch_size: int. Windows per step. Defaults to `32`.
 
         Returns:
-            For each question a dict, or a list of `n_best` of them, the best
+            For each question a dict, or a list of `n_best` dicts, the best
             first: `text`; `start` and `end`, so that
-            `context[start:end] == text`; `score`, the share of the answer
-            among the best twenty. No answer is `""`, from 0 to 0.
+            `context[start:end] == text`; and `score`, the softmax of the
+            scores of the best twenty answers. No answer is the text `""`
+            with start and end 0.
 
         Raises:
-            ValueError: if there are not as many contexts as questions, or the
-                task has no preprocessor.
+            ValueError: if the numbers of contexts and questions differ, or
+                the task has no preprocessor.
         """
         preprocessor = required_preprocessor(self)
         check_positive_integers(
@@ -269,30 +273,36 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         questions, contexts = as_texts(questions), as_texts(contexts)
         if len(questions) != len(contexts):
             raise ValueError(
-                "Expected a context for each question. Received: "
+                "Expected one context per question. Received: "
                 f"{len(questions)} questions and {len(contexts)} contexts"
             )
-        rows = preprocessor.rows((questions, contexts))
+        windows = preprocessor.windows((questions, contexts))
         found: list[list[Candidate]] = [[] for _ in questions]
-        nothing = np.full(len(questions), np.inf)
-        for first in range(0, len(rows), batch_size):
-            part = rows[first : first + batch_size]
+        no_answer_scores = np.full(len(questions), np.inf)
+        for first in range(0, len(windows), batch_size):
+            part = windows[first : first + batch_size]
             packed = preprocessor.collate(
-                ([row.question for row in part], [row.context for row in part])
+                (
+                    [window.question for window in part],
+                    [window.context for window in part],
+                )
             )
             outputs = predict_batch(self, packed)
-            for i, row in enumerate(part):
+            for i, window in enumerate(part):
                 scores = {name: values[i] for name, values in outputs.items()}
                 start, ends, no_answer_score = self._scores(
                     scores, packed["segment_ids"][i]
                 )
-                nothing[row.sample] = min(nothing[row.sample], no_answer_score)
-                found[row.sample] += candidates(
-                    row, start, ends, max_answer_length
+                sample = window.sample
+                no_answer_scores[sample] = min(
+                    no_answer_scores[sample], no_answer_score
+                )
+                found[sample] += candidates(
+                    window, start, ends, max_answer_length
                 )
         answers = []
         for of_sample, context, score in zip(
-            found, contexts, nothing, strict=True
+            found, contexts, no_answer_scores, strict=True
         ):
             best = best_answers(of_sample, context, n_best or 1)
             if threshold is not None:
@@ -306,17 +316,21 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
     def _scores(
         self, outputs: dict[str, np.ndarray], segment_ids: np.ndarray
     ) -> tuple[np.ndarray, list[tuple[int, np.ndarray]], float]:
-        """Of a row: scores of starts, of the ends of some, of no answer."""
+        """Returns the scores of a window: of starts, of ends, of no answer.
+
+        The ends are a list of pairs, the best start first: a start position
+        and the scores of its ends.
+        """
         start, end = outputs["start_logits"], outputs["end_logits"]
         if self.head == "joint":
-            places = outputs["starts"].astype(int)
-            # Logarithms of probabilities, that ends of all starts compare; of
-            # the context and `[CLS]`, that padding has no share.
+            beam = outputs["starts"].astype(int)
+            # Log probabilities make the ends of different starts comparable.
+            # Only the context and `[CLS]` have a probability.
             allowed = segment_ids[: end.shape[-1]] > 0
             allowed[0] = True
             start = _log_softmax(start)
             end = _log_softmax(np.where(allowed, end, EXCLUDED))
-            ends = [*zip(places, end, strict=True)]
+            ends = [*zip(beam, end, strict=True)]
             return start, ends, float(outputs["no_answer_logits"])
         best = np.argsort(-start, kind="stable")
         return start, [(int(i), end) for i in best], float(start[0] + end[0])
@@ -329,13 +343,15 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         }
 
 
-def _cross_entropy(places: Tensor, logits: Tensor) -> Tensor:
-    return ops.sparse_categorical_crossentropy(places, logits, from_logits=True)
+def _cross_entropy(positions: Tensor, logits: Tensor) -> Tensor:
+    return ops.sparse_categorical_crossentropy(
+        positions, logits, from_logits=True
+    )
 
 
-def _is_best(places: Tensor, logits: Tensor) -> Tensor:
+def _is_best(positions: Tensor, logits: Tensor) -> Tensor:
     best = ops.cast(ops.argmax(logits, axis=-1), "int32")
-    return ops.cast(best == places, "float32")
+    return ops.cast(best == positions, "float32")
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -31,40 +31,42 @@ from keras_convbert.types import Tensor
 class ConvBertQuestionAnswererPreprocessor(
     ConvBertPreprocessor, WindowedPreprocessor
 ):
-    """Turns questions, contexts and answers into inputs of a question answerer.
+    """Tokenizes and packs inputs for `ConvBertQuestionAnswerer`.
 
-    `[CLS] question [SEP] context [SEP]`. A context that does not fit is cut
-    into overlapping windows: there are as many rows as windows. The answer of
-    a window that does not hold all of it is at `[CLS]`.
+    A question and its context become `[CLS] question [SEP] context [SEP]`. A
+    context that is too long is cut into overlapping windows, and the outputs
+    have one row per window. If a window does not contain the whole answer, its
+    target is the position of `[CLS]`.
 
     Args:
         tokenizer: a `ConvBertTokenizer`.
-        sequence_length: int. Length of the outputs. Defaults to `384`.
-        stride: int. Pieces from the start of one window to that of the next,
-            at most a window's. Defaults to `128`.
-        max_question_length: int. Pieces after which a question is cut.
+        sequence_length: int. Length of the packed sequences. Defaults to
+            `384`.
+        stride: int. Distance between the starts of consecutive windows, in
+            pieces; at most the size of a window. Defaults to `128`.
+        max_question_length: int. Maximum number of pieces of a question.
             Defaults to `64`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: a tuple of questions and of contexts, lists of strings or string
-            tensors. Outside of `fit` it is passed by name:
+        x: tuple of questions and contexts, each a list of strings or a string
+            tensor. Outside of `fit`, pass it by name:
             `x=(questions, contexts)`.
-        y: dict of `text`, the answers, and `answer_start`, where they start
-            in the contexts, in code points. A question without answer has the
-            text `""`.
-        sample_weight: one weight a question.
+        y: dict of `text`, the answers, and `answer_start`, their start in the
+            contexts, in code points. An unanswerable question has the text
+            `""`.
+        sample_weight: one weight per question.
 
     Output shape:
-        dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(rows, sequence_length)`; with answers a tuple of it and of a dict of
-        `start_positions` and `end_positions`, `(rows,)`, the places of the
-        first and the last piece of the answer, and of the weights of the rows,
-        if there are any.
+        Dict of `token_ids`, `segment_ids` and `padding_mask`, each of shape
+        `(windows, sequence_length)`. With answers a tuple `(x, y)` or
+        `(x, y, sample_weight)`: `y` is a dict of `start_positions` and
+        `end_positions`, of shape `(windows,)`, the positions of the first and
+        the last piece of the answer.
 
     Raises:
-        ValueError: if a length leaves no place for a context, or an answer is
-            not in its context.
+        ValueError: if the lengths leave no room for a context, or an answer
+            is not in its context.
 
     Example:
 
@@ -100,7 +102,7 @@ class ConvBertQuestionAnswererPreprocessor(
         size = sequence_length - PAIR_SPECIAL_TOKENS - max_question_length
         if size < 1:
             raise ValueError(
-                "Expected `sequence_length` to be more than "
+                "Expected `sequence_length` to be greater than "
                 f"`max_question_length + {PAIR_SPECIAL_TOKENS}`. Received: "
                 f"sequence_length={sequence_length}, "
                 f"max_question_length={max_question_length}"
@@ -109,8 +111,12 @@ class ConvBertQuestionAnswererPreprocessor(
         super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.max_question_length = max_question_length
 
-    def rows(self, x: Any) -> list[QuestionWindow]:
-        """The windows of all contexts."""
+    def windows(self, x: Any) -> list[QuestionWindow]:
+        """Returns the windows of all contexts.
+
+        Args:
+            x: as in a call.
+        """
         questions, contexts = map(as_texts, _pair(x))
         return question_windows(
             self.tokenizer, questions, contexts, *self._lengths()
@@ -119,44 +125,48 @@ class ConvBertQuestionAnswererPreprocessor(
     def to_windows(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> tuple[Any, Any, Any]:
-        """Cuts samples into rows, which `collate` makes batches of.
+        """Cuts samples into windows, which `collate` batches.
 
         Args:
-            x: as of the call.
-            y: as of the call. Defaults to `None`.
-            sample_weight: as of the call. Defaults to `None`.
+            x: as in a call.
+            y: as in a call. Defaults to `None`.
+            sample_weight: as in a call. Defaults to `None`.
 
         Returns:
-            `(x, y, sample_weight)`, an entry a row.
+            Tuple `(x, y, sample_weight)` with one entry per window.
         """
         questions, contexts = map(as_texts, _pair(x))
-        rows = self.rows((questions, contexts))
-        parts = ([row.question for row in rows], [row.context for row in rows])
+        windows = self.windows((questions, contexts))
+        parts = (
+            [window.question for window in windows],
+            [window.context for window in windows],
+        )
         sample_weight = window_weights(
-            sample_weight, [row.sample for row in rows]
+            sample_weight, [window.sample for window in windows]
         )
         if y is None:
             return parts, None, sample_weight
         answers = read_answers(contexts, y)
         targets = np.array(
-            [row.target(answers[row.sample]) for row in rows], "int32"
+            [window.target(answers[window.sample]) for window in windows],
+            "int32",
         ).reshape(-1, 2)
-        places = {
+        positions = {
             "start_positions": targets[:, 0],
             "end_positions": targets[:, 1],
         }
-        return parts, places, sample_weight
+        return parts, positions, sample_weight
 
     def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Batches windows of `to_windows`.
 
         Args:
-            x: some of the windows.
-            y: their answers. Defaults to `None`.
+            x: windows.
+            y: positions of their answers. Defaults to `None`.
             sample_weight: their weights. Defaults to `None`.
 
         Returns:
-            As the call.
+            The outputs of a call.
         """
         pairs = [*zip(*x, strict=True)]
         inputs = pad_segments(self.tokenizer, pairs, self.sequence_length)
@@ -166,21 +176,21 @@ class ConvBertQuestionAnswererPreprocessor(
     def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
-        rows = self.rows_in_graph(*_pair(x))
-        inputs = self.collate_in_graph(rows)
+        windows = self.windows_in_graph(*_pair(x))
+        inputs = self.collate_in_graph(windows)
         if sample_weight is not None:
-            sample_weight = tf.gather(sample_weight, rows.samples)
+            sample_weight = tf.gather(sample_weight, windows.samples)
         if y is not None:
-            starts, ends = rows.targets(*answers_in_graph(x[1], y))
+            starts, ends = windows.targets(*answers_in_graph(x[1], y))
             y = {"start_positions": starts, "end_positions": ends}
         return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
-    def rows_in_graph(self, questions: Tensor, contexts: Tensor) -> Any:
-        """The windows of all contexts, as TensorFlow has them.
+    def windows_in_graph(self, questions: Tensor, contexts: Tensor) -> Any:
+        """Returns the windows of all contexts, in a TensorFlow graph.
 
         Args:
-            questions: string tensor, `(batch,)`.
-            contexts: string tensor, `(batch,)`.
+            questions: string tensor of shape `(batch,)`.
+            contexts: string tensor of shape `(batch,)`.
         """
         return question_windows_in_graph(
             self.tokenizer, questions, contexts, *self._lengths()

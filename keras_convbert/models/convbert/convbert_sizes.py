@@ -1,4 +1,4 @@
-"""The sizes in configurations of ConvBERT, and the parameters they give."""
+"""The size arguments in ConvBERT configs, and the model size they give."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ MAX_GENERATOR_SCALE = 16
 
 
 def measure(config: Config, file: str) -> ModelSize:
-    """The size of a model of ConvBERT, generator and classifier included.
+    """Returns the size of a ConvBERT model, with generator and classifier.
 
     Raises:
-        CheckpointError: if the scale of the generator is out of its range.
+        CheckpointError: if `generator_scale` is out of range.
     """
     parameters = layers = 0
     scale = 0.0
@@ -48,14 +48,14 @@ def measure(config: Config, file: str) -> ModelSize:
             hidden_dim = max(hidden_dim, part.get("hidden_dim") or 0)
             layers += part["num_layers"] or 0
             parameters += count_parameters(part)
-    # Each width of the generator is that of the backbone times the scale.
+    # The generator scales each width of the backbone.
     parameters += int(parameters * scale * scale) + hidden_dim * num_classes
     layers += layers if scale else 0
     return ModelSize(parameters, layers)
 
 
 def count_parameters(config: Config) -> int:
-    """The parameters of a backbone, without biases and norms."""
+    """Returns the parameters of a backbone, without biases and norms."""
     sizes: dict[str, Any] = {name: config.get(name) or 1 for name in SIZES}
     hidden_dim = sizes["hidden_dim"]
     embedding_dim = config.get("embedding_dim") or hidden_dim
@@ -83,7 +83,7 @@ def _scale(value: Any, file: str) -> float:
         or not 0 < value <= MAX_GENERATOR_SCALE
     ):
         raise CheckpointError(
-            f"{file!r} holds an impossible size. Expected a number above 0 and "
+            f"{file!r} holds an invalid size. Expected a number above 0 and "
             f"at most {MAX_GENERATOR_SCALE}. Received: generator_scale={value}"
         )
     return float(value)

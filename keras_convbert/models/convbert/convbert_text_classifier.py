@@ -25,24 +25,24 @@ from keras_convbert.types import Config
 class ConvBertTextClassifier(
     TextClassifierFromTf1, ConvBertTask, keras_hub.models.TextClassifier
 ):
-    """ConvBERT that puts a text, or a pair of texts, into one of classes.
+    """ConvBERT for classification of texts or pairs of texts.
 
-    With `num_classes=1` it tells a number (regression), and with
-    `activation="sigmoid"` for each class whether the text is of it
-    (multi-label); see `compile`.
+    `num_classes=1` gives regression, and `activation="sigmoid"` multi-label
+    classification; see `compile`.
 
     Args:
         backbone: a `ConvBertBackbone`.
-        num_classes: int. Number of classes, or 1 for a number.
-        preprocessor: a `ConvBertTextClassifierPreprocessor`; with `None`
-            inputs are taken as they are. Defaults to `None`.
-        head: string. What stands on the first token's vector: `"linear"`, the
-            authors', is dropout and one dense layer; `"dense"`, Hugging
-            Face's, has dropout, a dense layer with the backbone's activation,
-            and dropout before it. Defaults to `"linear"`.
-        activation: activation of the output: `None` for logits (or a number),
+        num_classes: int. Number of classes; 1 for regression.
+        preprocessor: a `ConvBertTextClassifierPreprocessor`; `None` expects
+            preprocessed inputs. Defaults to `None`.
+        head: string. The layers on the vector of `[CLS]`. `"linear"`, as in
+            the code of the authors, is dropout and a dense output layer.
+            `"dense"`, as in Hugging Face `transformers`, is dropout, a dense
+            layer with the activation of the backbone, dropout and a dense
+            output layer. Defaults to `"linear"`.
+        activation: activation of the output: `None` for logits or regression,
             `"softmax"`, or `"sigmoid"`. Defaults to `None`.
-        dropout: float. Share of features dropped in the head, in training.
+        dropout: float. Fraction of features dropped in the head in training.
             Defaults to `0.1`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
@@ -54,8 +54,8 @@ class ConvBertTextClassifier(
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: if `head` is unknown or `num_classes` not positive, or if
-            the backbone cannot take what the preprocessor makes.
+        ValueError: if `head` is unknown, `num_classes` is not positive, or
+            the preprocessor does not fit the backbone.
 
     Example:
 
@@ -141,7 +141,7 @@ class ConvBertTextClassifier(
             name="logits",
         )
         self.head_layers.append(self.output_dense)
-        # Compiling, as the base class does, asks for it.
+        # The constructor of the base class compiles, which needs it.
         self.activation = keras.activations.get(activation)
 
         # === Functional Model ===
@@ -163,17 +163,18 @@ class ConvBertTextClassifier(
         metrics: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        """Sets up training.
+        """Configures training.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                at a rate of 0.00005. Defaults to `"auto"`.
+                with a learning rate of 0.00005. Defaults to `"auto"`.
             loss: loss, or its name; `"auto"` is the cross-entropy of integer
-                labels; with one class the squared error; with the activation
-                `"sigmoid"` the binary cross-entropy of labels of 0 and 1, one
-                a class. Defaults to `"auto"`.
-            metrics: list of metrics; `"auto"` is the accuracy, with one class
-                `training.PearsonCorrelation`. Defaults to `"auto"`.
+                labels; for `num_classes=1` the mean squared error; for
+                `activation="sigmoid"` the binary cross-entropy of labels of
+                shape `(batch, num_classes)`. Defaults to `"auto"`.
+            metrics: list of metrics; `"auto"` is the accuracy, or
+                `training.PearsonCorrelation` for `num_classes=1`. Defaults to
+                `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
         sigmoid = self.activation is keras.activations.sigmoid
@@ -192,14 +193,14 @@ class ConvBertTextClassifier(
         )
 
     def check_labels(self, y: Any) -> Any:
-        """The labels, unless they are not what the loss takes.
+        """Returns the labels, or raises an error if the loss cannot use them.
 
         Args:
             y: array or tensor.
 
         Raises:
-            ValueError: if a label is not finite, the number of no class, or,
-                of several labels a text, not from 0 to 1.
+            ValueError: if a label is not finite, not a class id, or, in
+                multi-label classification, not between 0 and 1.
         """
         if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
             return check_class_ids(y, self.num_classes)

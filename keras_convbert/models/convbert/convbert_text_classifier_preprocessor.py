@@ -15,29 +15,30 @@ from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 class ConvBertTextClassifierPreprocessor(
     ConvBertPreprocessor, keras_hub.models.TextClassifierPreprocessor
 ):
-    """Turns one text, or a pair, into the inputs of a classifier.
+    """Tokenizes and packs texts or pairs for `ConvBertTextClassifier`.
 
-    `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, cut and padded to
-    `sequence_length`.
+    A text becomes `[CLS] text [SEP]` and a pair
+    `[CLS] first [SEP] second [SEP]`, truncated or padded to `sequence_length`.
 
     Args:
         tokenizer: a `ConvBertTokenizer`.
-        sequence_length: int. Length of the outputs. Defaults to `512`.
-        truncate: string. How a pair that is too long is cut:
-            `"round_robin"`, or `"waterfall"`, which fills the first text
-            first. Defaults to `"round_robin"`.
+        sequence_length: int. Length of the packed sequences. Defaults to `512`.
+        truncate: string. How to truncate a pair that is too long:
+            `"round_robin"`, or `"waterfall"`, which fills the length with the
+            first text first. Defaults to `"round_robin"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: a string, a list or tensor of strings, or a tuple of two such.
-            Outside of `fit` a pair is passed by name: `x=(first, second)`.
-        y: labels, passed through.
-        sample_weight: weights, passed through.
+        x: a string, a list or tensor of strings, or a tuple of two of these
+            for pairs. Outside of `fit`, pass a pair by name:
+            `x=(first, second)`.
+        y: labels, returned unchanged.
+        sample_weight: weights, returned unchanged.
 
     Output shape:
-        dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(batch, sequence_length)`; with labels a tuple of it and them, and
-        of the weights, if there are any.
+        Dict of `token_ids`, `segment_ids` and `padding_mask`, each of shape
+        `(batch, sequence_length)`. With labels a tuple `(x, y)` or
+        `(x, y, sample_weight)` of this dict and the other arguments.
 
     Raises:
         ValueError: if `sequence_length` is less than 3, `truncate` is

@@ -17,18 +17,18 @@ POOLINGS = ("mean", "first")
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
-    """ConvBERT that makes a vector of a text.
+    """ConvBERT for text embeddings: one vector per text.
 
-    It has no weights of its own. To train it, compile it with a loss.
+    It adds no weights to the backbone. To train it, compile it with a loss.
 
     Args:
         backbone: a `ConvBertBackbone`.
-        preprocessor: a `ConvBertTextEmbedderPreprocessor`; with `None` inputs
-            are taken as they are. Defaults to `None`.
-        pooling: string. `"mean"` over the tokens that are no padding, or
-            `"first"`, the vector of `[CLS]`. Defaults to `"mean"`.
-        normalize: bool. Whether the vectors have the length 1, so that their
-            products are cosines. Defaults to `True`.
+        preprocessor: a `ConvBertTextEmbedderPreprocessor`; `None` expects
+            preprocessed inputs. Defaults to `None`.
+        pooling: string. `"mean"` averages the tokens that are not padding;
+            `"first"` takes the vector of `[CLS]`. Defaults to `"mean"`.
+        normalize: bool. Whether to scale vectors to unit length, so that dot
+            products are cosine similarities. Defaults to `True`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
@@ -39,8 +39,8 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         `(batch, hidden_dim)`, in float32.
 
     Raises:
-        ValueError: if `pooling` is unknown, or the backbone cannot take what
-            the preprocessor makes.
+        ValueError: if `pooling` is unknown, or the preprocessor does not fit
+            the backbone.
 
     Example:
 
@@ -100,7 +100,7 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         else:
             mask = ops.cast(backbone.input["padding_mask"], "float32")
             x = ops.cast(outputs["sequence_output"], "float32")
-            total = ops.sum(x * ops.expand_dims(mask, -1), axis=1)  # (B, H)
+            total = ops.sum(x * ops.expand_dims(mask, -1), axis=1)  # (B, D)
             count = ops.sum(mask, axis=1, keepdims=True)
             x = total / ops.maximum(count, 1.0)
         if normalize:

@@ -29,19 +29,19 @@ TAG = re.compile("O|[BIESLU]-.+")
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
-    """ConvBERT that gives each word of a sentence a label.
+    """ConvBERT for token classification: predicts a label per word.
 
-    The label of a word is read off its first piece. Sentences longer than a
-    sequence are cut into overlapping windows, and their labels joined again.
+    The first piece of a word predicts its label. Long sentences are cut into
+    overlapping windows, whose labels are merged.
 
     Args:
         backbone: a `ConvBertBackbone`.
-        labels: sequence of strings. The labels, as `"O"` and `"B-PER"`.
-        preprocessor: a `ConvBertTokenClassifierPreprocessor` of the same
-            labels; with `None` inputs are taken as they are. Defaults to
-            `None`.
-        dropout: float. Share of features dropped before the output, in
-            training. Defaults to `0.1`.
+        labels: sequence of strings. The labels, such as `"O"` and `"B-PER"`, in
+            the order of their ids.
+        preprocessor: a `ConvBertTokenClassifierPreprocessor` with the same
+            labels; `None` expects preprocessed inputs. Defaults to `None`.
+        dropout: float. Fraction of features dropped before the output layer
+            in training. Defaults to `0.1`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
@@ -49,11 +49,11 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         inputs: dict of the inputs of the backbone.
 
     Output shape:
-        logits, `(batch, length, labels)`.
+        `(batch, length, labels)`, the logits.
 
     Raises:
-        ValueError: if labels occur twice, or differ from the preprocessor's,
-            or if the backbone cannot take what the preprocessor makes.
+        ValueError: if labels are not unique or differ from those of the
+            preprocessor, or if the preprocessor does not fit the backbone.
 
     Example:
 
@@ -100,7 +100,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         labels = check_labels(labels)
         if preprocessor is not None and preprocessor.labels != labels:
             raise ValueError(
-                "Expected the preprocessor's labels, "
+                "Expected the labels of the preprocessor, "
                 f"{preprocessor.labels}. Received: labels={labels}"
             )
         check_fits(backbone, preprocessor)
@@ -118,7 +118,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
             dtype=policy_at(dtype, "logits"),
             name="logits",
         )
-        # Compiling, as the base class does, asks for it.
+        # The constructor of the base class compiles, which needs it.
         self.labels = labels
 
         # === Functional Model ===
@@ -137,16 +137,16 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         weighted_metrics: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        """Sets up training.
+        """Configures training.
 
         Args:
             optimizer: optimizer, or its name; `"auto"` is `training.AdamW`
-                at a rate of 0.00005. Defaults to `"auto"`.
-            loss: loss, or its name; `"auto"` is the cross-entropy, a mean
-                over words. Defaults to `"auto"`.
+                with a learning rate of 0.00005. Defaults to `"auto"`.
+            loss: loss, or its name; `"auto"` is the mean cross-entropy of
+                the words. Defaults to `"auto"`.
             weighted_metrics: list of metrics; `"auto"` is the accuracy, and
-                `training.EntityF1` if there are labels as `"B-PER"`. Defaults
-                to `"auto"`.
+                `training.EntityF1` if all labels are tags such as `"B-PER"`.
+                Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
         if isinstance(loss, str) and loss == "auto":
@@ -169,44 +169,46 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
     def predict_labels(
         self, sentences: Any, batch_size: int = 32
     ) -> list[list[str]]:
-        """The label of each word.
+        """Returns the label of each word.
 
         Args:
             sentences: list of lists of strings, or a ragged tensor.
-            batch_size: int. Rows in a step. Defaults to `32`.
+            batch_size: int. Windows per step. Defaults to `32`.
 
         Returns:
-            A list of labels for each sentence, as long as it is.
+            A list of labels per sentence, one per word.
 
         Raises:
             ValueError: if the task has no preprocessor.
         """
         preprocessor = required_preprocessor(self)
-        rows = preprocessor.rows(sentences)
-        found: dict[int, dict[int, str]] = {row.sentence: {} for row in rows}
-        for first in range(0, len(rows), batch_size):
-            part = rows[first : first + batch_size]
-            inputs = preprocessor.collate([row.ids for row in part])
+        windows = preprocessor.windows(sentences)
+        found: dict[int, dict[int, str]] = {
+            window.sentence: {} for window in windows
+        }
+        for first in range(0, len(windows), batch_size):
+            part = windows[first : first + batch_size]
+            inputs = preprocessor.collate([window.ids for window in part])
             logits = predict_batch(self, inputs)
-            for row, best in zip(part, logits.argmax(-1), strict=True):
-                for place in np.flatnonzero(row.words != NO_WORD):
-                    # After `[CLS]`.
-                    label = self.labels[best[place + 1]]
-                    found[row.sentence][int(row.words[place])] = label
+            for window, best in zip(part, logits.argmax(-1), strict=True):
+                for piece in np.flatnonzero(window.words != NO_WORD):
+                    # Pieces follow `[CLS]`.
+                    label = self.labels[best[piece + 1]]
+                    found[window.sentence][int(window.words[piece])] = label
         return [[words[i] for i in sorted(words)] for words in found.values()]
 
     def predict_spans(
         self, sentences: Any, batch_size: int = 32
     ) -> list[list[EntitySpan]]:
-        """The entities that the labels of BIO, IOB1 or BIOES speak of.
+        """Returns the entities of labels in the schemes BIO, IOB1 or BIOES.
 
         Args:
             sentences: list of lists of strings, or a ragged tensor.
-            batch_size: int. Rows in a step. Defaults to `32`.
+            batch_size: int. Windows per step. Defaults to `32`.
 
         Returns:
-            For each sentence a list of `(label, start, end)`: the words from
-            `start` to `end`, which is not included, are one entity.
+            A list of `(label, start, end)` per sentence. An entity consists of
+            the words `start` to `end - 1`.
 
         Raises:
             ValueError: if the task has no preprocessor.

@@ -38,34 +38,36 @@ from keras_convbert.types import Tensor
 class ConvBertTokenClassifierPreprocessor(
     ConvBertPreprocessor, WindowedPreprocessor
 ):
-    """Turns sentences, as words, and a label a word into inputs of a tagger.
+    """Tokenizes and packs words and labels for `ConvBertTokenClassifier`.
 
-    A word is cut into pieces; its label is that of the first, and the others
-    do not count. A sentence of more than `sequence_length - 2` pieces is cut
-    into overlapping windows, in one of which each word counts: there are as
-    many rows as windows.
+    A word is split into pieces. The first piece carries the label of the word,
+    and the other pieces have the weight 0. A sentence of more than
+    `sequence_length - 2` pieces is cut into overlapping windows, and the
+    outputs have one row per window. Each label counts in exactly one window.
 
     Args:
         tokenizer: a `ConvBertTokenizer`.
         labels: sequence of strings. The labels, in the order of their ids.
-        sequence_length: int. Length of the outputs. Defaults to `512`.
-        stride: int. Pieces from the start of one window to that of the next;
-            `None` is half a window. Defaults to `None`.
+        sequence_length: int. Length of the packed sequences. Defaults to
+            `512`.
+        stride: int. Distance between the starts of consecutive windows, in
+            pieces; `None` is half a window. Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: sentences: a list of lists of strings, or a ragged tensor.
-        y: a label, or its id, a word: of the form of `x`.
-        sample_weight: one weight a sentence.
+        x: sentences of words, a list of lists of strings or a ragged tensor.
+        y: one label or label id per word, nested as `x`.
+        sample_weight: one weight per sentence.
 
     Output shape:
-        dict of `token_ids`, `segment_ids`, `padding_mask`, each
-        `(rows, sequence_length)`; with labels a tuple of it, of their ids and
-        of weights, 1 where a label counts and 0 elsewhere, both of this shape.
+        Dict of `token_ids`, `segment_ids` and `padding_mask`, each of shape
+        `(windows, sequence_length)`. With labels a tuple
+        `(x, y, sample_weight)` of this dict, the label ids and their weights,
+        which are nonzero where a label counts; both have the same shape.
 
     Raises:
-        ValueError: if labels and words differ in number, a label is unknown,
-            or the windows do not overlap.
+        ValueError: if the numbers of labels and words differ, a label is
+            unknown, or the stride is larger than a window.
 
     Example:
 
@@ -96,47 +98,51 @@ class ConvBertTokenClassifierPreprocessor(
         super().__init__(tokenizer, sequence_length, stride, **kwargs)
         self.labels = check_labels(labels)
 
-    def rows(self, x: Any) -> list[WordWindow]:
-        """The windows of sentences, and which words have their label there."""
+    def windows(self, x: Any) -> list[WordWindow]:
+        """Returns the windows of sentences, with the words labeled in each.
+
+        Args:
+            x: as in a call.
+        """
         return word_windows(self.tokenizer, check_words(x), *self._window())
 
     def to_windows(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> tuple[Any, Any, Any]:
-        """Cuts samples into rows, which `collate` makes batches of.
+        """Cuts samples into windows, which `collate` batches.
 
         Args:
-            x: as of the call.
-            y: as of the call. Defaults to `None`.
-            sample_weight: as of the call. Defaults to `None`.
+            x: as in a call.
+            y: as in a call. Defaults to `None`.
+            sample_weight: as in a call. Defaults to `None`.
 
         Returns:
-            `(x, y, sample_weight)`, an entry a row.
+            Tuple `(x, y, sample_weight)` with one entry per window.
         """
         words = check_words(x)
-        rows = self.rows(words)
-        ids = [row.ids for row in rows]
+        windows = self.windows(words)
+        ids = [window.ids for window in windows]
         sample_weight = window_weights(
-            sample_weight, [row.sentence for row in rows]
+            sample_weight, [window.sentence for window in windows]
         )
         if y is None:
             return ids, None, sample_weight
         labels = label_ids(self.labels, words, y)
-        # The entry that `NO_WORD` takes, at the end.
+        # The index `NO_WORD` (-1) selects the last entry.
         labels = [np.append(of_words, NO_WORD) for of_words in labels]
-        y = [labels[row.sentence][row.words] for row in rows]
+        y = [labels[window.sentence][window.words] for window in windows]
         return ids, y, sample_weight
 
     def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Batches windows of `to_windows`.
 
         Args:
-            x: some of the windows.
-            y: their labels. Defaults to `None`.
+            x: windows.
+            y: their label ids. Defaults to `None`.
             sample_weight: their weights. Defaults to `None`.
 
         Returns:
-            As the call.
+            The outputs of a call.
         """
         inputs = pad_segments(
             self.tokenizer, [[ids] for ids in x], self.sequence_length
@@ -147,46 +153,46 @@ class ConvBertTokenClassifierPreprocessor(
             )
         labels = np.full(inputs["token_ids"].shape, NO_WORD, "int32")
         for of_window, ids, given in zip(labels, x, y, strict=True):
-            # After `[CLS]`.
+            # Pieces follow `[CLS]`.
             of_window[1 : len(ids) + 1] = given
-        counts = (labels != NO_WORD).astype("float32")
+        weights = (labels != NO_WORD).astype("float32")
         if sample_weight is not None:
-            counts *= np.reshape(sample_weight, (-1, 1))
-        return inputs, np.maximum(labels, 0), counts
+            weights *= np.reshape(sample_weight, (-1, 1))
+        return inputs, np.maximum(labels, 0), weights
 
     @preprocessing_function
     def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
         x = ragged(x)
-        rows = word_windows_in_graph(self.tokenizer, x, *self._window())
-        inputs = self.collate_in_graph(rows)
+        windows = word_windows_in_graph(self.tokenizer, x, *self._window())
+        inputs = self.collate_in_graph(windows)
         if sample_weight is not None:
-            sample_weight = tf.gather(sample_weight, rows.sentences)
+            sample_weight = tf.gather(sample_weight, windows.sentences)
         if y is None:
             return keras.utils.pack_x_y_sample_weight(
                 inputs, None, sample_weight
             )
         labels = label_ids_in_graph(self.labels, x, ragged(y))
-        words = rows.words.flat_values
+        words = windows.words.flat_values
         of_pieces = tf.where(
             words == NO_WORD,
             tf.constant(NO_WORD, "int32"),
             tf.gather(labels, tf.maximum(words, 0)),
         )
-        labels = self.at_positions(rows.words.with_flat_values(of_pieces))
-        counts = tf.cast(labels != NO_WORD, "float32")
+        labels = self.at_positions(windows.words.with_flat_values(of_pieces))
+        weights = tf.cast(labels != NO_WORD, "float32")
         if sample_weight is not None:
-            counts *= tf.cast(sample_weight, "float32")[:, None]
-        return inputs, tf.maximum(labels, 0), counts
+            weights *= tf.cast(sample_weight, "float32")[:, None]
+        return inputs, tf.maximum(labels, 0), weights
 
-    def rows_of_texts_in_graph(
+    def windows_of_texts_in_graph(
         self, texts: Tensor
     ) -> tuple[WordWindows, WordSpans]:
-        """The windows of texts, and the words in them.
+        """Returns the windows and the words of texts, in a TensorFlow graph.
 
         Args:
-            texts: string tensor, `(batch,)`.
+            texts: string tensor of shape `(batch,)`.
         """
         words = words_of_texts(self.tokenizer, texts)
         return windows_of_pieces(
@@ -204,13 +210,14 @@ class ConvBertTokenClassifierPreprocessor(
         )
 
     def at_positions(self, of_pieces: Tensor) -> Tensor:
-        """What belongs to the pieces of rows, at their places.
+        """Aligns values of pieces with positions, in a TensorFlow graph.
 
         Args:
-            of_pieces: ragged integers, `(rows, None)`.
+            of_pieces: ragged integer tensor of shape `(windows, None)`.
 
         Returns:
-            integers, `(rows, sequence_length)`; -1 where there is no piece.
+            Integer tensor of shape `(windows, sequence_length)`; -1 at
+            positions without a piece.
         """
         import tensorflow as tf
 
@@ -220,7 +227,7 @@ class ConvBertTokenClassifierPreprocessor(
         return self._padded(tf.concat([nothing, of_pieces], 1), NO_WORD)
 
     def _window(self) -> tuple[int, int]:
-        """Pieces in a window, and from the start of one to the next's."""
+        """Returns the size and the stride of windows, in pieces."""
         size = self.sequence_length - 2
         return size, self.stride or -(-size // 2)
 

@@ -11,27 +11,27 @@ from keras_convbert.models.convbert.transformers.tokenizer import (
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class ConvBertTokenizer(WordPieceTokenizer):
-    """BERT tokenizer: text to word pieces to ids, and back.
+    """BERT tokenizer: converts text to word-piece ids and back.
 
     Its ids equal those of the Hugging Face BERT tokenizer: control characters
-    are deleted, any Unicode space separates words, accents are stripped, CJK
-    characters and punctuation are words of their own, and words of more than
-    100 characters are unknown. It runs in Python (through Rust) and, inside
+    are deleted, any Unicode space separates words, accents are stripped, each
+    CJK or punctuation character is a separate word, and words of more than 100
+    characters are unknown. It runs in Python (through Rust) and, inside
     `tf.data` and SavedModels, as TensorFlow operations, with the same ids.
 
-    Bytes that are not UTF-8 are deleted, as NUL is.
+    Bytes that are not valid UTF-8 are deleted, like NUL.
 
     Args:
         vocabulary: list of strings, the tokens in the order of their ids, or
-            the path of a text file with one token per line. `None` waits for
-            `set_vocabulary`. Defaults to `None`.
+            the path of a text file with one token per line. `None` requires a
+            later `set_vocabulary`. Defaults to `None`.
         lowercase: bool. Whether to lowercase. Defaults to `True`.
         strip_accents: bool. Whether to strip accents; `None` follows
             `lowercase`. Defaults to `None`.
-        special_tokens_in_strings: bool. Whether `"[MASK]"` and the like in a
-            text are special tokens; if not, they are ordinary text. Defaults
-            to `False`.
-        sequence_length: int. Length to pad or cut to; `None` keeps lengths.
+        special_tokens_in_strings: bool. Whether strings such as `"[MASK]"` in a
+            text become special tokens; otherwise they are ordinary text.
+            Defaults to `False`.
+        sequence_length: int. Length to pad or cut to; `None` does neither.
             Defaults to `None`.
         dtype: string. Type of the output, an integer type or `"string"`.
             Defaults to `"int32"`.
@@ -63,13 +63,13 @@ class ConvBertTokenizer(WordPieceTokenizer):
     backbone_cls = ConvBertBackbone
 
     def export_to_transformers(self, path: AnyPath) -> None:
-        """Writes the files that `transformers` reads a tokenizer from.
+        """Writes the tokenizer files that `transformers` loads.
 
         Args:
-            path: path of the folder, which must not exist or be empty.
+            path: path of the folder. It must be empty or not exist.
 
         Raises:
-            FileExistsError: if something is at `path`.
+            FileExistsError: if `path` is a file or a folder with content.
         """
         self._check_vocabulary()
         with atomic_folder(path) as folder:

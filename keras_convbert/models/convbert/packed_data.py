@@ -6,7 +6,7 @@ from keras_convbert.models.base.input_checks import check_vocabulary_size
 def check_dataset(backbone: Any, dataset: Any) -> None:
     """Raises `ValueError` if a backbone does not fit the rows of a dataset.
 
-    Datasets that do not describe their rows are not checked.
+    A dataset without the attributes `vocabulary_size` and `gap` is not checked.
     """
     if hasattr(dataset, "vocabulary_size"):
         check_vocabulary_size(backbone, dataset.vocabulary_size)
@@ -15,13 +15,13 @@ def check_dataset(backbone: Any, dataset: Any) -> None:
         return
     if not backbone.packed:
         raise ValueError(
-            "Expected a backbone with `packed=True` for rows that several "
-            f"sequences share. Received: packed={backbone.packed}"
+            "Expected a backbone with `packed=True`, since the dataset packs "
+            f"several sequences per row. Received: packed={backbone.packed}"
         )
     if backbone.conv and gap < backbone.kernel_size // 2:
         raise ValueError(
-            "Expected rows with padding of at least "
-            f"{backbone.kernel_size // 2} between their sequences, as from "
+            "Expected packed sequences that at least "
+            f"{backbone.kernel_size // 2} padded positions separate, as from "
             f"`prepare(..., pack=True, kernel_size={backbone.kernel_size})`. "
-            f"Received: padding of {gap}"
+            f"Received: gap={gap}"
         )

@@ -1,4 +1,4 @@
-"""Backbones from presets."""
+"""Loads backbones from presets."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def load_backbone(
     load_weights: bool,
     arguments: dict[str, Any],
 ) -> Any:
-    """Makes the backbone of a preset.
+    """Returns the backbone of a preset.
 
     Args:
         cls: the backbone class of a family.
@@ -37,7 +37,7 @@ def load_backbone(
         if load_weights:
             raise ValueError(
                 f'"{preset}" names an architecture, without weights. Expected '
-                "`load_weights=False`, or a preset that has weights. "
+                "`load_weights=False`, or a preset with weights. "
                 f"Received: load_weights={load_weights}"
             )
         config = family.architectures[str(preset)]["config"]
@@ -61,10 +61,10 @@ def load_backbone(
 
 
 def deserialize(config: Config, cls: type[Any], arguments: Config) -> Any:
-    """Makes the object of a configuration, with some arguments replaced.
+    """Returns the object of a config, with `arguments` replaced.
 
     Raises:
-        CheckpointError: if it is not an object of `cls`.
+        CheckpointError: if the object is not a `cls`.
     """
     registered = keras.saving.get_registered_object(config["registered_name"])
     if registered is None or not issubclass(registered, cls):
@@ -78,7 +78,7 @@ def deserialize(config: Config, cls: type[Any], arguments: Config) -> Any:
 
 
 def load_backbone_weights(backbone: Any, preset: Preset) -> None:
-    """Loads the weights of the backbone of a preset in Keras's format."""
+    """Loads backbone weights from a preset in the format of KerasHub."""
     if preset.weights is None:
         raise FileNotFoundError(
             f"Expected weights in {WEIGHTS_FILE!r} or {WEIGHTS_INDEX_FILE!r}. "
@@ -88,7 +88,7 @@ def load_backbone_weights(backbone: Any, preset: Preset) -> None:
 
 
 def backbone_dtype(preset: Preset, given: DType) -> DType:
-    """The dtypes of a quantized preset, or else `given`.
+    """Returns the dtype policy of a quantized preset, or else `given`.
 
     Raises:
         ValueError: if `given` is not `None` for a quantized preset.

@@ -6,13 +6,13 @@ from keras_convbert.checkpoints.assignment import WeightMapping
 
 
 class CheckpointFormat(abc.ABC):
-    """Checkpoints of the authors of a family, known by a path alone."""
+    """A checkpoint format of the authors of a family, found by its path."""
 
     name: str
-    """How the command line calls the format, as `"tf1"`."""
+    """Name of the format on the command line, such as `"tf1"`."""
 
     title: str
-    """What sentences call such a checkpoint."""
+    """Noun phrase for such a checkpoint in messages."""
 
     @abc.abstractmethod
     def recognizes(self, source: str) -> bool:
@@ -20,14 +20,14 @@ class CheckpointFormat(abc.ABC):
 
     @abc.abstractmethod
     def load_backbone(self, source: str) -> Any:
-        """Makes the backbone, with its weights."""
+        """Returns the backbone with its weights."""
 
     @abc.abstractmethod
     def class_name(self, source: str) -> str:
-        """The name of our class that takes most of the weights."""
+        """Returns the name of the model class that uses most of the weights."""
 
     @abc.abstractmethod
     def weight_mappings(
         self, source: str
     ) -> tuple[ArraySource, list[WeightMapping]]:
-        """The arrays of the checkpoint, and the variables that take them."""
+        """Returns the arrays of a checkpoint and the variables for them."""

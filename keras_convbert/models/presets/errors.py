@@ -13,11 +13,11 @@ def preset_errors(
 
     Args:
         preset: the preset.
-        *also: further kinds of errors that damage leads to.
+        *also: further exception types that damaged files may raise.
 
     Raises:
-        CheckpointError: if a value in a file has another type than expected,
-            whatever Python raised.
+        CheckpointError: if a value in a file has an unexpected type. The
+            original exception is the cause.
     """
     kinds: tuple[type[Exception], ...] = (
         TypeError,

@@ -1,4 +1,4 @@
-"""What a model family says of itself to code that knows no family."""
+"""The record by which a model family describes itself to shared code."""
 
 import dataclasses
 import inspect
@@ -16,18 +16,19 @@ from keras_convbert.types import Config
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The record of a model family.
+    """Describes a model family.
 
     Args:
-        name: string. Tag of the family on model cards.
-        title: string. What sentences call the models, as `"ConvBERT"`.
-        size_rules: `SizeRules`. The sizes in its configurations.
-        architectures: dict of names to dicts with `config`, the arguments of
-            a backbone, `description` and `params`: presets without weights.
-            Defaults to `{}`.
+        name: string. The tag of the family on model cards.
+        title: string. The name of the models in text, such as `"ConvBERT"`.
+        size_rules: `SizeRules`. The size arguments in its configs.
+        architectures: dict. Presets without weights: maps names to dicts of
+            `config` (the arguments of a backbone), `description` and
+            `params`. Defaults to `{}`.
         foreign: `ForeignFormat`. The format of another library that
-            `from_preset` opens; `None` if there is none. Defaults to `None`.
-        checkpoints: tuple of `CheckpointFormat`. Defaults to `()`.
+            `from_preset` supports, or `None`. Defaults to `None`.
+        checkpoints: tuple of `CheckpointFormat`. The formats of the authors.
+            Defaults to `()`.
     """
 
     name: str
@@ -44,28 +45,28 @@ _backbone_classes: dict[str, type[Any]] = {}
 
 
 def register_backbone(cls: type[Any]) -> None:
-    """Makes the backbone class of a family known by the name of the family."""
+    """Registers a backbone class under the name of its family."""
     _backbone_classes[cls.family.name] = cls
 
 
 def backbone_classes() -> list[type[Any]]:
-    """The backbone class of each family."""
+    """Returns the registered backbone class of each family."""
     return [*_backbone_classes.values()]
 
 
 def backbone_class(family: str) -> type[Any]:
-    """The backbone class of the family called `family`."""
+    """Returns the backbone class of the family named `family`."""
     return _backbone_classes[family]
 
 
 def family_of(cls: type[Any]) -> Family:
-    """The family of a backbone, a task, a preprocessor or a tokenizer."""
+    """Returns the family of a model, preprocessor or tokenizer class."""
     family: Family = getattr(cls, "backbone_cls", cls).family
     return family
 
 
 def task_classes(backbone_cls: type[Any]) -> Iterator[type[Any]]:
-    """The registered tasks of the models with `backbone_cls`."""
+    """Yields the registered task classes that use `backbone_cls`."""
     for found in dict.fromkeys(keras.saving.get_custom_objects().values()):
         is_task = inspect.isclass(found) and hasattr(found, "task_kind")
         if is_task and getattr(found, "backbone_cls", None) is backbone_cls:
@@ -73,15 +74,19 @@ def task_classes(backbone_cls: type[Any]) -> Iterator[type[Any]]:
 
 
 def task_class(backbone_cls: type[Any], kind: str) -> type[Any]:
-    """The task of a kind, as `"pretrainer"`, for `backbone_cls`.
+    """Returns the task class of a kind, such as `"pretrainer"`.
+
+    Args:
+        backbone_cls: the backbone class that the task uses.
+        kind: string. The `task_kind` of the class.
 
     Raises:
-        ValueError: if the family has none.
+        ValueError: if the family has no such task.
     """
     for found in task_classes(backbone_cls):
         if found.task_kind == kind:
             return found
     raise ValueError(
-        f"Expected a family with a task {kind!r}. "
+        f"Expected a family with a task of kind {kind!r}. "
         f"Received: family={backbone_cls.family.name!r}"
     )

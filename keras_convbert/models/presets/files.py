@@ -1,4 +1,4 @@
-"""Names of the files of a preset, as KerasHub has them."""
+"""File names of presets in the format of KerasHub."""
 
 CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"

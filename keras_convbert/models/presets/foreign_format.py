@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 
 class ForeignFormat(abc.ABC):
-    """Folders of another library, which `from_preset` opens too."""
+    """A folder format of another library that `from_preset` supports."""
 
     name: str
-    """How the command line calls the format, as `"huggingface"`."""
+    """Name of the format on the command line, such as `"huggingface"`."""
 
     @abc.abstractmethod
     def recognizes(self, preset: "Preset") -> bool:
         """Whether `preset` holds a model in this format.
 
         Raises:
-            ValueError: if it holds a model of another family, or of no known
+            ValueError: if it holds a model of another family or of an unknown
                 format.
         """
 
     @abc.abstractmethod
     def recognizes_tokenizer(self, preset: "Preset") -> bool:
-        """Whether `preset` holds a tokenizer in this format and no model."""
+        """Whether `preset` holds only a tokenizer in this format."""
 
     @abc.abstractmethod
     def has_tokenizer(self, preset: "Preset") -> bool:
-        """Whether `preset` holds files of a tokenizer in this format."""
+        """Whether `preset` holds tokenizer files in this format."""
 
     @abc.abstractmethod
     def load_backbone(
@@ -41,7 +41,7 @@ class ForeignFormat(abc.ABC):
         load_weights: bool,
         arguments: dict[str, Any],
     ) -> Any:
-        """Makes the backbone; `arguments` replace those of the preset."""
+        """Returns the backbone; `arguments` replace those of the preset."""
 
     @abc.abstractmethod
     def load_task(
@@ -51,24 +51,24 @@ class ForeignFormat(abc.ABC):
         load_weights: bool,
         arguments: dict[str, Any],
     ) -> tuple[Any, bool]:
-        """Makes a task, and tells whether its head is that of the preset."""
+        """Returns a task, and whether its head was loaded from the preset."""
 
     @abc.abstractmethod
     def tokenizer_arguments(
         self, preset: "Preset", vocabulary: Any = None
     ) -> dict[str, Any]:
-        """Arguments of our tokenizer; `vocabulary` replaces the preset's."""
+        """Returns tokenizer arguments; `vocabulary` overrides the preset."""
 
     @abc.abstractmethod
     def max_sequence_length(self, config: Config) -> int | None:
-        """The longest input of the model that `config` describes."""
+        """Returns the maximum input length of the model of a config."""
 
     @abc.abstractmethod
     def class_name(self, preset: "Preset") -> str:
-        """The name of our class that takes most of the weights."""
+        """Returns the name of the model class that uses most of the weights."""
 
     @abc.abstractmethod
     def weight_mappings(
         self, preset: "Preset"
     ) -> tuple[ArraySource, list[WeightMapping]]:
-        """The arrays of the preset, and the variables that take them."""
+        """Returns the arrays of the preset and their mapping to variables."""

@@ -1,4 +1,4 @@
-"""The page of a model on a hub: Markdown after fields in YAML."""
+"""Model cards: Markdown with YAML front matter, as hubs display it."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from keras_convbert.models.presets.family import family_of
 from keras_convbert.version import __version__
 
 CARD_FILE = "README.md"
-# By the end of the name of the class.
+# The pipeline tag by the suffix of the class name.
 PIPELINES = {
     "Backbone": "feature-extraction",
     "MaskedLM": "fill-mask",
@@ -24,12 +24,12 @@ TODO = (
 
 
 def front_matter(library: str, class_name: str, family: str) -> str:
-    """The fields of a card.
+    """Returns the YAML front matter of a card.
 
     Args:
-        library: string. The library whose use a hub shows.
-        class_name: string. Name of our class.
-        family: string. Tag of the family.
+        library: string. The library that a hub shows for loading.
+        class_name: string. The name of the model class.
+        family: string. The tag of the family.
     """
     lines = [f"library_name: {library}"]
     lines += [
@@ -42,7 +42,7 @@ def front_matter(library: str, class_name: str, family: str) -> str:
 
 
 def model_card(model: Any) -> str:
-    """The card of a backbone or a task that is saved as a preset."""
+    """Returns the model card of a backbone or task saved as a preset."""
     cls = type(model)
     family = family_of(cls)
     backbone = getattr(model, "backbone", model)
@@ -75,7 +75,7 @@ def _public_module(cls: type[Any]) -> str:
 
 
 def is_written_by_us(card: str) -> bool:
-    """Whether a card is as `model_card` wrote it."""
+    """Whether `model_card` wrote a card that nobody edited since."""
     seal = SEAL.search(card)
     return seal is not None and seal[1] == _digest(card[: seal.start()])
 

@@ -1,4 +1,4 @@
-"""Tokenizers and preprocessors from presets."""
+"""Loads tokenizers and preprocessors from presets."""
 
 import inspect
 import warnings
@@ -14,7 +14,7 @@ from keras_convbert.models.presets.files import PREPROCESSOR_FILE
 from keras_convbert.models.presets.files import TOKENIZER_FILE
 from keras_convbert.models.presets.preset import Preset
 
-# Arguments of preprocessors that `from_preset` of a task takes too.
+# Preprocessor arguments that `from_preset` of a task also accepts.
 PREPROCESSOR_ARGUMENTS = (
     "max_question_length",
     "sequence_length",
@@ -27,7 +27,7 @@ PREPROCESSOR_ARGUMENTS = (
 def load_tokenizer(
     cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
 ) -> Any:
-    """Makes the tokenizer of a preset; `arguments` replace the preset's."""
+    """Returns the tokenizer of a preset; `arguments` override the preset."""
     preset = _open(cls, preset)
     if preset.foreign_tokenizer is not None:
         with preset_errors(preset):
@@ -42,9 +42,9 @@ def load_tokenizer(
 def load_preprocessor(
     cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
 ) -> Any:
-    """Makes the preprocessor of a preset; `arguments` replace the preset's.
+    """Returns the preprocessor of a preset; `arguments` override the preset.
 
-    A preset of another task, or of a tokenizer alone, gives the tokenizer.
+    A preset of another task or of a tokenizer provides the tokenizer only.
     """
     preset = _open(cls, preset)
     if preset.foreign is None and preset.describes(PREPROCESSOR_FILE, cls):
@@ -61,9 +61,9 @@ def load_preprocessor(
 def task_preprocessor(
     cls: type[Any], preset: Preset, arguments: dict[str, Any]
 ) -> None:
-    """Adds a preprocessor to the arguments of a task that lacks one.
+    """Adds a preprocessor to the arguments of a task if there is none.
 
-    It takes out the arguments that belong to the preprocessor alone.
+    It removes the arguments that only the preprocessor uses.
     """
     own: dict[str, Any] = {
         name: arguments.pop(name)
@@ -74,7 +74,7 @@ def task_preprocessor(
         return
     if not preset.has_tokenizer and "vocabulary" not in own:
         warnings.warn(
-            f"preset={preset.handle!r} has no vocabulary: {cls.__name__} takes "
+            f"preset={preset.handle!r} has no vocabulary. {cls.__name__} takes "
             "token ids, not text. Pass `preprocessor=`, or `vocabulary=` for a "
             "preset in the format of another library.",
             stacklevel=6,
@@ -108,7 +108,7 @@ def _open(cls: type[Any], preset: AnyPath | Preset) -> Preset:
 
 
 def _longest(cls: type[Any], preset: Preset) -> int:
-    """The longest sequence that a preprocessor and the backbone allow."""
+    """Returns the default length, at most the limit of the backbone."""
     default: int = inspect.signature(cls).parameters["sequence_length"].default
     config = preset.read(CONFIG_FILE)
     longest = config.get("config", {}).get("max_sequence_length")

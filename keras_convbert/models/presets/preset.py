@@ -31,12 +31,12 @@ from keras_convbert.types import Config
 
 
 class Preset(os.PathLike[str]):
-    """A preset that is opened: each of its files is found and read once.
+    """An open preset, which finds and reads each of its files once.
 
     Args:
-        handle: string. A folder, or a handle of a hub, whose files are
-            fetched when they are first asked for.
-        family: `Family`. The family of the class that opens it.
+        handle: string. A folder, or a handle on a hub, whose files are
+            fetched on first use.
+        family: `Family`. The family of the class that opens the preset.
 
     Raises:
         ValueError: if there is no such preset.
@@ -57,7 +57,7 @@ class Preset(os.PathLike[str]):
 
     @classmethod
     def open(cls, preset: "AnyPath | Preset", family: Family) -> "Preset":
-        """Opens a preset, unless it is open."""
+        """Opens a preset, unless it is already open."""
         if isinstance(preset, Preset):
             return preset
         return cls(os.fspath(preset), family)
@@ -72,10 +72,10 @@ class Preset(os.PathLike[str]):
         return repr(self.handle)
 
     def find(self, name: str) -> pathlib.Path | None:
-        """The path of a file, or `None` if the preset lacks it.
+        """Returns the path of a file, or `None` if the preset lacks it.
 
         Raises:
-            CheckpointError: if the file is a link that leads out of the
+            CheckpointError: if the file is a link to a path outside of the
                 preset.
         """
         if name not in self._paths:
@@ -93,9 +93,9 @@ class Preset(os.PathLike[str]):
         return found
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> Config:
-        """The content of a JSON file, a dict of the caller's own.
+        """Returns a copy of the content of a JSON file.
 
-        It is empty if the preset lacks the file.
+        It is an empty dict if the preset lacks the file.
 
         Raises:
             CheckpointError: if the file is damaged or exceeds `max_bytes`.
@@ -114,13 +114,13 @@ class Preset(os.PathLike[str]):
 
     @functools.cached_property
     def foreign(self) -> ForeignFormat | None:
-        """The format of another library that the model is in, if any."""
+        """The format of another library for the model, or `None`."""
         foreign = self.family.foreign
         return foreign if foreign and foreign.recognizes(self) else None
 
     @functools.cached_property
     def foreign_tokenizer(self) -> ForeignFormat | None:
-        """The format of another library that the tokenizer is in, if any."""
+        """The format of another library for the tokenizer, or `None`."""
         if self.foreign is not None:
             return self.foreign
         foreign = self.family.foreign
@@ -138,30 +138,31 @@ class Preset(os.PathLike[str]):
 
     @functools.cached_property
     def weights(self) -> pathlib.Path | None:
-        """The file, or the index of files, of the weights of the backbone."""
+        """The weights file of the backbone, or the index of its shards."""
         return self.find(WEIGHTS_FILE) or self.find(WEIGHTS_INDEX_FILE)
 
     def check(
         self, load_weights: bool = True, needed: str = CONFIG_FILE
     ) -> None:
-        """Refuses a preset that is untrusted, incomplete or damaged.
+        """Raises an error if the preset is unsafe, incomplete or damaged.
 
         Args:
             load_weights: bool. Whether weights will be loaded. Defaults to
                 `True`.
-            needed: string. The file that must exist.
+            needed: string. The file that must exist. Defaults to
+                `"config.json"`.
 
         Raises:
             FileNotFoundError: if `needed` does not exist.
-            CheckpointError: if a configuration is damaged, names a class that
-                is not allowed, or describes a model larger than the weights;
-                if a link or a name leads out of the folder. Weights are
+            CheckpointError: if a config is damaged, names a class that is not
+                allowed, or describes a model larger than the weights; or if a
+                link or a file name leads out of the folder. Weights are
                 checked when they are loaded.
         """
         if self.find(needed) is None:
             remote = "://" in self.handle
             where = (
-                ", on a hub that lacks it or is not reached" if remote else ""
+                ", on a hub without this file or out of reach" if remote else ""
             )
             raise FileNotFoundError(
                 f"Expected a file {needed!r}. "

@@ -1,8 +1,8 @@
-"""Models, tokenizers and preprocessors as presets.
+"""Saves models, tokenizers and preprocessors as presets.
 
-They are written by KerasHub, so that its classes load them, but whole or not
-at all, without the files of an older preset in the same folder, and with a
-model card.
+KerasHub writes the files, so that its classes can load them. This module makes
+the write atomic, removes files of an older preset in the same folder, and adds
+a model card.
 """
 
 import json
@@ -21,7 +21,7 @@ from keras_convbert.models.presets.model_card import is_written_by_us
 from keras_convbert.models.presets.model_card import model_card
 from keras_convbert.version import __version__
 
-# Files of the model that was there before.
+# Files of a previous model that are removed.
 STALE = (TASK_FILE, "*.weights.h5", "*.weights.json")
 
 
@@ -33,7 +33,7 @@ def save_model(
     Args:
         model: the model.
         preset_dir: path of the folder.
-        save: function. Writes the model to a folder, as KerasHub does.
+        save: function. Writes the model to a folder in the KerasHub format.
     """
     with merge_into_folder(preset_dir, CONFIG_FILE, STALE) as folder:
         save(str(folder))
@@ -46,13 +46,13 @@ def save_model(
 def save_part(
     preset_dir: AnyPath, file: str, save: Callable[[str], None]
 ) -> None:
-    """Saves a tokenizer or a preprocessor; `file` is its configuration."""
+    """Saves a tokenizer or a preprocessor; `file` is its config file."""
     with merge_into_folder(preset_dir, file) as folder:
         save(str(folder))
 
 
 def _amend(path: pathlib.Path, backbone: Any) -> None:
-    """Corrects the tasks in the metadata: KerasHub lists their first bases."""
+    """Corrects the task names in the metadata, where KerasHub lists bases."""
     cls = type(backbone)
     prefix = cls.__name__.removesuffix("Backbone")
     metadata = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How large a model a configuration may describe."""
+"""Limits on the size of a model that an untrusted config describes."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ MAX_INTEGER = 2**31
 MAX_LENGTH = 2**20
 MAX_LAYERS = 512
 MAX_PARAMETERS = 2**30
-# A file has half a byte per parameter where it is quantized most, and the
-# names of some twenty arrays per layer.
+# A file has at least half a byte per parameter (int4), and the names of about
+# twenty arrays per layer.
 PARAMETERS_PER_BYTE = 2
 BYTES_PER_LAYER = 2048
 
@@ -29,13 +29,16 @@ class ModelSize(NamedTuple):
 
 
 class SizeRules(NamedTuple):
-    """The sizes in the configurations of a family."""
+    """The size arguments in the configs of a family."""
 
     names: frozenset[str]
-    """Keys whose values are sizes, wherever they are."""
+    """Keys whose values are sizes, at any depth of a config."""
     measure: Callable[[Config, str], ModelSize]
-    """From a configuration and the name of its file, once all its sizes are
-    positive integers. May raise `CheckpointError`."""
+    """Function from a config and its file name to a `ModelSize`.
+
+    It is called after all sizes were checked to be positive integers. It may
+    raise `CheckpointError`.
+    """
 
 
 def check_sizes(
@@ -44,19 +47,19 @@ def check_sizes(
     rules: Iterable[SizeRules],
     weight_bytes: int | None = None,
 ) -> None:
-    """Refuses the configuration of a model that would be too large.
+    """Raises `CheckpointError` if a config describes too large a model.
 
     Args:
-        config: dict. The configuration of a backbone, a task or a
-            preprocessor, or the arguments of a backbone.
-        file: string. The file that it is from.
-        rules: iterable of the `SizeRules` of the families in it.
-        weight_bytes: int. Size of the files of its weights; `None` sets a
-            fixed limit. Defaults to `None`.
+        config: dict. The config of a backbone, a task or a preprocessor, or
+            the arguments of a backbone.
+        file: string. The name of the config file.
+        rules: iterable of the `SizeRules` of the families in the config.
+        weight_bytes: int. Total size of the weight files; `None` applies a
+            fixed limit only. Defaults to `None`.
 
     Raises:
         CheckpointError: if a size is not an integer or too large, or the
-            model has more parameters than the files have room for.
+            model has more parameters than the weight files can hold.
     """
     rules = [*rules]
     sizes = frozenset[str]().union(*(rule.names for rule in rules))
@@ -73,9 +76,10 @@ def check_sizes(
         room = min(room, PARAMETERS_PER_BYTE * in_file)
     if parameters > room or layers > MAX_LAYERS:
         raise CheckpointError(
-            f"{file!r} describes a model that is too large, for its weights or "
-            f"at all. Received: {layers} layers, {parameters} parameters, "
-            f"{weight_bytes} bytes of weights"
+            f"The model in {file!r} is too large. Expected at most "
+            f"{MAX_LAYERS} layers and {max(0, room)} parameters. Received: "
+            f"layers={layers}, parameters={parameters}, "
+            f"weight_bytes={weight_bytes}"
         )
 
 
@@ -85,6 +89,6 @@ def _check_size(name: str, value: Any, file: str) -> None:
         return
     if not isinstance(value, int) or not 0 < value < limit:
         raise CheckpointError(
-            f"{file!r} holds an impossible size. Expected a positive "
+            f"{file!r} holds an invalid size. Expected a positive "
             f"integer below {limit}. Received: {name}={value}"
         )

@@ -1,7 +1,7 @@
-"""Tasks from presets.
+"""Loads tasks from presets.
 
-KerasHub leaves out the dtypes of a quantized backbone and of a head, so that
-such presets do not load, and does not tell that a head is new.
+KerasHub does not restore the dtypes of a quantized backbone or head, and so
+cannot load such presets. It also does not warn that a head is new.
 """
 
 import inspect
@@ -35,13 +35,13 @@ def load_task(
     load_weights: bool,
     arguments: dict[str, Any],
 ) -> Any:
-    """Makes a task of a preset, and warns if its head is new.
+    """Returns the task of a preset, and warns if its head is new.
 
     Args:
         cls: the class of the task.
         preset: path, handle, name of an architecture, or an open `Preset`.
         load_weights: bool. Whether to load weights.
-        arguments: dict. Arguments of the task that replace those of the
+        arguments: dict. Arguments of the task, which replace those of the
             preset; `dtype` of the backbone; arguments of the preprocessor.
     """
     family = family_of(cls)
@@ -68,9 +68,9 @@ def _warn_of_new_head(cls: type[Any], preset: Preset, head: list[str]) -> None:
     if len(head) > MAX_NAMED:
         head = [*dict.fromkeys(path.split("/")[0] for path in head)]
     warnings.warn(
-        f"The head of {cls.__name__} ({', '.join(head)}) is new, and random "
-        f"until it is trained: preset={preset.handle!r} holds no weights for "
-        "it, or `num_classes` or another `head` or `labels` were given.",
+        f"The head of {cls.__name__} ({', '.join(head)}) is new and has random "
+        f"weights: preset={preset.handle!r} holds no weights for it, or "
+        "`num_classes`, another `head` or other `labels` were given.",
         stacklevel=4,
     )
 
@@ -81,7 +81,7 @@ def _load_from_keras(
     load_weights: bool,
     arguments: dict[str, Any],
 ) -> tuple[Any, bool]:
-    """Makes a task of a preset in Keras's format; whether it has its head."""
+    """Returns a task of a KerasHub preset, and whether its head was loaded."""
     given = arguments.pop("dtype", None)
     saved: Config = {}
     if preset.describes(TASK_FILE, cls):
@@ -98,7 +98,7 @@ def _load_from_keras(
         return cls(backbone=backbone, **{**kept, **arguments}), False
     task_preprocessor(cls, preset, arguments)
     backbone_config = saved["backbone"]
-    # KerasHub's own choice of a dtype fails on mixed precision.
+    # The dtype that KerasHub would choose fails with mixed precision.
     backbone_config["config"]["dtype"] = (
         backbone_dtype(preset, given) or keras.config.dtype_policy().name
     )
@@ -129,7 +129,7 @@ def _load_weights(task: Any, preset: Preset) -> None:
 
 
 def head_weights(task: keras_hub.models.Task) -> list[keras.Variable]:
-    """The weights of a task that its backbone lacks."""
+    """Returns the weights of a task outside of its backbone."""
     of_backbone = {id(weight) for weight in task.backbone.weights}
     return [w for w in task.weights if id(w) not in of_backbone]
 
@@ -137,21 +137,21 @@ def head_weights(task: keras_hub.models.Task) -> list[keras.Variable]:
 def check_head_size(
     cls: type[Any], preset: Preset, arguments: dict[str, Any]
 ) -> None:
-    """Raises `ValueError` if a new head would lack its size."""
+    """Raises `ValueError` if the arguments lack the size of a new head."""
     parameters = inspect.signature(cls.__init__).parameters
     for name in ("num_classes", "labels"):
         if name in parameters and name not in arguments:
             raise ValueError(
                 f"The preset has no head for {cls.__name__}. Expected "
-                f"`{name}`, to make a new one. "
+                f"`{name}` to create one. "
                 f"Received: preset={preset.handle!r}"
             )
 
 
 def reuses_saved_head(saved: dict[str, Any], arguments: dict[str, Any]) -> bool:
-    """Whether the head with the arguments `saved` is the one asked for.
+    """Whether `arguments` ask for the head that the preset holds.
 
-    As in KerasHub, `num_classes` asks for a new head.
+    As in KerasHub, `num_classes` always creates a new head.
     """
     if "num_classes" in arguments:
         return False

@@ -101,7 +101,7 @@ def test_length_can_be_set_anew():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        pytest.param((["a"], ["b"], ["c"]), "x of 3 parts", id="three"),
+        pytest.param((["a"], ["b"], ["c"]), "x with 3 parts", id="three"),
         pytest.param((["a", "b"], ["c"]), r"\[\(2,\), \(1,\)\]", id="uneven"),
         pytest.param([["a", "b"]], r"\[\(1, 2\)\]", id="nested"),
         pytest.param([], r"at least one string.*\[\(0,\)\]", id="empty"),

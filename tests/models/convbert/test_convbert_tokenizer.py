@@ -115,8 +115,10 @@ def in_graph_dense(tokenizer, texts):
         pytest.param(5, "Received: 5", id="number"),
         pytest.param([1], r"must be strings. Received: \[1\]", id="numbers"),
         pytest.param(["a", None], r"Received: \['a', None\]", id="list"),
-        pytest.param("a\ud800", r"surrogates. Received: 'a\\ud800'", id="half"),
-        pytest.param(["b", "\udfff"], r"Received: '\\udfff'", id="halves"),
+        pytest.param(
+            "a\ud800", r"surrogates. Received: text='a\\ud800'", id="half"
+        ),
+        pytest.param(["b", "\udfff"], r"Received: text='\\udfff'", id="halves"),
     ],
 )
 def test_what_is_no_text_is_refused(wrong, message):

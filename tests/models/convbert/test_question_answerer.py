@@ -73,16 +73,16 @@ def test_answers_become_places():
 def test_places_name_the_answer_in_some_window(stride):
     layer = preprocessor(stride=stride)
     questions, contexts, answers = samples()
-    rows = layer.rows((questions, contexts))
-    assert len(rows) > len(questions)
-    _, places, _ = layer.to_windows((questions, contexts), answers)
+    windows = layer.windows((questions, contexts))
+    assert len(windows) > len(questions)
+    _, positions, _ = layer.to_windows((questions, contexts), answers)
     found = set()
-    for row, start, end in zip(rows, *places.values(), strict=True):
+    for window, start, end in zip(windows, *positions.values(), strict=True):
         if start:
-            first, last = start - row.offset, end - row.offset
-            span = slice(row.starts[first], row.ends[last])
-            assert contexts[row.sample][span] == "É  pb"
-            found.add(row.sample)
+            first, last = start - window.offset, end - window.offset
+            span = slice(window.starts[first], window.ends[last])
+            assert contexts[window.sample][span] == "É  pb"
+            found.add(window.sample)
     assert stride > 4 or found == set(range(len(questions)))
 
 

@@ -156,7 +156,9 @@ def test_arguments_that_do_not_fit_are_refused():
         ConvBertTokenClassifierPreprocessor(
             texts.tokenizer(sequence_length=5), LABELS
         )
-    with pytest.raises(ValueError, match="Expected the preprocessor's labels"):
+    with pytest.raises(
+        ValueError, match="Expected the labels of the preprocessor"
+    ):
         ConvBertTokenClassifier(
             tasks.tiny.backbone(vocabulary_size=len(VOCABULARY)),
             ["O"],

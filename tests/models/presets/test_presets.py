@@ -196,7 +196,7 @@ def test_new_heads_are_named(backbone_alone):
 def test_number_of_classes_makes_a_new_head(tmp_path):
     task = tasks.classifier()
     task.save_to_preset(str(tmp_path))
-    with pytest.warns(UserWarning, match="`num_classes` or .* were given"):
+    with pytest.warns(UserWarning, match="`num_classes`, .* were given"):
         revived = ConvBertTextClassifier.from_preset(
             str(tmp_path), num_classes=5, preprocessor=None
         )

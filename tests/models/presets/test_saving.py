@@ -120,7 +120,7 @@ def test_lora_that_does_not_fit_is_refused(tmp_path):
     assert learnt
     assert all("lora_kernel" in path for path in learnt)
     path = tmp_path / "learnt.lora.h5"
-    with pytest.raises(ValueError, match=r"ends with '\.lora\.h5'"):
+    with pytest.raises(ValueError, match=r"ends in '\.lora\.h5'"):
         task.backbone.save_lora_weights(tmp_path / "learnt.h5")
     task.backbone.save_lora_weights(path)
     other = tasks.backbone()

@@ -16,11 +16,27 @@ from keras_convbert.types import Tensor
 
 
 class MaskedLMHead(keras.layers.Layer):
-    """Logits over the vocabulary, at the masked positions alone.
+    """Predicts tokens at the masked positions, with tied embeddings.
 
-    The head of the authors' generator: a dense layer to the width of the
-    embeddings, layer norm, the embeddings themselves, and a bias. KerasHub's
-    adds a float32 bias to what mixed precision made half, and fails.
+    With `x` of shape `(B, N, D)`, the encoder outputs at the masked positions:
+
+        logits = layer_norm(activation(x W + b)) E^T + c
+
+    `W` `(D, E)` and `b` `(E,)` are a dense layer, the table `E` `(V, E)` holds
+    the token embeddings, and `c` `(V,)` is the output bias. The logits have
+    the shape `(B, N, V)`. This is the head of the authors' generator.
+
+    Letters: B batch, T length, N masked slots, D hidden width, E embedding
+    width, V vocabulary.
+
+    `keras_hub.layers.MaskedLMHead` fails in mixed precision: it adds a float32
+    bias to half-precision logits.
+
+    Args:
+        token_embedding: the `ReversibleEmbedding` whose table is shared.
+        activation: activation of the dense layer, or its name.
+        layer_norm_epsilon: float. Added to variances for stability.
+        **kwargs: arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -64,17 +80,31 @@ class MaskedLMHead(keras.layers.Layer):
         noise: Tensor | None = None,
         temperature: float = 1.0,
     ) -> Any:
-        """Logits `(B, N, V)`; or, with the hidden tokens and noise to sample
-        by, a dict of what is to be known of them, each `(B, N)`."""
-        places = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
-        x = ops.take_along_axis(inputs, places, axis=1)  # (B, N, H)
+        """Returns logits, or losses and predictions without all logits.
+
+        Args:
+            inputs: tensor of shape `(B, T, D)`, the encoder outputs.
+            mask_positions: integer tensor of shape `(B, N)`.
+            mask_ids: integer tensor of shape `(B, N)`, the original tokens.
+                It is required with `noise`. Defaults to `None`.
+            noise: tensor of shape `(B, N)`, uniform in [0, 1), to sample
+                tokens with. Defaults to `None`.
+            temperature: float. Divides the logits before sampling. Defaults
+                to `1.0`.
+
+        Returns:
+            Logits of shape `(B, N, V)`; with `noise` a dict of `mlm_losses`,
+            `mlm_predictions` and `sampled_ids`, each of shape `(B, N)`.
+        """
+        indices = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
+        x = ops.take_along_axis(inputs, indices, axis=1)  # (B, N, D)
         x = self.layer_norm(self.dense(x))  # (B, N, E)
         if noise is not None:
-            return self._guesses(x, mask_ids, noise, temperature)
+            return self._predict_and_sample(x, mask_ids, noise, temperature)
         logits = self.token_embedding(x, reverse=True)  # (B, N, V)
         return logits + ops.cast(self.output_bias, logits.dtype)
 
-    def _guesses(
+    def _predict_and_sample(
         self, x: Tensor, mask_ids: Tensor, noise: Tensor, temperature: float
     ) -> dict[str, Tensor]:
         losses, likeliest, sampled = chunked_cross_entropy_and_sample(
@@ -95,7 +125,7 @@ class MaskedLMHead(keras.layers.Layer):
     def layer_cost(
         self, task: Any, length: int, size: ElementBytes
     ) -> LayerCost:
-        """The cost of the head in a task, for `analysis.profile`."""
+        """Returns the cost of the head in a task, for `analysis.profile`."""
         slots = length
         if task.preprocessor is not None:
             slots = task.preprocessor.mask_selection_length

@@ -5,13 +5,15 @@ from keras_convbert.types import Tensor
 
 
 class PackedSequences(keras.layers.Layer):
-    """Where sequences that share a row begin, and what each may see.
+    """Computes the positions and the attention mask of packed sequences.
 
-    `padding_mask` has the number of its sequence at each position, and 0 at
-    padding. Positions are counted in each sequence anew, and see that sequence
-    alone. Padding sees everything and counts from the start of the row, as it
-    does where nothing is packed; so a row of a single sequence that starts it
-    gives the same as without this layer.
+    `padding_mask` `(B, T)` holds the number of the sequence at each position,
+    and 0 at padding. Position numbers restart in each sequence, and a position
+    attends to its own sequence only. Padding attends to all positions and
+    counts from the start of the row. A row with one sequence at its start
+    therefore gives the same outputs as an unpacked row.
+
+    Letters: B batch, T length.
     """
 
     def call(self, padding_mask: Tensor) -> dict[str, Tensor]:
@@ -19,9 +21,9 @@ class PackedSequences(keras.layers.Layer):
         other = ops.expand_dims(padding_mask, 1)  # (B, 1, T)
         visible = ops.logical_or(number == 0, number == other)  # (B, T, T)
         starts = ops.argmax(ops.cast(visible, "int8"), axis=2)  # (B, T)
-        places = ops.arange(ops.shape(padding_mask)[1], dtype="int32")  # (T,)
+        columns = ops.arange(ops.shape(padding_mask)[1], dtype="int32")  # (T,)
         return {
-            "positions": places - ops.cast(starts, "int32"),
+            "positions": columns - ops.cast(starts, "int32"),
             "attention_mask": visible,
         }
 

@@ -12,24 +12,34 @@ WIDTH = 512
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
 class SpanEndHead(keras.layers.Layer):
-    """Scores of the end of an answer, for each of several starts.
+    """Scores the end positions of an answer for each start in a beam.
 
-    `dense(gelu(dense(concatenate([start, token]))))`, the first dense layer in
-    two parts, so that each vector is multiplied once.
+    The beam holds the `beam_size` start positions with the highest scores.
+    With `x_t` the vector of position t, `(D,)`, the end t of the start s has
+    the score
+
+        score(s, t) = gelu(x_s A + x_t C + b) v + d
+
+    with `A` and `C` of shape `(D, W)`, `b` and `v` `(W,)`, `d` a scalar, and
+    W = 512. This is a dense layer on the concatenation of both vectors, split
+    in two parts so that each vector is multiplied only once.
+
+    Letters: B batch, T length, D hidden width, S beam size, W width of the
+    hidden layer.
 
     Args:
-        beam_size: int. How many of the best starts are gone on from. Defaults
-            to `20`.
+        beam_size: int. Number of best start positions whose ends are scored.
+            Defaults to `20`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: vectors of tokens, `(batch, length, features)`.
-        start_logits: scores of starts, `(batch, length)`.
-        training: bool. In training the best start alone is gone on from.
+        inputs: token vectors of shape `(batch, length, features)`.
+        start_logits: scores of start positions, of shape `(batch, length)`.
+        training: bool. In training the beam holds only the best start.
 
     Output shape:
-        a tuple: scores of ends, `(batch, starts, length)`, and the places of
-        the starts, `(batch, starts)`.
+        Tuple of the end scores, `(batch, beam, length)`, and the start
+        positions in the beam, `(batch, beam)`.
     """
 
     def __init__(self, beam_size: int = 20, **kwargs: Any) -> None:
@@ -72,11 +82,11 @@ class SpanEndHead(keras.layers.Layer):
         return self.ends_of(inputs, starts), ops.cast(starts, "int32")
 
     def ends_of(self, inputs: Tensor, starts: Tensor) -> Tensor:
-        """Scores of ends `(batch, starts, length)` after starts that are known.
+        """Returns end scores `(batch, beam, length)` for given starts.
 
         Args:
-            inputs: vectors of tokens, `(batch, length, features)`.
-            starts: places, `(batch, starts)`.
+            inputs: token vectors of shape `(batch, length, features)`.
+            starts: start positions of shape `(batch, beam)`.
         """
         chosen = ops.take_along_axis(
             inputs, ops.expand_dims(starts, -1), axis=1

@@ -7,16 +7,38 @@ from keras_convbert.models.convbert.masking.row_noise import replace_at
 from keras_convbert.models.convbert.masking.row_noise import row_noise
 from keras_convbert.types import Tensor
 
+# Added to the mask rate to leave room for rounding; see `DynamicMasking`.
+SLOT_MARGIN = 0.005
+
 
 class DynamicMasking(keras.layers.Layer):
-    """Chooses the tokens that the generator has to guess, and hides them.
+    """Selects the tokens that the generator predicts, and masks them.
 
-    With `n` tokens that are no padding and `N = int((rate + 0.005) * T)`, it
-    chooses `max(1, min(N, round(rate * n)))` positions without replacement,
-    no special token and no padding, as many as there are. Of these a share
-    `mask_token_rate` becomes `mask_token_id`, the rest stays as it is.
+    A row of T positions has N slots for masked tokens. Of its n tokens that
+    are not padding, k are selected without replacement:
 
-    Out of training the choice depends on the tokens alone.
+        N = max(1, int((mask_rate + 0.005) * T))
+        k = max(1, min(N, round(mask_rate * n)))
+
+    Special tokens and padding are never selected; k is less if there are not
+    enough other tokens. A selected token becomes `mask_token_id` with the
+    probability `mask_token_rate`, and is unchanged otherwise.
+
+    N is the rule of the authors for `max_predictions_per_seq`. The margin 0.005
+    rounds N up, so that `round(mask_rate * n)` fits: from T = 100 on,
+    `0.005 * T` is at least one half. In shorter rows N may limit k.
+
+    Outside of training the selection depends on the token ids only.
+
+    Letters: B batch, T length, N slots for masked tokens.
+
+    Args:
+        mask_rate: float. Fraction of tokens to select.
+        mask_token_rate: float. Probability that a selected token is masked.
+        mask_token_id: int. Id of `[MASK]`.
+        special_token_ids: list of ints. Ids that are never selected.
+        seed: int or `None`. Seed of the selection in training.
+        **kwargs: arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -59,10 +81,10 @@ class DynamicMasking(keras.layers.Layer):
         )  # (B, N)
 
         mask_ids = ops.take_along_axis(token_ids, positions, axis=1)
-        coin = row_noise((batch, slots), generator, token_ids, 2)
-        hidden = ops.logical_and(chosen, coin < self.mask_token_rate)
+        noise = row_noise((batch, slots), generator, token_ids, 2)
+        becomes_mask = ops.logical_and(chosen, noise < self.mask_token_rate)
         masked = ops.where(
-            hidden, ops.full_like(mask_ids, self.mask_token_id), mask_ids
+            becomes_mask, ops.full_like(mask_ids, self.mask_token_id), mask_ids
         )
         return {
             "masked_token_ids": replace_at(token_ids, positions, masked),
@@ -72,11 +94,11 @@ class DynamicMasking(keras.layers.Layer):
         }
 
     def slots(self, length: Any) -> Any:
-        """N, also where the length is known at run time alone."""
-        share = self.mask_rate + 0.005
+        """Returns N for a static length, or for one known at run time only."""
+        fraction = self.mask_rate + SLOT_MARGIN
         if isinstance(length, int):
-            return max(1, int(share * length))
-        slots = ops.cast(share * ops.cast(length, "float64"), "int32")
+            return max(1, int(fraction * length))
+        slots = ops.cast(fraction * ops.cast(length, "float64"), "int32")
         return ops.maximum(1, slots)
 
     def _counts(self, real: Tensor, candidate: Tensor, slots: Any) -> Tensor:

@@ -11,18 +11,36 @@ from keras_convbert.types import Tensor
 
 
 class MaskedLMMaskGenerator(PreprocessingLayer):
-    """Hides tokens of a sequence, to be guessed from the others.
+    """Selects tokens of a sequence for masked-language modeling.
 
-    Of `n` tokens that are no padding, `max(1, min(N, round(rate * n)))` are
-    chosen without replacement, `N` being `mask_selection_length`; special
-    tokens never, and no more than there are others. Of the chosen a share
-    becomes `mask_token_id`, a share any token at random, the rest stays.
+    Of n tokens that are not padding, k are selected without replacement:
 
-    KerasHub's generator draws a coin for each token in its Python path, so
-    that a sequence may have none chosen.
+        k = max(1, min(N, round(mask_selection_rate * n)))
 
-    What `generator` returns draws in Python. TensorFlow's graph cannot use
-    it; there `seed` seeds the operations.
+    N is `mask_selection_length`. Special tokens are never selected; k is less
+    if there are not enough other tokens. A selected token becomes
+    `mask_token_id` with the probability `mask_token_rate`, a random token with
+    the probability `random_token_rate`, and is unchanged otherwise.
+
+    `keras_hub.layers.MaskedLMMaskGenerator` samples each token independently
+    in its Python path, so that a sequence may have no masked token.
+
+    Letters: B batch, N slots for masked tokens.
+
+    Args:
+        vocabulary_size: int. Number of token ids.
+        mask_selection_rate: float. Fraction of tokens to select.
+        mask_selection_length: int. Maximum number of selected tokens.
+        mask_token_id: int. Id of `[MASK]`.
+        pad_token_id: int. Id of `[PAD]`.
+        special_token_ids: list of ints. Ids that are never selected.
+        mask_token_rate: float. Probability of `mask_token_id`.
+        random_token_rate: float. Probability of a random token.
+        generator: function that returns the NumPy generator to sample with. A
+            TensorFlow graph cannot use it.
+        seed: int. Seed of the operations in a TensorFlow graph. Defaults to
+            `None`.
+        **kwargs: arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -67,13 +85,13 @@ class MaskedLMMaskGenerator(PreprocessingLayer):
         mask_ids = np.take_along_axis(token_ids, positions, 1) * weights
 
         generator = self.generator()
-        coin = generator.random(positions.shape)
-        anything = generator.integers(
+        uniform = generator.random(positions.shape)
+        random_ids = generator.integers(
             self.vocabulary_size, size=positions.shape
         )
         rate = self.mask_token_rate + self.random_token_rate
-        replaced = np.where(coin < rate, anything, mask_ids)
-        replaced[coin < self.mask_token_rate] = self.mask_token_id
+        replaced = np.where(uniform < rate, random_ids, mask_ids)
+        replaced[uniform < self.mask_token_rate] = self.mask_token_id
         masked = token_ids.copy()
         rows, slots = np.nonzero(weights)
         masked[rows, positions[rows, slots]] = replaced[rows, slots]
@@ -112,23 +130,23 @@ class MaskedLMMaskGenerator(PreprocessingLayer):
         mask_ids = tf.gather(token_ids, positions, batch_dims=1)
         mask_ids = tf.where(weights, mask_ids, 0)
 
-        coin = tf.random.uniform(tf.shape(positions), seed=self._seed(1))
-        anything = tf.random.uniform(
+        uniform = tf.random.uniform(tf.shape(positions), seed=self._seed(1))
+        random_ids = tf.random.uniform(
             tf.shape(positions),
             maxval=self.vocabulary_size,
             dtype="int32",
             seed=self._seed(2),
         )
         rate = self.mask_token_rate + self.random_token_rate
-        replaced = tf.where(coin < rate, anything, mask_ids)
+        replaced = tf.where(uniform < rate, random_ids, mask_ids)
         replaced = tf.where(
-            coin < self.mask_token_rate, self.mask_token_id, replaced
+            uniform < self.mask_token_rate, self.mask_token_id, replaced
         )
-        places = tf.where(weights)  # (chosen, 2): row, slot
-        rows = tf.cast(places[:, 0], "int32")
-        chosen = tf.stack([rows, tf.gather_nd(positions, places)], axis=1)
+        used = tf.where(weights)  # (selected, 2): row, slot
+        rows = tf.cast(used[:, 0], "int32")
+        selected = tf.stack([rows, tf.gather_nd(positions, used)], axis=1)
         masked = tf.tensor_scatter_nd_update(
-            token_ids, chosen, tf.gather_nd(replaced, places)
+            token_ids, selected, tf.gather_nd(replaced, used)
         )
         return {
             "token_ids": masked,
@@ -163,5 +181,5 @@ class MaskedLMMaskGenerator(PreprocessingLayer):
         return tf.where(weights, positions, 0), weights
 
     def _seed(self, draw: int) -> int | None:
-        # Operations with the same seed would draw the same numbers.
+        # Operations with equal seeds would return equal numbers.
         return None if self.seed is None else 3 * self.seed + draw

@@ -8,10 +8,10 @@ from keras_convbert.types import Tensor
 
 
 class ReplaceTokens(keras.layers.Layer):
-    """Puts samples of the generator in the place of the chosen tokens.
+    """Replaces the selected tokens by samples of the generator.
 
-    A token counts as replaced where it truly differs: a sample may hit the
-    original.
+    The label `rtd_labels` is 1 where the sample differs from the original
+    token. A sample that equals the original counts as not replaced.
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -1,4 +1,7 @@
-"""Random numbers for each row of a batch, in training and out of it."""
+"""Random numbers for each row of a batch, in training and in evaluation.
+
+Letters: B batch, T length, N slots for masked tokens.
+"""
 
 from typing import Any
 
@@ -15,42 +18,48 @@ def row_noise(
     token_ids: Tensor,
     fixed_seed: int,
 ) -> Tensor:
-    """Uniform numbers in [0, 1) of a shape `(batch, width)`.
+    """Returns uniform numbers in [0, 1) of shape `(batch, width)`.
 
-    With a generator they are fresh. Without one they depend on the row's
-    token ids alone, so that an evaluation gives the same result each time and
-    however the rows are batched: every row takes the same numbers, turned
-    around the unit circle by an angle of its own.
+    With a generator they are random. Without one they depend only on the token
+    ids of the row, so that an evaluation is reproducible for any batch size:
+    all rows use the same numbers, shifted modulo 1 by an offset per row.
+
+    Args:
+        shape: tuple `(batch, width)`.
+        generator: a `keras.random.SeedGenerator`, or `None`.
+        token_ids: integer tensor of shape `(batch, length)`.
+        fixed_seed: int. Seed of the shared numbers without a generator.
     """
     if generator is not None:
         return uniform(shape, generator)
     numbers = uniform((1, shape[1]), fixed_seed)
     key = ops.sum(ops.cast(token_ids, "int32"), axis=1, keepdims=True)
-    angle = ops.cast(key % 65521, "float32") * 0.6180339887
-    turned = numbers + angle
-    return turned - ops.floor(turned)  # (B, width)
+    # Multiples of the golden ratio modulo 1 are spread evenly over [0, 1).
+    offset = ops.cast(key % 65521, "float32") * 0.6180339887
+    shifted = numbers + offset
+    return shifted - ops.floor(shifted)  # (B, width)
 
 
 def replace_at(token_ids: Tensor, positions: Tensor, values: Tensor) -> Tensor:
-    """`token_ids` `(B, T)` with `values` `(B, N)` at `positions` `(B, N)`.
+    """Returns `token_ids` `(B, T)` with `values` at `positions`, both `(B, N)`.
 
-    The positions of a row must differ from one another.
+    The positions of a row must be unique.
     """
     batch, length = ops.shape(token_ids)
     rows = ops.expand_dims(ops.arange(batch, dtype="int32"), 1)  # (B, 1)
-    places = ops.cast(positions, "int32") + rows * length  # (B, N)
+    indices = ops.cast(positions, "int32") + rows * length  # (B, N)
     replaced = ops.scatter_update(
         ops.reshape(token_ids, (-1,)),
-        ops.reshape(places, (-1, 1)),
+        ops.reshape(indices, (-1, 1)),
         ops.reshape(ops.cast(values, token_ids.dtype), (-1,)),
     )
     return ops.reshape(replaced, (batch, length))
 
 
 class SampleNoise(keras.layers.Layer):
-    """A number in [0, 1) for each chosen token, to sample its guess by.
+    """Returns a uniform number in [0, 1) per masked slot, for sampling.
 
-    Out of training it depends on the tokens of the row alone.
+    Outside of training it depends only on the token ids of the row.
     """
 
     def __init__(self, seed: int | None, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a checkpoint of the authors' code says of its encoder."""
+"""Reads the encoder arguments from a checkpoint of the authors."""
 
 import re
 from typing import Any
@@ -18,17 +18,18 @@ from keras_convbert.types import Config
 def tf1_table(
     num_layers: int, body: str = names.TF1_ENCODER, ours: str = ""
 ) -> list[WeightMapping]:
-    """The rows of an encoder, with whole names.
+    """Returns the mappings of an encoder, with full names.
 
     Args:
         num_layers: int. Number of layers.
-        body: string. Where the encoder stands in the file; the embeddings
-            stand with the discriminator's, since the generator shares them.
-        ours: string. What the paths of the encoder begin with.
+        body: string. Prefix of the encoder in the file. The embeddings always
+            have the prefix of the discriminator, since the generator shares
+            them. Defaults to `"electra/"`.
+        ours: string. Prefix of the variable paths. Defaults to `""`.
     """
     embeddings = [
-        row._replace(name=f"{names.TF1_ENCODER}{row.name}")
-        for row in (WeightMapping(*entry) for entry in names.TF1_EMBEDDINGS)
+        mapping._replace(name=f"{names.TF1_ENCODER}{mapping.name}")
+        for mapping in (WeightMapping(*entry) for entry in names.TF1_EMBEDDINGS)
     ]
     layers = [WeightMapping(*entry) for entry in names.TF1_PROJECTION]
     layers += [
@@ -39,8 +40,10 @@ def tf1_table(
         for theirs, path, axes in names.TF1_LAYER
     ]
     return embeddings + [
-        row._replace(name=f"{body}{row.name}", path=f"{ours}{row.path}")
-        for row in layers
+        mapping._replace(
+            name=f"{body}{mapping.name}", path=f"{ours}{mapping.path}"
+        )
+        for mapping in layers
     ]
 
 
@@ -49,10 +52,11 @@ def tf1_arguments(
     config: Config | AnyPath | None,
     body: str = names.TF1_ENCODER,
 ) -> dict[str, Any]:
-    """Arguments of `ConvBertBackbone`: those of `config`, else from shapes.
+    """Returns the arguments of `ConvBertBackbone` for a checkpoint.
 
-    A `config` describes the discriminator. What is smaller in the generator
-    is read from its shapes.
+    They are read from `config`, which describes the discriminator, and
+    otherwise from array shapes. The smaller sizes of the generator are always
+    read from shapes.
     """
     given = _flat(config)
     arguments = _sizes(checkpoint, body)
@@ -70,14 +74,14 @@ def tf1_arguments(
     )
     if "conv_type" in given:
         arguments["conv"] = given["conv_type"] != "noconv"
-    # The heads are compared with the others, below.
+    # `_heads` checks the number of heads.
     sizes = {k: v for k, v in arguments.items() if k != "num_heads"}
     check_sizes(sizes, str(checkpoint), [SIZE_RULES], checkpoint.size)
     return {**_heads(checkpoint, arguments, body), **arguments}
 
 
 def _flat(config: Config | AnyPath | None) -> Config:
-    """One dict of the authors' names."""
+    """Returns a flat dict with the argument names of the authors."""
     if config is None:
         return {}
     if not isinstance(config, dict):
@@ -85,7 +89,7 @@ def _flat(config: Config | AnyPath | None) -> Config:
     inner = config.get("config", {})
     if not isinstance(inner, dict):
         raise CheckpointError(
-            "Expected the part `config` of a checkpoint's config to be a dict. "
+            "Expected the entry `config` of a checkpoint config to be a dict. "
             f"Received: config={inner!r}"
         )
     return {**config, **inner}
@@ -94,10 +98,10 @@ def _flat(config: Config | AnyPath | None) -> Config:
 def _sizes(
     checkpoint: Tf1Checkpoint, body: str = names.TF1_ENCODER
 ) -> dict[str, Any]:
-    """All that shapes tell, which is all but the heads and the activation."""
+    """Returns the arguments that shapes define: no heads, no activation."""
     grouped = f"{body}{names.TF1_GROUPED_SIZES['num_groups'][0]}"
     conv = f"{body}{names.TF1_CONV_SIZES['kernel_size'][0]}"
-    places = {
+    arrays = {
         **names.TF1_SIZES,
         **(
             names.TF1_GROUPED_SIZES
@@ -107,12 +111,12 @@ def _sizes(
         **(names.TF1_CONV_SIZES if conv in checkpoint.shapes else {}),
     }
     sizes = {
-        name: _size(checkpoint, f"{body}{place}", axis)
-        for name, (place, axis) in places.items()
+        name: _size(checkpoint, f"{body}{array}", axis)
+        for name, (array, axis) in arrays.items()
     }
     sizes.update(
-        (name, _size(checkpoint, f"{names.TF1_ENCODER}{place}", axis))
-        for name, (place, axis) in names.TF1_EMBEDDING_SIZES.items()
+        (name, _size(checkpoint, f"{names.TF1_ENCODER}{array}", axis))
+        for name, (array, axis) in names.TF1_EMBEDDING_SIZES.items()
     )
     pattern = re.compile(rf"{body}encoder/layer_(\d+)/")
     layers = [
@@ -130,14 +134,14 @@ def _sizes(
 def _heads(
     checkpoint: Tf1Checkpoint, arguments: dict[str, Any], body: str
 ) -> dict[str, Any]:
-    """The heads before the bottleneck, and its ratio.
+    """Returns the number of heads before the bottleneck, and its ratio.
 
-    Kernels of the convolution tell how many heads there are after it. The
-    authors always have `head_dim = hidden_dim / num_heads`; where that cannot
-    be, the bottleneck is left out, which comes to the same.
+    The convolution kernels give the number of heads after the bottleneck. The
+    authors always use `head_dim = hidden_dim / num_heads`. If no such
+    `num_heads` exists, the result has `head_ratio=1` and the same heads.
     """
-    place, axis = names.TF1_ALL_HEADS
-    width = _size(checkpoint, f"{body}{place}", axis)
+    array, axis = names.TF1_ALL_HEADS
+    width = _size(checkpoint, f"{body}{array}", axis)
     hidden_dim = arguments["hidden_dim"]
     if "num_heads" in arguments:
         num_heads = arguments["num_heads"]
@@ -148,10 +152,10 @@ def _heads(
         raise ValueError(
             "The number of heads cannot be read from the shapes of an encoder "
             'without convolution. Expected `config` to hold "num_attention_'
-            'heads".'
+            f'heads". Received: checkpoint={checkpoint}'
         )
-    place, axis = names.TF1_KERNELS
-    kernels = _size(checkpoint, f"{body}{place}", axis)
+    array, axis = names.TF1_KERNELS
+    kernels = _size(checkpoint, f"{body}{array}", axis)
     heads = max(1, kernels // arguments["kernel_size"])
     head_dim = max(1, width // heads)
     num_heads, rest = divmod(hidden_dim, head_dim)
@@ -165,7 +169,8 @@ def _size(checkpoint: Tf1Checkpoint, name: str, axis: int) -> int:
     shape = checkpoint.shapes.get(name, ())
     if axis >= len(shape):
         raise CheckpointError(
-            f"The checkpoint {checkpoint} holds no encoder of ConvBERT. "
-            f"Expected an array {name!r} of at least {axis + 1} axes."
+            f"Expected a ConvBERT encoder with an array {name!r} of at least "
+            f"{axis + 1} axes. Received: checkpoint {checkpoint} with "
+            f"shape={shape}"
         )
     return shape[axis]

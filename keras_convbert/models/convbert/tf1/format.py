@@ -15,7 +15,7 @@ PRETRAINING = "discriminator_predictions"
 
 
 class Tf1Format(CheckpointFormat):
-    """Checkpoints of the authors' TensorFlow 1 code, known by their prefix."""
+    """The TensorFlow 1 checkpoints of the authors, found by their prefix."""
 
     name = "tf1"
     title = "the prefix of a TensorFlow 1 checkpoint"
@@ -25,8 +25,8 @@ class Tf1Format(CheckpointFormat):
 
     def load_backbone(self, source: str) -> Any:
         warnings.warn(
-            "The encoder alone was taken. `from_tf1_checkpoint` of "
-            "`ConvBertPretrainer` or `ConvBertTextClassifier` takes heads too.",
+            "Only the encoder was loaded. Use `from_tf1_checkpoint` of "
+            "`ConvBertPretrainer` or `ConvBertTextClassifier` to load heads.",
             stacklevel=4,
         )
         return backbone_class("convbert").from_tf1_checkpoint(source)

@@ -1,4 +1,4 @@
-"""Models from checkpoints of the authors' TensorFlow 1 code."""
+"""Loads models from TensorFlow 1 checkpoints of the authors."""
 
 import warnings
 from typing import Any
@@ -29,23 +29,23 @@ class BackboneFromTf1(Mixin):
         config: Config | AnyPath | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Makes a backbone from the encoder of an authors' checkpoint.
+        """Loads a backbone from the encoder of a checkpoint of the authors.
 
-        It takes the arrays below `electra/`. The names of the others
-        (generator, heads, optimizer) are logged at level `INFO` to the logger
-        `keras_convbert`. The model leaks padding, as the authors' code does
-        (`mask_conv=False`).
+        It loads the arrays with the prefix `electra/`. The names of the
+        others (generator, heads, optimizer) are logged at level `INFO` to the
+        logger `keras_convbert`. Padding leaks into the convolution, as in the
+        code of the authors (`mask_conv=False`).
 
         Args:
             prefix: path. Common prefix of the files of the checkpoint,
                 without `.index`.
-            config: dict, or path of a JSON file, with arguments of the
-                authors (`num_attention_heads`, `head_ratio`, `hidden_act`, …)
-                and `embedding_size`. Missing arguments are read from the
-                shapes of the arrays. Without a convolution branch these do
-                not give the number of heads; with one they give the number
-                after the bottleneck, and `num_heads` and `head_ratio` are
-                chosen to match. Defaults to `None`.
+            config: dict, or path of a JSON file, with arguments under the
+                names of the authors (`num_attention_heads`, `head_ratio`,
+                `hidden_act`, …) and `embedding_size`. Missing arguments are
+                read from array shapes. Shapes give the number of heads only
+                with a convolution branch, and after the bottleneck;
+                `num_heads` and `head_ratio` are chosen to match it. Defaults
+                to `None`.
             **kwargs: arguments of `ConvBertBackbone` that replace those.
 
         Returns:
@@ -57,7 +57,7 @@ class BackboneFromTf1(Mixin):
                 `ValueError`.
             FileNotFoundError: if there is no such checkpoint.
             ImportError: if TensorFlow, which reads it, is not installed.
-            ValueError: if the number of heads is not known.
+            ValueError: if the number of heads is unknown.
         """
         checkpoint = Tf1Checkpoint(prefix)
         model = _backbone(cls, checkpoint, config, **kwargs)
@@ -75,23 +75,23 @@ class PretrainerFromTf1(Mixin):
         config: Config | AnyPath | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Makes a pretrainer from an authors' pretraining checkpoint.
+        """Loads a pretrainer from a pretraining checkpoint of the authors.
 
-        It takes encoder, generator and both heads. The names of the arrays of
-        the optimizer are logged.
+        It loads the encoder, the generator and both heads. The names of the
+        optimizer arrays are logged.
 
         Args:
             prefix: path. Common prefix of the files of the checkpoint,
                 without `.index`.
-            config: dict, or path of a JSON file, with arguments of the
-                authors, as in `ConvBertBackbone.from_tf1_checkpoint`. Defaults
-                to `None`.
+            config: dict, or path of a JSON file, with arguments under the
+                names of the authors, as in
+                `ConvBertBackbone.from_tf1_checkpoint`. Defaults to `None`.
             **kwargs: arguments of `ConvBertPretrainer`, such as
                 `preprocessor`; and `dtype` of the backbone.
 
         Returns:
-            A `ConvBertPretrainer`, whose encoder leaks padding, as the
-            authors' code does (`mask_conv=False`).
+            A `ConvBertPretrainer`. Padding leaks into the convolution, as in
+            the code of the authors (`mask_conv=False`).
 
         Raises:
             CheckpointError: if the files cannot be read, or an array is
@@ -118,8 +118,8 @@ class PretrainerFromTf1(Mixin):
             task,
             tf1_table(layers)
             + of_generator
-            + _rows(names.TF1_MASKED_LM_HEAD)
-            + _rows(names.TF1_DETECTION_HEAD),
+            + _mappings(names.TF1_MASKED_LM_HEAD)
+            + _mappings(names.TF1_DETECTION_HEAD),
         )
         return task
 
@@ -134,14 +134,14 @@ class MaskedLMFromTf1(Mixin):
         config: Config | AnyPath | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Makes a masked LM from the generator of an authors' checkpoint.
+        """Loads a masked LM from the generator of a checkpoint of the authors.
 
         Args:
             prefix: path. Common prefix of the files of the checkpoint,
                 without `.index`.
             config: dict, or path of a JSON file, with arguments of the
-                authors for the discriminator, as in
-                `ConvBertBackbone.from_tf1_checkpoint`; the smaller sizes of
+                discriminator under the names of the authors, as in
+                `ConvBertBackbone.from_tf1_checkpoint`. The smaller sizes of
                 the generator are read from its arrays. Defaults to `None`.
             **kwargs: arguments of `ConvBertMaskedLM`, such as `preprocessor`;
                 and `dtype` of the backbone.
@@ -170,7 +170,7 @@ class MaskedLMFromTf1(Mixin):
             checkpoint,
             task,
             tf1_table(encoder.num_layers, names.TF1_GENERATOR)
-            + _rows(names.TF1_MASKED_LM_HEAD),
+            + _mappings(names.TF1_MASKED_LM_HEAD),
             names.TF1_DISCRIMINATOR,
         )
         return task
@@ -187,19 +187,19 @@ class TextClassifierFromTf1(Mixin):
         task_name: str | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Makes a classifier from an authors' checkpoint.
+        """Loads a classifier from a checkpoint of the authors.
 
         Args:
             prefix: path. Common prefix of the files of the checkpoint,
                 without `.index`.
-            config: dict, or path of a JSON file, with arguments of the
-                authors, as in `ConvBertBackbone.from_tf1_checkpoint`. Defaults
-                to `None`.
-            task_name: string. The fine-tuned task whose head to load, as
+            config: dict, or path of a JSON file, with arguments under the
+                names of the authors, as in
+                `ConvBertBackbone.from_tf1_checkpoint`. Defaults to `None`.
+            task_name: string. The fine-tuned task whose head to load, such as
                 `"mnli"`; `None` loads the only one. Defaults to `None`.
             **kwargs: arguments of `ConvBertTextClassifier`, such as
-                `preprocessor`; and `dtype` of the backbone. With
-                `num_classes` the head is new, with a warning.
+                `preprocessor`; and `dtype` of the backbone. `num_classes`
+                gives a new head, and a warning.
 
         Returns:
             A `ConvBertTextClassifier` with the head `"linear"`.
@@ -210,18 +210,19 @@ class TextClassifierFromTf1(Mixin):
                 `ValueError`.
             FileNotFoundError: if there is no such checkpoint.
             ImportError: if TensorFlow, which reads it, is not installed.
-            ValueError: if the file holds several tasks and `task_name` is
-                none of them, or holds none and `num_classes` is not given.
+            ValueError: if `task_name` is not a task in the file, or the file
+                has several tasks or no task and `task_name` or `num_classes`
+                is missing.
         """
         checkpoint = Tf1Checkpoint(prefix)
         dtype = kwargs.pop("dtype", None)
         is_new = "num_classes" in kwargs
         head: list[WeightMapping] = []
         if not is_new:
-            place = _place_of_task(checkpoint, task_name)
+            task_prefix = _task_prefix(checkpoint, task_name)
             head = [
-                row._replace(name=f"{place}{row.name}")
-                for row in _rows(names.TF1_CLASSIFIER_HEAD)
+                mapping._replace(name=f"{task_prefix}{mapping.name}")
+                for mapping in _mappings(names.TF1_CLASSIFIER_HEAD)
             ]
             kwargs["num_classes"] = checkpoint.shapes[head[-1].name][0]
         encoder = _backbone(cls.backbone_cls, checkpoint, config, dtype=dtype)
@@ -230,8 +231,8 @@ class TextClassifierFromTf1(Mixin):
         if is_new:
             _assign(checkpoint, encoder, table)
             warnings.warn(
-                f"The head of {cls.__name__} is new, and random until it is "
-                "trained, since `num_classes` was given.",
+                f"The head of {cls.__name__} is new and has random weights, "
+                "since `num_classes` was given.",
                 stacklevel=2,
             )
         else:
@@ -260,11 +261,11 @@ def _assign(
     assign_arrays(checkpoint, model.weights, table, others)
 
 
-def _rows(entries: tuple[Any, ...]) -> list[WeightMapping]:
+def _mappings(entries: tuple[Any, ...]) -> list[WeightMapping]:
     return [WeightMapping(*entry) for entry in entries]
 
 
-def _place_of_task(checkpoint: Tf1Checkpoint, task_name: str | None) -> str:
+def _task_prefix(checkpoint: Tf1Checkpoint, task_name: str | None) -> str:
     bias = names.TF1_CLASSIFIER_HEAD[-1][0]
     found = {
         name.removeprefix(names.TF1_TASKS).removesuffix(f"/{bias}")
@@ -276,7 +277,7 @@ def _place_of_task(checkpoint: Tf1Checkpoint, task_name: str | None) -> str:
     if task_name not in found:
         raise CheckpointError(
             f"Expected `task_name` to be one of {sorted(found)}, the "
-            f"classifiers in {checkpoint}, or `num_classes` to make a new "
+            f"classifiers in {checkpoint}, or `num_classes` to create a new "
             f"head. Received: task_name={task_name!r}"
         )
     return f"{names.TF1_TASKS}{task_name}/"

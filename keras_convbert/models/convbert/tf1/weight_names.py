@@ -1,9 +1,8 @@
-"""Names of the weights of ConvBERT in the authors' checkpoints: data, no code.
+"""Names of the ConvBERT weights in checkpoints of the authors; data only.
 
-A row is a name in the file, the path of our variable, how many axes of the
-variable each axis of the array stands for, and, where it differs, the order of
-the axes in the file: see
-`keras_convbert.checkpoints.assignment.WeightMapping`.
+An entry holds the fields of
+`keras_convbert.checkpoints.assignment.WeightMapping`: the name of the array,
+the path of the variable, and the number of variable axes per array axis.
 """
 
 from keras_convbert.models.convbert.argument_names import SHARED_ARGUMENTS
@@ -26,7 +25,7 @@ TF1_PROJECTION = (
     ("embeddings_project/bias", "embeddings_projection/bias", (1,)),
 )
 
-# Below `encoder/layer_0/` and `transformer_layer_0/`.
+# Relative to `encoder/layer_0/` and `transformer_layer_0/`.
 TF1_LAYER = (
     ("attention/self/query/kernel", "mixed_attention/query/kernel", (1, 2)),
     ("attention/self/query/bias", "mixed_attention/query/bias", (2,)),
@@ -95,7 +94,7 @@ TF1_LAYER = (
 
 TF1_GENERATOR = "generator/"
 
-# The heads of pretraining, of the generator and of the discriminator.
+# The pretraining heads of the generator and of the discriminator.
 TF1_MASKED_LM_HEAD = (
     ("generator_predictions/dense/kernel", "mlm_head/dense/kernel", (1, 1)),
     ("generator_predictions/dense/bias", "mlm_head/dense/bias", (1,)),
@@ -113,14 +112,14 @@ TF1_DETECTION_HEAD = (
     ("discriminator_predictions/dense_1/kernel", "rtd_logits/kernel", (1, 1)),
     ("discriminator_predictions/dense_1/bias", "rtd_logits/bias", (1,)),
 )
-# Below `task_specific/…/`, the name that a fine-tuned task was given.
+# Relative to `task_specific/<name of the fine-tuned task>/`.
 TF1_CLASSIFIER_HEAD = (
     ("dense/kernel", "logits/kernel", (1, 1)),
     ("dense/bias", "logits/bias", (1,)),
 )
 TF1_TASKS = "task_specific/"
 
-# Patterns of the other arrays of a checkpoint of pretraining or fine-tuning.
+# Patterns of arrays that may be ignored in either kind of checkpoint.
 TF1_IGNORED = (
     r"generator/.*",
     r"generator_predictions/.*",
@@ -130,12 +129,12 @@ TF1_IGNORED = (
     r"global_step",
 )
 
-# The encoder of the discriminator, whose embeddings the generator shares.
+# The encoder of the discriminator, without the shared embeddings.
 TF1_DISCRIMINATOR = r"electra/(?!embeddings/).*"
 
 TF1_ARGUMENTS = {**SHARED_ARGUMENTS, "linear_groups": "num_groups"}
 
-# Where the sizes of an encoder are seen: a name, and an axis of its shape.
+# The array, and the axis of its shape, that give a size of the encoder.
 TF1_EMBEDDING_SIZES = {
     "vocabulary_size": ("embeddings/word_embeddings", 0),
     "embedding_dim": ("embeddings/word_embeddings", 1),

@@ -1,4 +1,4 @@
-"""The Hugging Face `ConvBertConfig` and arguments of `ConvBertBackbone`."""
+"""Converts `ConvBertConfig` to `ConvBertBackbone` arguments and back."""
 
 from typing import Any
 
@@ -18,23 +18,25 @@ QUERY = "encoder.layer.0.attention.self.query.bias"
 def backbone_arguments(
     config: Config, source: ArraySource | None
 ) -> dict[str, Any]:
-    """Arguments of the backbone that `config` describes.
+    """Returns the arguments of the backbone that `config` describes.
 
     Args:
-        config: dict, the content of `config.json`.
-        source: `ArraySource` of the weights, which tells by which rule the
-            width of a head was chosen; `config` does not. `None` takes the
+        config: dict. The content of `config.json`.
+        source: `ArraySource` of the weights. Its shapes determine the rule for
+            the head width, which `config` does not define. `None` selects the
             current rule.
 
     Raises:
-        ValueError: if a setting cannot be represented.
+        ValueError: if a setting is not supported.
         CheckpointError: if the heads in `source` follow no known rule, or
             the sizes are too large for its arrays.
     """
     if config.get("is_decoder") or config.get("add_cross_attention"):
         raise ValueError(
-            "Expected an encoder. Received: a decoder, whose convolution would "
-            "see later tokens (is_decoder or add_cross_attention)"
+            "Expected the config of an encoder, since the convolution of a "
+            "decoder would see later tokens. Received: "
+            f"is_decoder={config.get('is_decoder')}, "
+            f"add_cross_attention={config.get('add_cross_attention')}"
         )
     arguments = dict(names.HF_DEFAULTS)
     for table in (names.HF_OLDER_ARGUMENTS, names.HF_ARGUMENTS):
@@ -58,10 +60,10 @@ def backbone_arguments(
 
 
 def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
-    """Arguments of `ConvBertConfig` for the same encoder.
+    """Returns the arguments of `ConvBertConfig` for a backbone.
 
     Raises:
-        ValueError: if no `ConvBertConfig` gives it.
+        ValueError: if `ConvBertConfig` cannot represent it.
     """
     _check_representable(backbone)
     arguments = {
@@ -74,12 +76,12 @@ def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
 
 
 def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:
-    """The width of a head, for which `transformers` has had two rules.
+    """Returns the head width, for which `transformers` has two rules.
 
-    Since release 4.27 both branches together are as wide as the encoder.
-    Before, as in the authors' code, the width was that of the encoder divided
-    by the number of heads before the bottleneck. The rules agree for an even
-    number of heads and a ratio of 2.
+    With D hidden width, H heads before the bottleneck and h heads after it:
+    since release 4.27 the width is `D / (2 h)`, so that both branches together
+    are as wide as the encoder. Before, as in the code of the authors, it was
+    `D / H`. Both rules agree for even H and a ratio of 2.
     """
     hidden_dim = arguments["hidden_dim"]
     num_heads = arguments["num_heads"]
@@ -95,13 +97,13 @@ def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:
             if shape == (heads * head_dim,):
                 return head_dim
         raise CheckpointError(
-            f"Expected queries of {heads} heads of {rules[0]} (as Hugging Face "
-            f"has them) or {rules[1]} (the authors) features. Received: "
-            f"{shape[0]} features in {prefix}{QUERY} of {source}"
+            f"Expected {heads} query heads with {rules[0]} features (rule of "
+            f"Hugging Face) or {rules[1]} features (rule of the authors). "
+            f"Received: {shape[0]} features in {prefix}{QUERY} of {source}"
         )
     raise CheckpointError(
-        f"Expected an array {names.HF_ENCODER}{QUERY!r}: {source} holds no "
-        "encoder of ConvBERT."
+        f"Expected a ConvBERT encoder with an array "
+        f"'{names.HF_ENCODER}{QUERY}'. Received: {source} without it"
     )
 
 
@@ -110,13 +112,13 @@ def _check_representable(backbone: keras_hub.models.Backbone) -> None:
     head_dim = backbone.head_dim or backbone.hidden_dim // backbone.num_heads
     if not backbone.conv:
         raise ValueError(
-            "Expected a model with convolution, which a Hugging Face ConvBERT "
-            "always has. Received: conv=False"
+            "Expected a model with a convolution branch, which a Hugging Face "
+            "ConvBERT always has. Received: conv=False"
         )
     if 2 * heads * head_dim != backbone.hidden_dim:
         raise ValueError(
             "The heads of both branches of a Hugging Face ConvBERT together "
-            f"are `hidden_dim` wide. Expected 2 * {heads} (heads of a branch) "
+            f"are `hidden_dim` wide. Expected 2 * {heads} (heads per branch) "
             f"* head_dim to equal hidden_dim={backbone.hidden_dim}. "
             f"Received: head_dim={head_dim}"
         )

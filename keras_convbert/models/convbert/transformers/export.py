@@ -1,4 +1,4 @@
-"""A backbone or a task as a folder that `transformers` reads."""
+"""Exports a backbone or a task as a folder for `transformers`."""
 
 import json
 import warnings
@@ -34,9 +34,9 @@ from keras_convbert.version import __version__
 
 MASK_CONV = (
     "This model has `mask_conv=True`: it zeroes padded positions before the "
-    "convolution. `transformers` lets padding leak into the convolution, so "
-    "that the results for padded texts differ; the results for texts without "
-    "padding are equal."
+    "convolution. `transformers` lets padding leak into the convolution. The "
+    "results for padded texts differ; the results for texts without padding "
+    "are equal."
 )
 
 
@@ -52,17 +52,17 @@ class ExportsBackbone(Mixin):
         """Writes a folder that `transformers.ConvBertModel` loads.
 
         Args:
-            path: path of the folder, which must not exist or be empty.
-            strict: bool. Whether to refuse a model whose results for padded
-                texts differ there (`mask_conv=True`), instead of a warning.
-                Defaults to `False`.
+            path: path of the folder. It must be empty or not exist.
+            strict: bool. Whether to raise an error instead of a warning if
+                the results of `transformers` for padded texts differ
+                (`mask_conv=True`). Defaults to `False`.
             tokenizer: a tokenizer to write to the same folder; `None` writes
                 none. Defaults to `None`.
 
         Raises:
             ValueError: if a Hugging Face ConvBERT cannot represent the model,
                 or its results differ and `strict` is true.
-            FileExistsError: if something is at `path`.
+            FileExistsError: if `path` is a file or a folder with content.
             ImportError: if safetensors is not installed.
         """
         arrays = arrays_for_transformers(self, _encoder(self))
@@ -70,25 +70,25 @@ class ExportsBackbone(Mixin):
 
 
 class ExportsTask(Mixin):
-    """`export_to_transformers` of a task that `transformers` has too."""
+    """`export_to_transformers` of a task that `transformers` supports."""
 
     def export_to_transformers(
         self, path: AnyPath, strict: bool = False
     ) -> None:
-        """Writes a folder that the class of this task in `transformers` loads.
+        """Writes a folder that the `transformers` class of this task loads.
 
-        It includes the tokenizer, if the task has a preprocessor.
+        It includes the tokenizer if the task has a preprocessor.
 
         Args:
-            path: path of the folder, which must not exist or be empty.
-            strict: bool. Whether to refuse a model whose results for padded
-                texts differ there (`mask_conv=True`), instead of a warning.
-                Defaults to `False`.
+            path: path of the folder. It must be empty or not exist.
+            strict: bool. Whether to raise an error instead of a warning if
+                the results of `transformers` for padded texts differ
+                (`mask_conv=True`). Defaults to `False`.
 
         Raises:
             ValueError: if a Hugging Face ConvBERT cannot represent the model,
                 or its results differ and `strict` is true.
-            FileExistsError: if something is at `path`.
+            FileExistsError: if `path` is a file or a folder with content.
             ImportError: if safetensors is not installed.
         """
         kind = cast(str, our_class_name(type(self)))
@@ -100,27 +100,27 @@ class ExportsTask(Mixin):
 
 
 class ExportsEncoder(Mixin):
-    """`export_to_transformers` of a task that `transformers` lacks."""
+    """`export_to_transformers` of a task that `transformers` does not have."""
 
     def export_to_transformers(
         self, path: AnyPath, strict: bool = False
     ) -> None:
         """Writes the encoder as a folder for `transformers.ConvBertModel`.
 
-        `transformers` has neither the generator nor the head that detects
-        replaced tokens; they are left out, with a warning. The folder includes
-        the tokenizer, if the task has a preprocessor.
+        `transformers` has neither the generator nor the head for
+        replaced-token detection. They are not exported, and a warning says so.
+        The folder includes the tokenizer if the task has a preprocessor.
 
         Args:
-            path: path of the folder, which must not exist or be empty.
-            strict: bool. Whether to refuse a model whose results for padded
-                texts differ there (`mask_conv=True`), instead of a warning.
-                Defaults to `False`.
+            path: path of the folder. It must be empty or not exist.
+            strict: bool. Whether to raise an error instead of a warning if
+                the results of `transformers` for padded texts differ
+                (`mask_conv=True`). Defaults to `False`.
 
         Raises:
             ValueError: if a Hugging Face ConvBERT cannot represent the
                 encoder, or its results differ and `strict` is true.
-            FileExistsError: if something is at `path`.
+            FileExistsError: if `path` is a file or a folder with content.
             ImportError: if safetensors is not installed.
         """
         encoder = self.backbone
@@ -128,8 +128,8 @@ class ExportsEncoder(Mixin):
         tokenizer = _tokenizer(self)
         _write(path, encoder, arrays, "ConvBertBackbone", {}, strict, tokenizer)
         warnings.warn(
-            "The encoder alone was exported: `transformers` has no ConvBERT "
-            "class for the generator and the detection of replaced tokens.",
+            "Only the encoder was exported: `transformers` has no ConvBERT "
+            "class for the generator and for replaced-token detection.",
             stacklevel=2,
         )
 
@@ -141,31 +141,31 @@ def _encoder(
 
 
 def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
-    """The part of the config about a head.
+    """Returns the config entries of a head.
 
     Raises:
-        ValueError: if `transformers` has another head.
+        ValueError: if the head of `transformers` differs.
     """
     config = task.get_config()
     if kind == "ConvBertMaskedLM":
         if transformers_arguments(task.backbone)["hidden_act"] != "gelu":
             raise ValueError(
-                "The head of a Hugging Face masked LM always has gelu. "
-                f"Received: activation={task.backbone.activation}"
+                "Expected the activation gelu, which a Hugging Face masked LM "
+                f"has. Received: activation={task.backbone.activation}"
             )
         return {"tie_word_embeddings": True}
     if kind == "ConvBertQuestionAnswerer":
         if config["head"] != "linear":
             raise ValueError(
-                'A Hugging Face question answerer has the head "linear". '
-                f'Received: head="{config["head"]}"'
+                'Expected the head "linear", which a Hugging Face question '
+                f'answerer has. Received: head="{config["head"]}"'
             )
         return {}
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(
-            'A Hugging Face classifier has the head "dense". Received: '
-            f'head="{config["head"]}". Export the backbone, or train a '
-            'classifier with head="dense"'
+            'Expected the head "dense", which a Hugging Face classifier has. '
+            'Export the backbone, or train a classifier with head="dense". '
+            f'Received: head="{config["head"]}"'
         )
     named = config.get("labels") or [
         f"LABEL_{i}" for i in range(config["num_classes"])
@@ -230,7 +230,7 @@ def _card(backbone: keras_hub.models.Backbone, kind: str) -> str:
     return f"""{front_matter("transformers", kind, "convbert")}
 # {name}
 
-A ConvBERT of {backbone.num_layers} layers of {backbone.hidden_dim} features,
+A ConvBERT with {backbone.num_layers} layers of {backbone.hidden_dim} features,
 exported by keras_convbert {__version__}. Load it with
 `transformers.{name}.from_pretrained`, or with keras_convbert's
 `{kind}.from_preset`.

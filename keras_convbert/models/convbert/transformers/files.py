@@ -1,4 +1,4 @@
-"""The files of a Hugging Face folder."""
+"""Finds and reads the files of a Hugging Face folder."""
 
 import pathlib
 import re
@@ -30,7 +30,7 @@ def is_transformers(preset: Preset) -> bool:
     """Whether `preset` holds a Hugging Face ConvBERT.
 
     Raises:
-        ValueError: if it holds another model, or a model of no known format.
+        ValueError: if it holds another model or an unknown format.
     """
     config = preset.read(CONFIG_FILE)
     if "registered_name" in config or not config:
@@ -39,11 +39,11 @@ def is_transformers(preset: Preset) -> bool:
         raise CheckpointError(
             f"Expected {CONFIG_FILE!r} in the format of KerasHub, with a "
             '"registered_name", or of Hugging Face, with a "model_type". '
-            f"Received: neither, in preset={preset.handle!r}"
+            f"Received: neither in preset={preset.handle!r}"
         )
     if config["model_type"] not in MODEL_TYPES:
         raise ValueError(
-            f'Expected a ConvBERT, of "model_type" {MODEL_TYPES[0]!r}. '
+            f'Expected a ConvBERT with "model_type" {MODEL_TYPES[0]!r}. '
             f"Received: model_type={config['model_type']!r} in "
             f"preset={preset.handle!r}"
         )
@@ -51,11 +51,11 @@ def is_transformers(preset: Preset) -> bool:
 
 
 def open_arrays(preset: Preset) -> ArraySource:
-    """The arrays of the weights, under the current names of `transformers`.
+    """Returns the weight arrays under their current `transformers` names.
 
     Raises:
         FileNotFoundError: if there is no weights file.
-        CheckpointError: if one cannot be read.
+        CheckpointError: if a weights file cannot be read.
     """
     for name, kind in KINDS.items():
         paths = _paths(preset, name)
@@ -71,7 +71,7 @@ def open_arrays(preset: Preset) -> ArraySource:
 
 
 def _paths(preset: Preset, name: str) -> list[pathlib.Path]:
-    """The file called `name`, or the shards that its index names."""
+    """Returns the file named `name`, or the shards that its index lists."""
     path = preset.find(name)
     if path is not None:
         return [path]
@@ -82,7 +82,7 @@ def _paths(preset: Preset, name: str) -> list[pathlib.Path]:
     shards = preset.read(index, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(
-            f'Expected a "weight_map" that names the weights files. '
+            f'Expected a "weight_map" that lists the weights files. '
             f"Received: {index!r} of preset={preset.handle!r}"
         )
     for shard in shards.values():
@@ -90,7 +90,8 @@ def _paths(preset: Preset, name: str) -> list[pathlib.Path]:
     found = [preset.find(shard) for shard in sorted(set(shards.values()))]
     if None in found:
         raise CheckpointError(
-            f"{index!r} of {preset.handle!r} names files that do not exist."
+            f"Expected all files that {index!r} lists. "
+            f"Received: preset={preset.handle!r}, which lacks some of them"
         )
     return [path for path in found if path is not None]
 
@@ -104,7 +105,7 @@ def _from_torch(name: str, rank: int) -> Translation:
 def _from_hdf5(name: str, rank: int) -> Translation | None:
     if name.split("/")[0] == "top_level_model_weights":
         return None
-    # The layer, the name of the model, then the path.
+    # The name is "<layer>/<model>/<path>".
     path = name.split("/", 2)[-1].removesuffix(":0")
     axes: tuple[int | None, ...] = tuple(range(rank))
     if path.endswith("/depthwise_kernel"):

@@ -30,7 +30,7 @@ from keras_convbert.types import Config
 
 
 class TransformersFormat(ForeignFormat):
-    """Folders of Hugging Face `transformers` with a ConvBERT."""
+    """The format of Hugging Face `transformers` folders with a ConvBERT."""
 
     name = "huggingface"
 
@@ -101,8 +101,8 @@ class TransformersFormat(ForeignFormat):
         found = [ours for ours, n in names.HF_CLASSES.items() if n in theirs]
         if theirs and not found:
             warnings.warn(
-                f"No class takes the head of {theirs}; the encoder alone is "
-                "taken.",
+                f"No class supports the head of {theirs}. Only the encoder is "
+                "loaded.",
                 stacklevel=5,
             )
         return found[0] if found else "ConvBertBackbone"
@@ -113,11 +113,13 @@ class TransformersFormat(ForeignFormat):
         config = preset.read(CONFIG_FILE)
         groups = config.get("num_groups") or config.get("linear_groups") or 1
         encoder = [
-            row
+            mapping
             for prefix in ("", names.HF_ENCODER)
-            for row in encoder_table(MAX_LAYERS, groups, prefix)
+            for mapping in encoder_table(MAX_LAYERS, groups, prefix)
         ]
-        heads = [row for kind in names.HF_HEADS for row in head_table(kind)]
+        heads = [
+            mapping for kind in names.HF_HEADS for mapping in head_table(kind)
+        ]
         return open_arrays(preset), encoder + heads
 
 

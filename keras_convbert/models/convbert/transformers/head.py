@@ -1,4 +1,4 @@
-"""The heads of Hugging Face models."""
+"""Reads the heads of Hugging Face models."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras_convbert.types import Config
 
 
 def our_class_name(cls: type[Any]) -> str | None:
-    """The name of our class that `cls` is, if `transformers` has the like."""
+    """Returns the name of the base of `cls` that `transformers` has too."""
     return next(
         (
             base.__name__
@@ -22,7 +22,7 @@ def our_class_name(cls: type[Any]) -> str | None:
 def head_arguments(
     kind: str, source: ArraySource, config: Config
 ) -> dict[str, Any]:
-    """Arguments of our class `kind` for the head in a folder."""
+    """Returns the arguments of class `kind` for the head of a checkpoint."""
     if kind == "ConvBertMaskedLM":
         return {}
     if kind == "ConvBertQuestionAnswerer":
@@ -40,7 +40,7 @@ def head_arguments(
 
 
 def _labels(config: Config, size: int) -> list[str]:
-    """The names of labels, `LABEL_0` and so on where the config has none."""
+    """Returns label names; missing ones are `LABEL_0`, `LABEL_1`, ..."""
     found = config.get("id2label")
     found = found if isinstance(found, dict) else {}
     return [str(found.get(str(i), f"LABEL_{i}")) for i in range(size)]

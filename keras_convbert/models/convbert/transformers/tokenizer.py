@@ -1,4 +1,4 @@
-"""Hugging Face tokenizers, read and written."""
+"""Reads and writes Hugging Face tokenizers."""
 
 import json
 import os
@@ -28,13 +28,13 @@ SPECIAL_TOKENS = {
 
 
 def has_tokenizer(preset: Preset) -> bool:
-    """Whether `preset` holds files of a tokenizer."""
+    """Whether `preset` holds tokenizer files."""
     files = (VOCABULARY_FILE, TOKENIZER_FILE)
     return any(preset.find(name) for name in files)
 
 
 def holds_tokenizer_alone(preset: Preset) -> bool:
-    """Whether `preset` holds a Hugging Face tokenizer and no model."""
+    """Whether `preset` holds only a Hugging Face tokenizer."""
     if preset.find(MODEL_FILE) is not None:
         return False
     if preset.find(VOCABULARY_FILE) is not None:
@@ -45,15 +45,16 @@ def holds_tokenizer_alone(preset: Preset) -> bool:
 def tokenizer_arguments(
     preset: Preset, vocabulary: Any = None
 ) -> dict[str, Any]:
-    """Arguments of the `ConvBertTokenizer` in a preset.
+    """Returns the arguments of `ConvBertTokenizer` for a preset.
 
     Args:
-        preset: Preseting. Folder or handle.
-        vocabulary: what to take in the place of the preset's own.
+        preset: the open `Preset`.
+        vocabulary: list of strings, or the path of a file, that replaces the
+            vocabulary of the preset. Defaults to `None`.
 
     Raises:
-        ValueError: if its special tokens or its splitting differ from BERT.
-        CheckpointError: if the ids of its vocabulary have gaps.
+        ValueError: if special tokens or splitting differ from those of BERT.
+        CheckpointError: if the ids of the vocabulary have gaps.
     """
     config = preset.read(CONFIG_FILE)
     whole = preset.read(TOKENIZER_FILE, MAX_BYTES)
@@ -97,7 +98,7 @@ def write_tokenizer(
     folder: AnyPath,
     max_length: int | None = None,
 ) -> None:
-    """Writes the three files that `transformers` reads a tokenizer from."""
+    """Writes the three tokenizer files that `transformers` loads."""
     folder = pathlib.Path(folder)
     vocabulary = tokenizer.get_vocabulary()
     config = {
@@ -142,7 +143,7 @@ def _rust_tokenizer(
 
 
 def _normalizer(whole: Config) -> Config:
-    """The part of `tokenizer.json` about the cleaning of texts."""
+    """Returns the text-cleaning settings of `tokenizer.json`."""
     normalizer = whole.get("normalizer") or {}
     found = {
         "do_lower_case": normalizer.get("lowercase"),
@@ -179,13 +180,13 @@ def _check_splitting(whole: Config, preset: Preset) -> None:
         other["added_tokens"] = sorted(added)
     if other:
         raise ValueError(
-            f"Expected a WordPiece tokenizer of BERT, {wanted}, without "
+            f"Expected a BERT WordPiece tokenizer, {wanted}, without "
             f"added tokens. Received: {other} in preset={preset.handle!r}"
         )
 
 
 def _vocabulary(whole: Config, preset: Preset) -> list[str]:
-    """The tokens in the order of their ids."""
+    """Returns the tokens in the order of their ids."""
     path = preset.find(VOCABULARY_FILE)
     listed = None if path is None else read_vocabulary(path)
     if whole or listed is None:

@@ -1,14 +1,14 @@
-"""Names of the weights of ConvBERT in Hugging Face's files: data, no code.
+"""Names of the ConvBERT weights in Hugging Face checkpoints; data only.
 
-A row is a name in the file, the path of our variable, how many axes of the
-variable each axis of the array stands for, and, where it differs, the order of
-the axes in the file: see
-`keras_convbert.checkpoints.assignment.WeightMapping`.
+An entry holds the fields of
+`keras_convbert.checkpoints.assignment.WeightMapping`: the name of the array,
+the path of the variable, the number of variable axes per array axis, and, if
+it differs, the order of the axes in the file.
 """
 
 from keras_convbert.models.convbert.argument_names import SHARED_ARGUMENTS
 
-# Hugging Face's, in PyTorch: a head's model has the encoder below `convbert.`.
+# Prefix of the encoder in models with a head. Names are those of PyTorch.
 HF_ENCODER = "convbert."
 
 HF_EMBEDDINGS = (
@@ -38,7 +38,7 @@ HF_EMBEDDINGS = (
     ("embeddings_project.bias", "embeddings_projection/bias", (1,)),
 )
 
-# Below `encoder.layer.0.` and `transformer_layer_0/`.
+# Relative to `encoder.layer.0.` and `transformer_layer_0/`.
 HF_LAYER = (
     (
         "attention.self.query.weight",
@@ -124,7 +124,7 @@ HF_GROUPED_FEED_FORWARD = (
     ("output.dense.bias", "output_dense/blocks/bias", (2,)),
 )
 
-# The heads, by the class of ours, with the class of theirs.
+# The heads by the name of our class; `HF_CLASSES` has the class of theirs.
 HF_HEADS = {
     "ConvBertMaskedLM": (
         (
@@ -169,10 +169,10 @@ HF_CLASSES = {
     "ConvBertQuestionAnswerer": "ConvBertForQuestionAnswering",
 }
 
-# The output of the masked LM is the word embeddings; some files repeat them.
+# The output of the masked LM, tied to the embeddings; some files repeat it.
 HF_TIED = "generator_lm_head.weight"
 
-# Patterns of the other arrays of a file.
+# Patterns of arrays that may be ignored.
 HF_IGNORED = (
     r"(convbert\.)?embeddings\.(position_ids|token_type_ids)",
     r"generator_predictions\..*",
@@ -182,8 +182,8 @@ HF_IGNORED = (
     r"sequence_summary\..*",
 )
 
-# Older names, and those of the port before Hugging Face's: patterns, and what
-# stands for them since.
+# Older names, also of the port that preceded the one in `transformers`:
+# patterns and their current replacements.
 HF_RENAMED = (
     (r"^conv_bert\.", "convbert."),
     (r"^generator\.lm_head\.", "generator_lm_head."),
@@ -200,9 +200,9 @@ HF_ARGUMENTS = {
     "num_groups": "num_groups",
     "layer_norm_eps": "layer_norm_epsilon",
 }
-# What the port before Hugging Face's called some of them.
+# Argument names of the older port.
 HF_OLDER_ARGUMENTS = {"linear_groups": "num_groups", "radio": "head_ratio"}
-# The defaults of that class, which its files may leave out.
+# Defaults of `ConvBertConfig`, which `config.json` may omit.
 HF_DEFAULTS = {
     "vocabulary_size": 30522,
     "embedding_dim": 768,
@@ -220,7 +220,7 @@ HF_DEFAULTS = {
     "head_ratio": 2,
     "layer_norm_epsilon": 1e-12,
 }
-# Activations that both have: theirs, and ours.
+# Supported activations: the Hugging Face name and the Keras name.
 HF_ACTIVATIONS = {
     "gelu": "gelu",
     "relu": "relu",
@@ -233,9 +233,8 @@ HF_ACTIVATIONS = {
     "linear": "linear",
 }
 
-# Hugging Face's `.h5` of TensorFlow has Keras's layout of kernels, but for the
-# grouped ones; patterns of its names, what they are in PyTorch, and how axes
-# stand there.
+# Patterns of names in `tf_model.h5`, and the PyTorch names. Kernels in this
+# file have the Keras layout, except grouped ones.
 H5_RENAMED = (
     (r"/layer_\._(\d+)/", r"/layer/\1/"),
     (r"/depthwise_kernel$", "/depthwise/weight"),

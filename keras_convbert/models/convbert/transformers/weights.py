@@ -1,4 +1,4 @@
-"""Weights of a Hugging Face ConvBERT, read and written."""
+"""Reads and writes the weights of a Hugging Face ConvBERT."""
 
 from collections.abc import Iterable
 
@@ -19,32 +19,34 @@ from keras_convbert.types import Tensor
 def encoder_table(
     num_layers: int, num_groups: int, prefix: str = ""
 ) -> list[WeightMapping]:
-    """The rows of an encoder, whose names begin with `prefix`."""
+    """Returns the mappings of an encoder, whose names begin with `prefix`."""
     layer = names.HF_LAYER + (
         names.HF_FEED_FORWARD
         if num_groups == 1
         else names.HF_GROUPED_FEED_FORWARD
     )
-    table = [WeightMapping(*row) for row in names.HF_EMBEDDINGS]
+    table = [WeightMapping(*entry) for entry in names.HF_EMBEDDINGS]
     for i in range(num_layers):
         table += [
-            row._replace(
-                name=f"encoder.layer.{i}.{row.name}",
-                path=f"transformer_layer_{i}/{row.path}",
+            mapping._replace(
+                name=f"encoder.layer.{i}.{mapping.name}",
+                path=f"transformer_layer_{i}/{mapping.path}",
             )
-            for row in (WeightMapping(*entry) for entry in layer)
+            for mapping in (WeightMapping(*entry) for entry in layer)
         ]
-    return [row._replace(name=f"{prefix}{row.name}") for row in table]
+    return [
+        mapping._replace(name=f"{prefix}{mapping.name}") for mapping in table
+    ]
 
 
 def head_table(kind: str) -> list[WeightMapping]:
-    """The rows of the head of our class `kind`."""
-    return [WeightMapping(*row) for row in names.HF_HEADS[kind]]
+    """Returns the mappings of the head of class `kind`."""
+    return [WeightMapping(*entry) for entry in names.HF_HEADS[kind]]
 
 
 def checkpoint_has_head(source: ArraySource, kind: str) -> bool:
-    """Whether the source holds an array of the head of our class `kind`."""
-    return any(row.name in source.shapes for row in head_table(kind))
+    """Whether the source holds an array of the head of class `kind`."""
+    return any(mapping.name in source.shapes for mapping in head_table(kind))
 
 
 def assign_weights(
@@ -53,7 +55,7 @@ def assign_weights(
     head: Iterable[keras.Variable] = (),
     kind: str | None = None,
 ) -> None:
-    """Loads an encoder, and the head of our class `kind`, from arrays.
+    """Loads an encoder, and optionally the head of class `kind`.
 
     Raises:
         CheckpointError: if an array is missing, unknown, or does not fit.
@@ -72,25 +74,28 @@ def assign_weights(
 def arrays_for_transformers(
     model: keras.Model, table: Iterable[WeightMapping]
 ) -> dict[str, np.ndarray]:
-    """The arrays of a model in float32, in the names and layouts of PyTorch.
+    """Returns float32 arrays with the names and layouts of `transformers`.
 
     LoRA is merged into the kernels.
 
     Raises:
-        ValueError: if the model is quantized, or has weights without a row.
+        ValueError: if the model is quantized, or has weights that `table`
+            does not list.
     """
     values = _values(model)
-    rows = {row.path: row for row in table if row.path in values}
-    if values.keys() - rows.keys():
+    mappings = {
+        mapping.path: mapping for mapping in table if mapping.path in values
+    }
+    if values.keys() - mappings.keys():
         raise ValueError(
-            "Expected weights that a Hugging Face ConvBERT has. "
-            f"Received: {sorted(values.keys() - rows.keys())}"
+            "Expected only weights that a Hugging Face ConvBERT has. "
+            f"Received: weights={sorted(values.keys() - mappings.keys())}"
         )
     return {
-        row.name: row.to_array(
+        mapping.name: mapping.to_array(
             keras.ops.convert_to_numpy(values[path]).astype("float32")
         )
-        for path, row in rows.items()
+        for path, mapping in mappings.items()
     }
 
 
@@ -116,13 +121,14 @@ def _values(model: keras.Model) -> dict[str, Tensor]:
 def _check_tied(
     source: ArraySource, embeddings: str, shape: tuple[int, ...]
 ) -> None:
-    """Refuses a masked LM whose output is not its embeddings."""
+    """Raises `CheckpointError` if output and embeddings are not tied."""
     if names.HF_TIED not in source.shapes:
         return
     both = (names.HF_TIED, embeddings)
     fit = all(source.shapes.get(name) == shape for name in both)
     if not fit or (source.array(both[0]) != source.array(both[1])).any():
         raise CheckpointError(
-            f"Expected {names.HF_TIED!r} to be the word embeddings, as the "
-            f"output of a masked LM is. Received: other values in {source}"
+            f"Expected {names.HF_TIED!r} to equal the word embeddings, since "
+            "the output layer of a masked LM is tied. "
+            f"Received: other values in {source}"
         )

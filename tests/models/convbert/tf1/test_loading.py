@@ -241,11 +241,11 @@ LAYER_1 = "electra/encoder/layer_1/"
         ),
         (
             {"electra/embeddings/word_embeddings": (120,)},
-            "no encoder of ConvBERT.*word_embeddings' of at least 2 axes",
+            r"ConvBERT encoder.*word_embeddings' of at least 2 axes.*\(120,\)",
         ),
         (
             {"electra/embeddings/word_embeddings": None},
-            "no encoder of ConvBERT. Expected an array 'electra/embeddings",
+            "Expected a ConvBERT encoder with an array 'electra/embeddings",
         ),
     ],
     ids=[

@@ -304,7 +304,7 @@ def test_every_form_holds_the_same(rewrite, groups, tmp_path):
                     )
                 }
             ),
-            "queries of 2 heads",
+            "Expected 2 query heads",
         ),
     ],
 )
@@ -323,7 +323,7 @@ def test_arrays_that_do_not_fit_are_refused(spoil, message, tmp_path):
     [
         ({"model_type": "electra"}, "model_type='electra'"),
         ({"hidden_act": "gelu_new"}, "hidden_act='gelu_new'"),
-        ({"is_decoder": True}, "decoder"),
+        ({"is_decoder": True}, "is_decoder=True"),
     ],
 )
 def test_configs_that_cannot_be_are_refused(changes, message, tmp_path):

@@ -94,7 +94,7 @@ def test_whole_tasks_are_converted(tmp_path):
     found = run("inspect", tmp_path / "preset").output
     assert "rtd_logits/kernel" in found
     folder = theirs.save(theirs.make("ForMultipleChoice"), tmp_path / "theirs")
-    with pytest.warns(UserWarning, match="the encoder alone was taken"):
+    with pytest.warns(UserWarning, match="the encoder alone is taken"):
         run("convert", folder, tmp_path / "encoder")
     result = run("convert", folder, tmp_path / "strict", "--strict")
     assert result.exit_code == 2

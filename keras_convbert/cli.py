@@ -101,9 +101,9 @@ def convert(
 def export(source: str, target: str, to: str, **options: Any) -> None:
     """Export the model of SOURCE to TARGET, for servers and other runtimes.
 
-    The default writes a SavedModel to TARGET/VERSION. It takes raw strings,
-    and its README.md shows the requests. The other formats take ids and
-    support none of the options except --to.
+    The default writes a SavedModel to TARGET/VERSION. Its signatures take
+    ids or raw strings, and its README.md shows a request for each. The other
+    formats take ids and support no option except --to.
     """
     from keras_convbert.recipes import export_model
 
@@ -125,7 +125,7 @@ def inspect(source: str) -> None:
     table = Table("array", "shape", "variable", title=source)
     for entry in entries:
         table.add_row(entry.name, str(entry.shape), entry.target or "-")
-    # A pipe has no width; a large one keeps long names whole.
+    # A pipe has no width, and the default width would truncate names.
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     loaded = [entry for entry in entries if entry.target]

@@ -69,7 +69,7 @@ this folder without a server must `import tensorflow_text`.
 MEANINGS = {
     "label": "name or number of the class",
     "logits": "scores before the softmax or sigmoid",
-    "probabilities": "probabilities, in the order of the classes",
+    "probabilities": "one per class, in the order of the classes",
     "score": "predicted number of a regression model",
     "embedding": "one vector per text",
 }

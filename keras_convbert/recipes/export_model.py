@@ -52,7 +52,7 @@ def export_model(
         options["warmup"] = _texts(warmup_file)
     if to != "saved_model" and options:
         raise ValueError(
-            "Expected no SavedModel options for another format. "
+            'Expected SavedModel options only with `to="saved_model"`. '
             f"Received: to={to!r}, "
             + ", ".join(
                 f"{name}={value!r:.80}" for name, value in options.items()

@@ -148,7 +148,7 @@ def test_hostile_strings_and_wrong_requests_do_not_stop_it(
         ],
     )
     assert "as many strings in `text_pair`" in refused[0]
-    assert "Expected `token_ids` of at least 0" in refused[1]
+    assert "Expected `token_ids` to be at least 0" in refused[1]
     model = served("classifier")[0]
     wanted = model.predict(tf.data.Dataset.from_tensors(HOSTILE), verbose=0)
     np.testing.assert_allclose(answer["logits"], wanted, atol=1e-6)

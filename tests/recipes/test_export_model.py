@@ -64,7 +64,7 @@ def test_a_preset_becomes_onnx(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--to", "onnx", "--dtype", "int8"], "no SavedModel options"),
+        (["--to", "onnx", "--dtype", "int8"], "SavedModel options only with"),
         (["--to", "litert"], "ends in '.tflite'"),
         (["--signature", "tokens"], "'text', 'text_pair'"),
         (["--label", "one"], "each of the 3 classes"),

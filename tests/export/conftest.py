@@ -10,14 +10,16 @@ from tests.export import tiny
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """From a name in `tiny.MODELS`, the model and its folder.
-
-    Workers share the folders, each of which takes seconds to write.
-    """
+def shared_folder(tmp_path_factory):
+    """A folder of the run, for what all workers read and one of them makes."""
     root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
+@pytest.fixture(scope="session")
+def exported(shared_folder):
+    """From a name in `tiny.MODELS`, the model and its folder."""
+    root = shared_folder
 
     @functools.cache
     def export(name):

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 
+import filelock
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,9 +40,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    program = tmp_path_factory.mktemp("client") / "client"
+def build(program):
     subprocess.run(
         [
             COMPILER,
@@ -64,13 +63,22 @@ def client(tmp_path_factory):
         ],
         check=True,
     )
+
+
+@pytest.fixture(scope="module")
+def client(shared_folder, tmp_path_factory):
+    program = shared_folder / "client"
+    with filelock.FileLock(f"{program}.lock"):
+        if not program.exists():
+            build(program)
+    folder = tmp_path_factory.mktemp("requests")
+    asked, answered = folder / "asked", folder / "told"
     text = importlib.util.find_spec("tensorflow_text")
-    folder = pathlib.Path(text.submodule_search_locations[0]) / "python" / "ops"
-    libraries = [str(folder / name) for name in TEXT_LIBRARIES]
+    places = pathlib.Path(text.submodule_search_locations[0]) / "python" / "ops"
+    libraries = [str(places / name) for name in TEXT_LIBRARIES]
 
     def call(path, requests):
         """Answers, dicts of arrays or strings, to `(signature, inputs)`."""
-        asked, answered = program.with_name("asked"), program.with_name("told")
         blobs = []
         for signature, inputs in requests:
             blobs += [signature.encode(), str(len(inputs)).encode()]

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_convbert.export import export_saved_model
-from keras_convbert.models import ConvBertMaskedLM
 from tests.export import tiny
 
 pytestmark = pytest.mark.once
@@ -69,15 +67,14 @@ def test_ids(name, served):
 
 
 @pytest.mark.parametrize("wrong", [np.full((2, 1), 4), np.zeros((1, 1))])
-def test_places_of_no_token(wrong, tmp_path):
-    model = ConvBertMaskedLM(tiny.backbone())
-    path = export_saved_model(model, tmp_path, verbose=False)
+def test_places_of_no_token(wrong, served):
+    model, folder = served("masked_lm")
     inputs = tiny.token_ids(model, (2, 4))
     inputs["mask_positions"] = wrong.astype("int32")
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="Expected `mask_positions`"
     ):
-        tf.saved_model.load(path).signatures["serving_default"](
+        folder.signatures["serving_default"](
             **{k: tf.constant(v) for k, v in inputs.items()}
         )
 

@@ -1,6 +1,7 @@
 """Versions that servers find are whole, and stay as they are."""
 
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,13 +53,13 @@ def test_killed_halfway_it_leaves_no_version(tmp_path):
     assert (tmp_path / "1" / "saved_model.pb").exists()
 
 
-def test_a_second_version_leaves_the_first_as_it_is(tmp_path):
+def test_a_second_version_leaves_the_first_as_it_is(tmp_path, exported):
     def contents(folder):
         files = [path for path in folder.rglob("*") if path.is_file()]
         return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
 
-    model = tiny.backbone()
-    first = export_saved_model(model, tmp_path, verbose=False)
+    model, first = exported("backbone")
+    first = shutil.copytree(first, tmp_path / "1")
     before = contents(first)
     serve = tf.saved_model.load(first).signatures["serving_default"]
     inputs = {k: tf.constant(v) for k, v in tiny.token_ids(model).items()}

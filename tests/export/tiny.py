@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from keras_convbert.models import ConvBertBackbone
+from keras_convbert.models import ConvBertMaskedLM
 from keras_convbert.models import ConvBertQuestionAnswerer
 from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
 from keras_convbert.models import ConvBertTextClassifier
@@ -85,6 +86,8 @@ MODELS = {
     "answerer": answerer,
     "joint_answerer": lambda: answerer("joint"),
     "embedder": embedder,
+    "backbone": backbone,
+    "masked_lm": lambda: ConvBertMaskedLM(backbone()),
 }
 
 

@@ -116,6 +116,7 @@ def test_files_of_a_tokenizer_that_disagree_are_refused(folder):
     refuse(folder, "to agree", ConvBertTokenizer)
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_tensors_that_are_no_arrays_are_refused(folder):
     import torch
 
@@ -176,6 +177,7 @@ class Shell:
         return os.system, ("true",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol 4")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_pickles_run_nothing(zipped, folder):
     import torch

@@ -86,6 +86,7 @@ def test_least_change_of_early_stopping_goes_on(tmp_path):
     assert_same(outcome(trained(tmp_path)), wanted)
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_epochs_that_are_parts_of_the_data(tmp_path):
     """Keras then begins a pass over the data when the last one is done."""
     options = {"steps_per_epoch": 3, "epochs": 5}

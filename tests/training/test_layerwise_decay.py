@@ -108,6 +108,7 @@ def test_training_goes_on_from_a_file(tmp_path):
         layerwise_decay=LayerwiseDecay(num_layers=1, skip_one=True),
     )
     task.compile(optimizer, LOSS)
+    tiny.eagerly_on_tensorflow(task)
     tasks.assert_goes_on_from_file(
         task, tmp_path / "task.keras", texts.letters(6), np.arange(6) % 3
     )
@@ -135,6 +136,7 @@ def test_it_goes_with_lora(tmp_path):
     task.backbone.enable_lora(2)
     decay = LayerwiseDecay(num_layers=1)
     task.compile(AdamW(1e-3, layerwise_decay=decay), LOSS)
+    tiny.eagerly_on_tensorflow(task)
     x, y = texts.letters(6), np.arange(6) % 3
     task.fit(x, y, verbose=0)
     task.save(tmp_path / "task.keras")

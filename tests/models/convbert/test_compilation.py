@@ -69,7 +69,7 @@ def test_a_backbone_is_one_graph_and_stays_it():
     for _ in range(3):
         value = loss(inputs)
         value.backward()
-        values.add(float(value))
+        values.add(float(value.detach()))
     assert counters["stats"]["unique_graphs"] == graphs
     assert len(values) == 3, "dropout draws anew at each step"
 

@@ -447,6 +447,7 @@ def test_text_without_a_preprocessor_is_refused():
 def test_regression():
     task = tasks.classifier(num_classes=1, dropout=0.0)
     task.compile(keras.optimizers.Adam(0.002))
+    tiny.eagerly_on_tensorflow(task)
     x = texts.letters(12)
     y = np.array([3.0 + ("a" in text) for text in x], "float32")
     history = task.fit(x, y, epochs=4, verbose=0).history
@@ -460,6 +461,7 @@ def test_regression():
 def test_several_labels():
     task = tasks.classifier(num_classes=3, activation="sigmoid", dropout=0.0)
     task.compile(keras.optimizers.Adam(0.01))
+    tiny.eagerly_on_tensorflow(task)
     x = texts.letters(12)
     y = np.array([[c in text for c in "abc"] for text in x], "float32")
     history = task.fit(x, y, epochs=4, verbose=0).history

@@ -61,6 +61,7 @@ def test_it_is_saved_and_trained(tmp_path):
         found = revived.predict(X, verbose=0)
         np.testing.assert_allclose(found, wanted, atol=1e-6)
     task.compile(keras.optimizers.Adam(0.01), "cosine_similarity")
+    tasks.tiny.eagerly_on_tensorflow(task)
     labels = np.roll(wanted, 1, axis=0)
     history = task.fit(X, labels, epochs=3, verbose=0).history["loss"]
     assert history[-1] < history[0]

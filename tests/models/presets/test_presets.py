@@ -250,14 +250,18 @@ def test_what_is_no_preset_is_refused(tmp_path):
 @pytest.mark.once
 def test_the_length_of_sequences_suits_the_backbone(tmp_path):
     tasks.backbone().save_to_preset(str(tmp_path))
-    with pytest.warns(UserWarning, match="no vocabulary"):
+    with (
+        pytest.warns(UserWarning, match="no vocabulary"),
+        pytest.warns(UserWarning, match="is new, and random"),
+    ):
         bare = ConvBertTextClassifier.from_preset(tmp_path, num_classes=2)
     assert bare.preprocessor is None
     texts.tokenizer().save_to_preset(str(tmp_path))
     for given, length in (({}, 32), ({"sequence_length": 6}, 6)):
-        task = ConvBertTextClassifier.from_preset(
-            tmp_path, num_classes=2, **given
-        )
+        with pytest.warns(UserWarning, match="is new, and random"):
+            task = ConvBertTextClassifier.from_preset(
+                tmp_path, num_classes=2, **given
+            )
         assert task.preprocessor.sequence_length == length
 
 

@@ -77,7 +77,7 @@ def task_preprocessor(
             f"preset={preset.handle!r} has no vocabulary. {cls.__name__} takes "
             "token ids, not text. Pass `preprocessor=`, or `vocabulary=` for a "
             "preset in the format of another library.",
-            stacklevel=6,
+            stacklevel=5,
         )
         arguments["preprocessor"] = None
         return

@@ -37,7 +37,7 @@ def _tf1_head(folder):
 )
 def test_warnings_point_at_the_caller(tmp_path, make, messages):
     source, load, arguments = make(tmp_path)
-    with pytest.warns(UserWarning) as found:
+    with pytest.warns(UserWarning, match="|".join(messages)) as found:
         load(source, **arguments)
     assert len(found) == len(messages)
     for warning, message in zip(found, messages, strict=True):

@@ -159,7 +159,6 @@ def test_it_learns_what_is_asked(head, dtype, tmp_path):
     options = {"dtype": dtype, "dropout": 0.0, "attention_dropout": 0.0}
     task = answerer(backbone_options=options, head=head)
     task.compile(keras.optimizers.Adam(0.01))
-    tasks.tiny.eagerly_on_tensorflow(task)
     questions, contexts, answers = samples(24)
     history = task.fit(
         (questions, contexts),

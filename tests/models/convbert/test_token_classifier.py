@@ -173,7 +173,6 @@ def test_arguments_that_do_not_fit_are_refused():
 def test_it_learns_what_words_tell(dtype, tmp_path):
     task = tagger(backbone_options={"dtype": dtype, "dropout": 0.0})
     task.compile(keras.optimizers.Adam(0.01))
-    tasks.tiny.eagerly_on_tensorflow(task)
     words, labels = sentences(24)
     history = task.fit(
         words,

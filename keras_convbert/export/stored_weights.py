@@ -67,7 +67,7 @@ class StoredWeights:
 
 def _check_range(values: np.ndarray, dtype: str, path: str) -> np.ndarray:
     largest = float(np.abs(np.asarray(values, "float32")).max(initial=0.0))
-    if dtype == "float16" and largest > np.finfo("float16").max:
+    if dtype == "float16" and largest > float(np.finfo("float16").max):
         raise ValueError(
             "Expected weights that float16 can represent, up to 65504. For "
             'larger weights use `dtype="bfloat16"`. '

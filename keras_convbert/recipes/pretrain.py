@@ -182,9 +182,9 @@ def _callbacks(
             )
         else:
             warnings.warn(
-                f"TensorBoard logs need {' and '.join(missing)}, which is not "
-                "installed, so no logs are written. To disable this warning, "
-                "set `tensorboard = false` in the configuration.",
+                "The configuration asks for TensorBoard logs, but no logs are "
+                f"written. Not installed: {', '.join(missing)}. To disable "
+                "this warning, set `tensorboard = false` in the configuration.",
                 stacklevel=3,
             )
     backup = BackupAndResume(folder.backup, config.save_every or "epoch")

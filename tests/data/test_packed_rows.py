@@ -230,8 +230,8 @@ def test_a_backbone_that_would_mix_sequences_is_refused(folder, tmp_path):
     unaware = pretrainer(packed=False)
     reaching = pretrainer(kernel_size=11)
     for task, message in [
-        (unaware, "`packed=True` for rows.*Received: packed=False"),
-        (reaching, "at least 5 between.*kernel_size=11.*padding of 4"),
+        (unaware, "`packed=True`, since.*Received: packed=False"),
+        (reaching, "at least 5 padded.*kernel_size=11.*gap=4"),
     ]:
         with pytest.raises(ValueError, match=message):
             task.fit(dataset)

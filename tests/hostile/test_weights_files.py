@@ -262,6 +262,7 @@ def test_good_files_are_loaded(good, backbone):
 
 
 @pytest.mark.once
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_mismatches_may_be_skipped(good, place):
     other = tiny.backbone(hidden_dim=48)
     with pytest.raises(CheckpointError, match="instead of"):

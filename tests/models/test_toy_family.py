@@ -202,7 +202,7 @@ def test_keras_files_come_back(classifier, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("toy_width", 2**30, "too large"), ("toy_width", -1, "impossible size")],
+    [("toy_width", 2**30, "too large"), ("toy_width", -1, "invalid size")],
 )
 def test_sizes_are_checked(name, value, message, classifier, tmp_path):
     classifier.save_to_preset(tmp_path)

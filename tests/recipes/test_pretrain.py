@@ -357,6 +357,7 @@ def test_tensorboard_is_used_or_said_to_be_missing(
     config = PretrainingConfig.make({**CONFIG, "tensorboard": True})
     folder = PretrainingFolder(tmp_path / "output", config, Corpus(corpus))
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         callbacks = module._callbacks(config, folder)
     kinds = [type(callback) for callback in callbacks]
     assert (keras.callbacks.TensorBoard in kinds) == installed

@@ -480,8 +480,8 @@ def test_several_labels():
         ({}, [0, 3], "0 to 2.*Received: 3 for sample 1"),
         ({}, [-1, 0], "Received: -1 for sample 0"),
         ({}, [0.5, 0], "Received: 0.5 for sample 0"),
-        ({"num_classes": 1}, [0.0, np.nan], "finite labels. Received: nan"),
-        ({"num_classes": 1}, [np.inf, 0.0], "finite labels. Received: inf"),
+        ({"num_classes": 1}, [0.0, np.nan], "finite. Received: nan"),
+        ({"num_classes": 1}, [np.inf, 0.0], "finite. Received: inf"),
         (
             {"activation": "sigmoid"},
             [[1, 0, 1], [0, 2, 0]],

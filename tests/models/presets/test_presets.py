@@ -252,13 +252,13 @@ def test_the_length_of_sequences_suits_the_backbone(tmp_path):
     tasks.backbone().save_to_preset(str(tmp_path))
     with (
         pytest.warns(UserWarning, match="no vocabulary"),
-        pytest.warns(UserWarning, match="is new, and random"),
+        pytest.warns(UserWarning, match="is new and has random"),
     ):
         bare = ConvBertTextClassifier.from_preset(tmp_path, num_classes=2)
     assert bare.preprocessor is None
     texts.tokenizer().save_to_preset(str(tmp_path))
     for given, length in (({}, 32), ({"sequence_length": 6}, 6)):
-        with pytest.warns(UserWarning, match="is new, and random"):
+        with pytest.warns(UserWarning, match="is new and has random"):
             task = ConvBertTextClassifier.from_preset(
                 tmp_path, num_classes=2, **given
             )

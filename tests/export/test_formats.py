@@ -113,6 +113,7 @@ def check(form, model, tmp_path, atol=2e-6):
             np.testing.assert_allclose(found[name], value, atol=atol)
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
 def test_a_classifier_gives_the_same_in_another_runtime(tmp_path):
     check(HERE, tiny.classifier(strings=False), tmp_path)
 

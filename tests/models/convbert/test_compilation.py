@@ -75,6 +75,7 @@ def test_a_backbone_is_one_graph_and_stays_it():
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 @pytest.mark.skipif(not TORCH, reason="of PyTorch's compiler")
 def test_a_pretrainer_is_one_graph_up_to_its_metrics(monkeypatch):
     import torch

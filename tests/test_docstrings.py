@@ -24,8 +24,7 @@ def signature_faults(value):
     parameters = {
         stars.get(p.kind, "") + p.name: p.default
         for p in signature.parameters.values()
-        # A function that tasks take over as a method has `task` for `self`.
-        if p.name not in ("self", "task")
+        if p.name != "self"
     }
     found = public.arguments(value)
     if not found and not inspect.isclass(value) and len(parameters) < 2:

@@ -203,7 +203,7 @@ def _check_arguments(
     if not SHORTEST_SEQUENCE <= sequence_length <= LONGEST_SEQUENCE:
         raise ValueError(
             f"Expected `sequence_length` from {SHORTEST_SEQUENCE} to "
-            f"{LONGEST_SEQUENCE}. Received: sequence_length={sequence_length}"
+            f"{LONGEST_SEQUENCE}. Received: sequence_length={sequence_length!r}"
         )
     if seed < 0 or shard_rows < 1:
         raise ValueError(

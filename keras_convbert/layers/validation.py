@@ -10,7 +10,7 @@ def check_positive_integers(**arguments: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             raise ValueError(
                 f"Invalid value for argument `{name}`. Expected a positive "
-                f"integer. Received: {name}={value}"
+                f"integer. Received: {name}={value!r}"
             )
 
 
@@ -20,7 +20,7 @@ def check_rates(**arguments: Any) -> None:
         if not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ValueError(
                 f"Invalid value for argument `{name}`. Expected a number of "
-                f"at least 0 and less than 1. Received: {name}={value}"
+                f"at least 0 and less than 1. Received: {name}={value!r}"
             )
 
 
@@ -31,7 +31,7 @@ def check_odd(**arguments: Any) -> None:
         if value % 2 == 0:
             raise ValueError(
                 f"Invalid value for argument `{name}`. Expected a positive "
-                f"odd integer. Received: {name}={value}"
+                f"odd integer. Received: {name}={value!r}"
             )
 
 

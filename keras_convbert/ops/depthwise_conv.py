@@ -87,12 +87,14 @@ def _is_torch_compiling() -> bool:
 
 
 def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
-    may_be_empty = (
-        keras.backend.backend() == "tensorflow" and not inputs.shape[0]
+    rows, length = inputs.shape[:2]
+    may_be_empty = keras.backend.backend() == "tensorflow" and not (
+        rows and length
     )
     if may_be_empty:
         # For an empty batch TensorFlow returns an uninitialized gradient.
-        has_rows = ops.shape(inputs)[0] > 0
+        rows, length = ops.shape(inputs)[:2]
+        has_rows = rows * length > 0
         kernel = ops.where(has_rows, kernel, ops.zeros_like(kernel))
     outputs = ops.depthwise_conv(
         pad_time(inputs, left, right),
@@ -101,7 +103,7 @@ def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
         data_format="channels_last",
     )
     if may_be_empty:
-        # For an empty batch oneDNN returns the padded length.
+        # Without rows or positions oneDNN returns the padded length.
         outputs = outputs[:, : ops.shape(inputs)[1]]
     return outputs
 

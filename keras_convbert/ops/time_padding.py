@@ -23,7 +23,7 @@ def padding_widths(kernel_size: int, padding: str) -> tuple[int, int]:
         return kernel_size - 1, 0
     raise ValueError(
         'Invalid value for argument `padding`. Expected "same" or "causal". '
-        f"Received: padding={padding}"
+        f"Received: padding={padding!r}"
     )
 
 

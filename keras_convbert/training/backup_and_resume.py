@@ -321,5 +321,6 @@ def _check_arguments(
         )
     if not isinstance(keep, int) or keep < 1:
         raise ValueError(
-            f"Expected `keep` to be an int of at least 1. Received: keep={keep}"
+            "Expected `keep` to be an int of at least 1. "
+            f"Received: keep={keep!r}"
         )

@@ -55,7 +55,7 @@ class F1Score(keras.metrics.Metric):
         if class_id < 0:
             raise ValueError(
                 "Invalid value for argument `class_id`. Expected an integer of "
-                f"at least 0. Received: class_id={class_id}"
+                f"at least 0. Received: class_id={class_id!r}"
             )
         self.class_id = class_id
         self.threshold = threshold

@@ -47,7 +47,7 @@ class LayerwiseDecay:
         if not isinstance(num_layers, int) or num_layers < 1:
             raise ValueError(
                 "Invalid value for argument `num_layers`. Expected a positive "
-                f"integer. Received: num_layers={num_layers}"
+                f"integer. Received: num_layers={num_layers!r}"
             )
         if not 0 < decay <= 1:
             raise ValueError(

@@ -61,7 +61,7 @@ class MatthewsCorrelation(keras.metrics.Metric):
         if num_classes < 2:
             raise ValueError(
                 "Invalid value for argument `num_classes`. Expected an integer "
-                f"of at least 2. Received: num_classes={num_classes}"
+                f"of at least 2. Received: num_classes={num_classes!r}"
             )
         self.num_classes = num_classes
         self.threshold = threshold

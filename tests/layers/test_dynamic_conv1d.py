@@ -128,9 +128,12 @@ def test_shapes_of_weights():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel_size": "3"}, "`kernel_size`.*Received: kernel_size=3"),
+        ({"kernel_size": "3"}, "`kernel_size`.*Received: kernel_size='3'"),
         ({"num_heads": 0}, "`num_heads`.*Received: num_heads=0"),
-        ({"padding": "valid"}, '"same" or "causal". Received: padding=valid'),
+        (
+            {"padding": "valid"},
+            '"same" or "causal". Received: padding=\'valid\'',
+        ),
         ({"weight_dropout": -1}, "at least 0.*Received: weight_dropout=-1"),
         ({"num_heads": 3}, r"input_shape=\(2, 6, 4\), num_heads=3"),
     ],

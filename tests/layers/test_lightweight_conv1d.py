@@ -141,7 +141,10 @@ def test_the_softmax_is_of_float32_under_mixed_precision():
     [
         ({"kernel_size": 0}, "`kernel_size`.*Received: kernel_size=0"),
         ({"num_heads": 1.5}, "`num_heads`.*Received: num_heads=1.5"),
-        ({"padding": "valid"}, '"same" or "causal". Received: padding=valid'),
+        (
+            {"padding": "valid"},
+            '"same" or "causal". Received: padding=\'valid\'',
+        ),
         ({"weight_dropout": 1}, "less than 1. Received: weight_dropout=1"),
         ({"num_heads": 3}, r"input_shape=\(2, 6, 4\), num_heads=3"),
     ],

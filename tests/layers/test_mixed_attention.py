@@ -200,7 +200,7 @@ def test_attention_over_every_key_masked_is_their_mean():
         ({"kernel_size": 2}, "odd integer. Received: kernel_size=2"),
         ({"output_dim": 0}, "`output_dim`.*Received: output_dim=0"),
         ({"dropout": 1.0}, "less than 1. Received: dropout=1.0"),
-        ({"dropout": "0.1"}, "`dropout`.*Received: dropout=0.1"),
+        ({"dropout": "0.1"}, "`dropout`.*Received: dropout='0.1'"),
     ],
     ids=str,
 )

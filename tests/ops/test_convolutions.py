@@ -247,7 +247,7 @@ def test_half_precision_is_kept_and_close(dtype):
 
 def test_unknown_padding_is_refused():
     values = np.ones((1, 4, 2), "float32")
-    with pytest.raises(ValueError, match="padding=valid"):
+    with pytest.raises(ValueError, match="padding='valid'"):
         ops.dynamic_conv1d(values, np.ones((1, 4, 1, 3), "float32"), "valid")
 
 

@@ -46,6 +46,17 @@ def test_shapes_and_gradients(name, taps, padding):
         np.testing.assert_array_equal(gradients[1], np.zeros(kernel.shape))
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("padding", ["same", "causal"])
+@pytest.mark.parametrize("taps", [1, 2, 3, 9, 20])
+@pytest.mark.parametrize("rows", [0, 2])
+def test_the_shape_without_positions(rows, taps, padding):
+    values = np.zeros((rows, 0, CHANNELS), "float32")
+    kernel = np.ones((taps, CHANNELS), "float32")
+    outputs = ops.depthwise_conv1d(values, kernel, padding)
+    assert outputs.shape == values.shape
+
+
 @pytest.mark.parametrize("padding", ["same", "causal"])
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_graph_with_an_open_batch(name, padding):
@@ -80,7 +91,7 @@ def test_with_and_without_onednn(onednn):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *(__file__, "-k", "gradients or graph"),
+            *(__file__, "-k", "gradients or graph or shape"),
         ],
         env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn},
         capture_output=True,

@@ -11,12 +11,12 @@ def check_packing(sequence_length: int, truncate: str = TRUNCATIONS[0]) -> None:
         raise ValueError(
             "Invalid value for argument `sequence_length`. Expected an "
             "integer of at least 3, which fits `[CLS]`, a token and `[SEP]`. "
-            f"Received: sequence_length={sequence_length}"
+            f"Received: sequence_length={sequence_length!r}"
         )
     if truncate not in TRUNCATIONS:
         raise ValueError(
             "Invalid value for argument `truncate`. Expected one of "
-            f"{TRUNCATIONS}. Received: truncate={truncate}"
+            f"{TRUNCATIONS}. Received: truncate={truncate!r}"
         )
 
 
@@ -34,7 +34,7 @@ def check_windows(tokenizer: Any, size: int, stride: int | None) -> None:
         raise ValueError(
             "Invalid value for argument `stride`. Expected a positive integer "
             f"of at most {size}, the number of pieces per window. "
-            f"Received: stride={stride}"
+            f"Received: stride={stride!r}"
         )
 
 

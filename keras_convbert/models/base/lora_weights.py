@@ -77,7 +77,7 @@ class LoraWeights(Mixin):
         if numbers and lora_rank(self) != rank:
             raise CheckpointError(
                 f"Expected {file} to have the rank of the backbone, "
-                f"{lora_rank(self)}. Received: rank={rank}"
+                f"{lora_rank(self)}. Received: rank={rank!r}"
             )
         names = self.default_lora_layer_names()
         found = [i for i, layer in enumerate(layers) if layer.name in names]

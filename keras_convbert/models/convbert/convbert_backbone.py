@@ -118,6 +118,10 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         }
     )
     outputs["sequence_output"].shape  # (1, 12, 32)
+
+    small = ConvBertBackbone.from_preset(
+        "convbert_small", load_weights=False, num_layers=2
+    )
     ```
 
     Reference:

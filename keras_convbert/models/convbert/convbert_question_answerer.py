@@ -110,7 +110,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         if head not in ("linear", "joint"):
             raise ValueError(
                 'Invalid value for argument `head`. Expected "linear" or '
-                f'"joint". Received: head={head}'
+                f'"joint". Received: head={head!r}'
             )
         check_fits(backbone, preprocessor)
         dtype = head_policy(backbone, kwargs)

@@ -103,12 +103,12 @@ class ConvBertTextClassifier(
         if head not in ("linear", "dense"):
             raise ValueError(
                 'Invalid value for argument `head`. Expected "linear" or '
-                f'"dense". Received: head={head}'
+                f'"dense". Received: head={head!r}'
             )
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ValueError(
                 "Invalid value for argument `num_classes`. Expected a "
-                f"positive integer. Received: num_classes={num_classes}"
+                f"positive integer. Received: num_classes={num_classes!r}"
             )
         check_fits(backbone, preprocessor)
         dtype = head_policy(backbone, kwargs)

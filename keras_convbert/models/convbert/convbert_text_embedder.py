@@ -85,7 +85,7 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         if pooling not in POOLINGS:
             raise ValueError(
                 f"Invalid value for argument `pooling`. Expected one of "
-                f"{POOLINGS}. Received: pooling={pooling}"
+                f"{POOLINGS}. Received: pooling={pooling!r}"
             )
         check_fits(backbone, preprocessor)
 

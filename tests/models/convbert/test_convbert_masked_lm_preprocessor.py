@@ -240,7 +240,7 @@ def test_weights_of_texts_weigh_their_tokens(path):
         ({"random_token_rate": 0.3}, "token_rate=0.8, random_token_rate=0.3"),
         ({"mask_token_rate": -0.1}, "Received: mask_token_rate=-0.1"),
         ({"sequence_length": 2}, "Received: sequence_length=2"),
-        ({"truncate": "both"}, "Received: truncate=both"),
+        ({"truncate": "both"}, "Received: truncate='both'"),
     ],
 )
 def test_bad_arguments_are_refused_at_once(options, message):

@@ -306,7 +306,7 @@ def test_config_round_trip():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "deep"}, 'Expected "linear" or "dense". Received: head=deep'),
+        ({"head": "deep"}, '"linear" or "dense". Received: head=\'deep\''),
         ({"num_classes": 0}, "positive integer. Received: num_classes=0"),
         ({"num_classes": 2.0}, "Received: num_classes=2.0"),
         ({"dropout": 1.5}, "1.5"),

@@ -140,7 +140,7 @@ def test_arguments_that_do_not_fit_are_refused():
         preprocessor(sequence_length=6)
     with pytest.raises(ValueError, match="stride"):
         preprocessor(stride=0)
-    with pytest.raises(ValueError, match="head=other"):
+    with pytest.raises(ValueError, match="head='other'"):
         answerer(head="other")
     with pytest.raises(ValueError, match="no argument `loss`"):
         answerer().compile(loss="mse")

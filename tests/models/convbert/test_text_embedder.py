@@ -77,5 +77,5 @@ def test_a_backbone_alone_will_do(tmp_path, recwarn):
     assert task.preprocessor.sequence_length == 32
     # There is no head that could be new.
     assert [str(w.message) for w in recwarn if w.category is UserWarning] == []
-    with pytest.raises(ValueError, match="pooling=last"):
+    with pytest.raises(ValueError, match="pooling='last'"):
         embedder(pooling="last")

@@ -176,3 +176,7 @@ def _run(recipe: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return recipe(*arguments, **options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

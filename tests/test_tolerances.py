@@ -46,6 +46,25 @@ def named_values(tree):
                 yield getattr(key, "value", None), value
 
 
+def compared_deviations(tree):
+    """Every upper bound of an absolute value, as in `abs(x - y) < 1e-4`."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        for small, operator, large in zip(
+            sides, node.ops, sides[1:], strict=False
+        ):
+            names = (
+                ast.unparse(call.func).split(".")[-1]
+                for call in ast.walk(small)
+                if isinstance(call, ast.Call)
+            )
+            is_bound = isinstance(operator, ast.Lt | ast.LtE)
+            if is_bound and isinstance(large, ast.Constant) and "abs" in names:
+                yield "abs", large
+
+
 def numbers(node):
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and type(part.value) in (int, float):
@@ -56,7 +75,7 @@ def test_wide_tolerances_say_why_on_their_line():
     faults = [
         f"tests/{path}:{number.lineno}: {name}={number.value}"
         for path, lines, tree in sources()
-        for name, value in named_values(tree)
+        for name, value in (*named_values(tree), *compared_deviations(tree))
         if name in NAMES
         for number in numbers(value)
         if number.value > WIDE and "  # " not in lines[number.lineno - 1]

@@ -121,20 +121,20 @@ def test_a_folder_of_this_name_is_refused(prefix, place):
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "message"),
     [
-        {"vocab_size": 2**31 - 1},
-        {"hidden_size": 2**40},
-        {"num_hidden_layers": 10**6},
-        {"max_position_embeddings": 10**9},
-        {"config": 3},
+        ({"vocab_size": 2**31 - 1}, "too large.*parameters=137439091008"),
+        ({"hidden_size": 2**40}, "Received: hidden_dim=1099511627776"),
+        ({"num_hidden_layers": 10**6}, "too large.*layers=1000000"),
+        ({"max_position_embeddings": 10**9}, "too large.*=64000141184"),
+        ({"config": 3}, "`config` .* to be a dict. Received: config=3"),
     ],
 )
-def test_configs_are_refused(values, prefix):
+def test_configs_are_refused(values, message, prefix):
     path = prefix.with_name("config.json")
     path.write_text(json.dumps({**config_of("plain"), **values}))
     with guard.nothing_happens(prefix.parent):
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError, match=message):
             ConvBertBackbone.from_tf1_checkpoint(prefix, path)
 
 

@@ -58,7 +58,7 @@ def test_length_can_be_set_anew():
 )
 def test_bad_arguments_are_refused_at_once(options):
     [(name, value)] = options.items()
-    with pytest.raises(ValueError, match=f"Received: {name}={value}"):
+    with pytest.raises(ValueError, match=f"Received: {name}={value!r}"):
         preprocessor(**options)
 
 

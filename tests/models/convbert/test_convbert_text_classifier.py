@@ -234,7 +234,6 @@ def test_untrained_task_is_saved_without_fuss(tmp_path, recwarn):
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_int8_survives_a_file(tmp_path):
     task = classifier(head="dense")
     # Its own preprocessor has not been called, and is not built.
@@ -242,7 +241,7 @@ def test_int8_survives_a_file(tmp_path):
     before = tasks.outputs(task, arrays)
     task.quantize("int8")
     after = tasks.outputs(task, arrays)
-    assert 0 < abs(after - before).max() < 0.1
+    assert 0 < abs(after - before).max() < 0.1  # weights have 8 bits
     assert task.output_dense.quantization_mode == "int8"
     for _ in range(2):
         task.save(tmp_path / "task.keras")
@@ -455,7 +454,7 @@ def test_regression():
     assert "pearson_correlation" in history
     found = task.predict(x, verbose=0)[:, 0]
     loss = task.evaluate(x, y, verbose=0, return_dict=True)["loss"]
-    assert abs(loss - np.mean((found - y) ** 2)) < 1e-4
+    assert abs(loss - np.mean((found - y) ** 2)) < 1e-5
 
 
 def test_several_labels():

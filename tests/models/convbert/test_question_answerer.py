@@ -286,8 +286,8 @@ def test_the_joint_head_is_the_authors():
         np.testing.assert_allclose(
             outputs["end_logits"][0, i],
             wanted,
-            rtol=1e-4,  # as `atol`
-            atol=1e-4,  # `pair @ kernel` is two products, summed apart
+            rtol=1e-4,  # `pair @ kernel` is two products, summed apart
+            atol=1e-4,  # values near 0 are such sums, too
         )
 
 

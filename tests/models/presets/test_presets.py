@@ -19,7 +19,6 @@ from tests.models.convbert import tasks
 from tests.models.convbert import texts
 
 X = texts.letters(12, longest=7)
-QUANTIZE_WARNING = "ignore:Layer .* does not have a `quantize`"
 KINDS = {
     "classifier": (
         lambda: tasks.classifier(head="dense"),
@@ -121,7 +120,6 @@ def test_other_dtypes_and_no_weights(saved):
     assert abs(tasks.outputs(empty, arrays) - wanted).max() > 1e-2
 
 
-@pytest.mark.filterwarnings(QUANTIZE_WARNING)
 @pytest.mark.parametrize(
     "name", ["classifier", pytest.param("masked_lm", marks=pytest.mark.long)]
 )
@@ -144,7 +142,6 @@ def test_int8_presets(name, tmp_path, recwarn):
 
 @pytest.mark.once
 @pytest.mark.long
-@pytest.mark.filterwarnings(QUANTIZE_WARNING)
 def test_int8_keeps_its_dtypes(tmp_path):
     task = tasks.classifier()
     task.quantize("int8")
@@ -166,7 +163,6 @@ def test_misspelt_arguments_are_not_lost(saved):
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings(QUANTIZE_WARNING)
 def test_new_head_on_an_int8_preset_is_float(tmp_path):
     task = tasks.classifier()
     task.quantize("int8")

@@ -76,7 +76,7 @@ def tf1_arguments(
         arguments["conv"] = given["conv_type"] != "noconv"
     # `_heads` checks the number of heads.
     sizes = {k: v for k, v in arguments.items() if k != "num_heads"}
-    check_sizes(sizes, str(checkpoint), [SIZE_RULES], checkpoint.size)
+    check_sizes(sizes, checkpoint.prefix, [SIZE_RULES], checkpoint.size)
     return {**_heads(checkpoint, arguments, body), **arguments}
 
 

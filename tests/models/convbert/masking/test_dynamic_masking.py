@@ -88,8 +88,7 @@ def test_shares_of_masked_and_visible_and_evenness_of_positions():
     # 3 of 20 tokens a row, 6,000 in all.
     changed = found["masked_token_ids"] == MASK_ID
     share = changed.sum() / found["mask_weights"].sum()
-    # Standard deviation sqrt(.85 * .15 / 6000) = 0.0046.
-    assert abs(share - 0.85) < 0.02
+    assert abs(share - 0.85) < 0.02  # deviation sqrt(.85 * .15 / 6000) = .0046
     chosen = found["mask_positions"][found["mask_weights"] > 0]
     counts = np.bincount(chosen, minlength=20)
     # Expected 300 a position; 43.8 is the 0.999 quantile of chi2 with 19.

@@ -143,7 +143,6 @@ def test_what_theirs_cannot_be_is_refused(make, message, tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_quantized_models_are_refused(tmp_path):
     backbone = tiny.backbone()
     backbone.quantize("int8")

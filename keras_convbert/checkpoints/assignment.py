@@ -19,7 +19,7 @@ class WeightMapping(NamedTuple):
 
     The axes of the array are first transposed by `order` (`None` keeps them).
     Then axis `i` corresponds to `axes[i]` successive axes of the variable: an
-    array `(C, n * d)` of a variable `(C, n, d)` has `axes=(1, 2)`. A value of
+    array `(D, H * R)` of a variable `(D, H, R)` has `axes=(1, 2)`. A value of
     0 is an axis of size 1 that the variable does not have.
     """
 

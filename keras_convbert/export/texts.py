@@ -34,7 +34,7 @@ def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     windows, words = preprocessor.windows_of_texts_in_graph(text)
     inputs = preprocessor.collate_in_graph(windows)
     outputs = _in_parts(serve, _without_padding(model, inputs))
-    probabilities = outputs["probabilities"]  # (R, T, labels)
+    probabilities = outputs["probabilities"]  # (B, T, labels)
     # Windows and words are in order, and each word has exactly one label.
     word_ids = preprocessor.at_positions(windows.words)
     word_ids = word_ids[:, : tf.shape(probabilities)[1]]
@@ -87,7 +87,7 @@ def question_answer(
         "text": best.texts,
         "start": best.starts,
         "end": best.ends,
-        "score": best.shares,
+        "score": best.probabilities,
         "no_answer": no_answer,
     }
 
@@ -109,7 +109,7 @@ def _without_padding(
     """Removes the columns of padding that do not change the outputs."""
     import tensorflow as tf
 
-    lengths = tf.reduce_sum(inputs["padding_mask"], axis=1)  # (R,)
+    lengths = tf.reduce_sum(inputs["padding_mask"], axis=1)  # (B,)
     longest = tf.maximum(tf.reduce_max(lengths), 1)
     longest += model.backbone.padding_margin
     return {name: values[:, :longest] for name, values in inputs.items()}

@@ -134,8 +134,8 @@ class GroupedDense(ProjectionLayer):
     def call(self, inputs: Tensor) -> Tensor:
         outer = tuple(ops.shape(inputs)[:-1])
         width = inputs.shape[-1] // self.groups
-        x = ops.reshape(inputs, (-1, self.groups, width))  # (N, g, i)
-        x = self.blocks(x)  # (N, g, o)
+        x = ops.reshape(inputs, (-1, self.groups, width))  # (B * T, G, D / G)
+        x = self.blocks(x)  # (B * T, G, units / G)
         return self.activation(ops.reshape(x, (*outer, self.units)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -226,7 +226,7 @@ class MixedAttention(ProjectionLayer):
             heads = ops.concatenate([heads, spans], axis=2)  # (B, T, 2H, R)
         outputs = self._project(
             self.output_projection, heads, axes=2
-        )  # (B, T, O)
+        )  # (B, T, output_dim)
         if return_attention_scores:
             return outputs, scores, kernels
         return outputs

@@ -1,6 +1,6 @@
 """Losses and predictions of masked tokens, without all logits at once.
 
-Letters: M rows, m rows per chunk, D features, V vocabulary.
+Letters: M rows, m rows per chunk, D hidden width, V vocabulary.
 """
 
 from collections.abc import Callable

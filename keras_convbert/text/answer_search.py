@@ -104,14 +104,14 @@ class Answers(NamedTuple):
     starts: Tensor
     """The first character. Start and end are 0 if there is no answer."""
     ends: Tensor
-    shares: Tensor
+    probabilities: Tensor
     """The softmax of the scores of the best twenty; 0 if there is no answer."""
     tops: Tensor
     """The score; minus infinity if there is no answer."""
 
 
 def best_answers_in_graph(
-    rows: QuestionWindows,
+    windows: QuestionWindows,
     contexts: Tensor,
     start_logits: Tensor,
     end_logits: Tensor,
@@ -121,7 +121,7 @@ def best_answers_in_graph(
     """Returns the best answer in each context.
 
     Args:
-        rows: the `QuestionWindows` of the contexts.
+        windows: the `QuestionWindows` of the contexts.
         contexts: string tensor of shape `(samples,)`.
         start_logits: tensor of shape `(rows, length)`, the scores of start
             positions.
@@ -133,19 +133,19 @@ def best_answers_in_graph(
     """
     import tensorflow as tf
 
-    positions = _Positions(rows, tf.shape(start_logits)[1])
-    own = positions.dense(rows.own, False)
-    start_logits = tf.where(own, start_logits, NEVER)  # (R, T)
+    positions = _Positions(windows, tf.shape(start_logits)[1])
+    own = positions.dense(windows.own, False)
+    start_logits = tf.where(own, start_logits, NEVER)  # (B, T)
     if beam_starts is None:
         beam = tf.minimum(BEAM, tf.shape(start_logits)[1])
-        start, beam_starts = tf.math.top_k(start_logits, beam)  # (R, S)
-        end_logits = end_logits[:, None]  # (R, 1, T)
+        start, beam_starts = tf.math.top_k(start_logits, beam)  # (B, S)
+        end_logits = end_logits[:, None]  # (B, 1, T)
     else:
         start = tf.gather(start_logits, beam_starts, batch_dims=1)
 
     after = tf.range(max_answer_length)
-    stops = beam_starts[..., None] + after  # (R, S, L)
-    limit = rows.offset + tf.cast(rows.contexts.row_lengths(), "int32")
+    stops = beam_starts[..., None] + after  # (B, S, pieces of the answer)
+    limit = windows.offset + tf.cast(windows.contexts.row_lengths(), "int32")
     inside = stops < limit[:, None, None]
     stops = tf.where(inside, stops, 0)
     end_logits = tf.broadcast_to(
@@ -158,17 +158,17 @@ def best_answers_in_graph(
     starts = tf.broadcast_to(beam_starts[..., None], tf.shape(stops))
     scores, (starts, stops) = _best(
         _flat(scores), (_flat(starts), _flat(stops))
-    )  # (R, 20)
+    )  # (B, 20)
     found = (
         scores,
-        tf.gather(positions.dense(rows.starts, 0), starts, batch_dims=1),
-        tf.gather(positions.dense(rows.ends, 0), stops, batch_dims=1),
+        tf.gather(positions.dense(windows.starts, 0), starts, batch_dims=1),
+        tf.gather(positions.dense(windows.ends, 0), stops, batch_dims=1),
     )
     samples = tf.shape(contexts, out_type="int64")[0]
     scores, first, last = (
         _flat(
             tf.RaggedTensor.from_value_rowids(
-                part, rows.samples, nrows=samples, validate=False
+                part, windows.samples, nrows=samples, validate=False
             ).to_tensor(empty)
         )
         for part, empty in zip(found, (NEVER, 0, 0), strict=True)
@@ -201,13 +201,13 @@ def _answers(
 class _Positions:
     """Aligns values of pieces with the positions of their sequences."""
 
-    def __init__(self, rows: QuestionWindows, length: Tensor) -> None:
+    def __init__(self, windows: QuestionWindows, length: Tensor) -> None:
         import tensorflow as tf
 
         self._length = tf.cast(length, "int64")
         self._before = tf.RaggedTensor.from_row_lengths(
-            tf.zeros([tf.reduce_sum(rows.offset)], "int32"),
-            tf.cast(rows.offset, "int64"),
+            tf.zeros([tf.reduce_sum(windows.offset)], "int32"),
+            tf.cast(windows.offset, "int64"),
         )
 
     def dense(self, of_pieces: Tensor, padding: object) -> Tensor:

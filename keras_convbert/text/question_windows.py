@@ -75,13 +75,13 @@ def question_windows(
     """
     asked = tokenizer(questions)
     pieces = zip(*tokenizer.tokenize_with_offsets(contexts), strict=True)
-    rows = []
+    windows = []
     for sample, (ids, starts, ends) in enumerate(pieces):
         question = np.array(asked[sample][:max_question_length], "int32")
         size = sequence_length - len(question) - PAIR_SPECIAL_TOKENS
         for window in windows_of(len(ids), size, min(stride, size)):
             part = slice(window.start, window.end)
-            rows.append(
+            windows.append(
                 QuestionWindow(
                     sample,
                     question,
@@ -91,7 +91,7 @@ def question_windows(
                     window,
                 )
             )
-    return rows
+    return windows
 
 
 # In a TensorFlow graph

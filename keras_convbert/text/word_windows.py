@@ -36,7 +36,7 @@ def word_windows(
     """
     pieces = iter(tokenizer([word for words in sentences for word in words]))
     unknown = [tokenizer.token_to_id(tokenizer.unk_token)]
-    rows = []
+    windows = []
     for sentence, words in enumerate(sentences):
         of_words = [next(pieces) or unknown for _ in words]
         ids = np.array([i for word in of_words for i in word], "int32")
@@ -47,12 +47,12 @@ def word_windows(
             piece = np.arange(window.start, window.end)
             own = (piece >= window.first) & (piece < window.last)
             part = slice(window.start, window.end)
-            rows.append(
+            windows.append(
                 WordWindow(
                     sentence, ids[part], np.where(own, numbers[part], NO_WORD)
                 )
             )
-    return rows
+    return windows
 
 
 # In a TensorFlow graph

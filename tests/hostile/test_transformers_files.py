@@ -69,7 +69,7 @@ def test_sizes_are_bounded(changes, match, folder):
         ({"layer_norm_eps": "a"}, "Cannot load .* TypeError"),
         ({"layer_norm_eps": -1}, "layer_norm_epsilon=-1"),
         ({"model_type": None}, "model_type=None"),
-        ({"id2label": 3, "hidden_dropout_prob": "x"}, "dropout=x"),
+        ({"id2label": 3, "hidden_dropout_prob": "x"}, "dropout='x'"),
     ],
 )
 def test_values_of_another_kind_are_refused(changes, match, folder):

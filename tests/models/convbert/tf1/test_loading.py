@@ -282,7 +282,7 @@ def test_the_ratio_of_the_bottleneck_is_read_if_not_given(case):
 @pytest.mark.once
 @pytest.mark.parametrize("heads", [0, "4"])
 def test_heads_that_are_no_number_are_refused(heads):
-    with pytest.raises(ValueError, match=f"num_attention_heads={heads}$"):
+    with pytest.raises(ValueError, match=f"num_attention_heads={heads!r}$"):
         ConvBertBackbone.from_tf1_checkpoint(
             tf1_files.prefix_of("plain"), {"num_attention_heads": heads}
         )

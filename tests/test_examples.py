@@ -41,6 +41,7 @@ def test_docstring(name):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The head of .* is new")
+@pytest.mark.filterwarnings("ignore:This model has `mask_conv=True`")
 def test_readme(tmp_path):
     """One block goes on where the one before it stopped."""
     line = "The quick brown fox jumps over the lazy dog, again and again.\n"

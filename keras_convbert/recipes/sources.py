@@ -6,6 +6,7 @@ from typing import Any
 from keras_convbert.files import AnyPath
 from keras_convbert.models.load_model import load_model
 from keras_convbert.models.presets.checkpoint_format import CheckpointFormat
+from keras_convbert.models.presets.family import backbone_class
 from keras_convbert.models.presets.family import backbone_classes
 from keras_convbert.models.presets.family import task_classes
 from keras_convbert.models.presets.files import CONFIG_FILE
@@ -108,9 +109,7 @@ def open_source(source: str, vocabulary: AnyPath | None = None) -> Any:
 
 def class_in(preset: Preset) -> type[Any]:
     """Returns the class whose weights are in the preset."""
-    (backbone_cls,) = [
-        cls for cls in backbone_classes() if cls.family is preset.family
-    ]
+    backbone_cls = backbone_class(preset.family.name)
     if preset.foreign is not None:
         name = preset.foreign.class_name(preset)
     else:
@@ -119,8 +118,7 @@ def class_in(preset: Preset) -> type[Any]:
     for cls in task_classes(backbone_cls):
         if cls.__name__ == name:
             return cls
-    found: type[Any] = backbone_cls
-    return found
+    return backbone_cls
 
 
 def tokenizer_class(backbone_cls: type[Any]) -> type[Any]:

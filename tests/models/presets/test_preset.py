@@ -1,4 +1,4 @@
-"""Each file of a preset is opened once."""
+"""Each file of a preset is opened once; Keras opens its weights twice."""
 
 import collections
 import os

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
 from typing import Self
@@ -59,7 +60,11 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
 
     @classmethod
     def from_preset(
-        cls, preset: AnyPath, load_weights: bool = True, **kwargs: Any
+        cls,
+        preset: AnyPath,
+        load_weights: bool = True,
+        custom_objects: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Makes a backbone from a preset.
 
@@ -71,6 +76,9 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
                 `presets`.
             load_weights: bool. Whether to load weights. Architectures have
                 none and require `False`. Defaults to `True`.
+            custom_objects: dict of classes and functions outside of this
+                library that the preset may name. This class, and the classes
+                that it uses, need no entry. Defaults to `None`.
             **kwargs: arguments that replace those of the preset.
 
         Returns:
@@ -83,7 +91,9 @@ class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
             ValueError: if weights are requested for an architecture, or the
                 preset holds another model.
         """
-        backbone: Self = load_backbone(cls, preset, load_weights, kwargs)
+        backbone: Self = load_backbone(
+            cls, preset, load_weights, kwargs, custom_objects
+        )
         return backbone
 
     def save_to_preset(

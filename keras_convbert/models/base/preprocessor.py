@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 from typing import Self
 
@@ -17,13 +18,21 @@ class Preprocessor(Mixin):
     """
 
     @classmethod
-    def from_preset(cls, preset: AnyPath, **kwargs: Any) -> Self:
+    def from_preset(
+        cls,
+        preset: AnyPath,
+        custom_objects: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Makes a preprocessor from a preset.
 
         Args:
             preset: path or string. A folder, or the handle of one on a hub, in
                 the format of KerasHub or of Hugging Face `transformers`. The
                 preset of another task or of a tokenizer is sufficient.
+            custom_objects: dict of classes and functions outside of this
+                library that the preset may name. This class, and the classes
+                that it uses, need no entry. Defaults to `None`.
             **kwargs: arguments that replace those of the preset.
                 `sequence_length` defaults to that of the preset, else to the
                 default of the class or the limit of the backbone, whichever
@@ -40,7 +49,9 @@ class Preprocessor(Mixin):
             ValueError: if the vocabulary is damaged, or the tokenizer is not
                 supported.
         """
-        preprocessor: Self = load_preprocessor(cls, preset, kwargs)
+        preprocessor: Self = load_preprocessor(
+            cls, preset, kwargs, custom_objects
+        )
         return preprocessor
 
     def save_to_preset(self, preset_dir: AnyPath) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 from typing import ClassVar
 from typing import Self
@@ -62,7 +63,11 @@ class Task(Trainer, TrainingState, CheckedWeights):
 
     @classmethod
     def from_preset(
-        cls, preset: AnyPath, load_weights: bool = True, **kwargs: Any
+        cls,
+        preset: AnyPath,
+        load_weights: bool = True,
+        custom_objects: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Makes a task from a preset.
 
@@ -73,6 +78,9 @@ class Task(Trainer, TrainingState, CheckedWeights):
                 the backbone. A preset of a backbone or of another task gives
                 a task with a new head, and a warning.
             load_weights: bool. Whether to load weights. Defaults to `True`.
+            custom_objects: dict of classes and functions outside of this
+                library that the preset may name. This class, and the classes
+                that it uses, need no entry. Defaults to `None`.
             **kwargs: arguments that replace those of the preset; `dtype` of
                 the backbone; `sequence_length` and `vocabulary` for
                 `from_preset` of the preprocessor. `num_classes` or different
@@ -87,7 +95,9 @@ class Task(Trainer, TrainingState, CheckedWeights):
             FileNotFoundError: if a file of the preset is missing.
             ValueError: if a new head needs `num_classes` or `labels`.
         """
-        task: Self = load_task(cls, preset, load_weights, kwargs)
+        task: Self = load_task(
+            cls, preset, load_weights, kwargs, custom_objects
+        )
         return task
 
     def save_to_preset(

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 from typing import Self
 
@@ -15,12 +16,20 @@ class Tokenizer(Mixin):
     """
 
     @classmethod
-    def from_preset(cls, preset: AnyPath, **kwargs: Any) -> Self:
+    def from_preset(
+        cls,
+        preset: AnyPath,
+        custom_objects: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Makes a tokenizer from a preset.
 
         Args:
             preset: path or string. A folder, or the handle of one on a hub, in
                 the format of KerasHub or of Hugging Face `transformers`.
+            custom_objects: dict of classes and functions outside of this
+                library that the preset may name. This class, and the classes
+                that it uses, need no entry. Defaults to `None`.
             **kwargs: arguments that replace those of the preset.
                 `vocabulary` replaces the vocabulary of a `transformers`
                 preset, which is then not read.
@@ -35,7 +44,7 @@ class Tokenizer(Mixin):
             ValueError: if the vocabulary is damaged, or the tokenizer is not
                 supported.
         """
-        tokenizer: Self = load_tokenizer(cls, preset, kwargs)
+        tokenizer: Self = load_tokenizer(cls, preset, kwargs, custom_objects)
         return tokenizer
 
     def save_to_preset(self, preset_dir: AnyPath) -> None:

@@ -1,5 +1,6 @@
 """Loads backbones from presets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ def load_backbone(
     preset: AnyPath | Preset,
     load_weights: bool,
     arguments: dict[str, Any],
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """Returns the backbone of a preset.
 
@@ -31,6 +33,8 @@ def load_backbone(
         preset: path, handle, name of an architecture, or an open `Preset`.
         load_weights: bool. Whether to load weights.
         arguments: dict. Arguments that replace those of the preset.
+        custom_objects: dict of classes and functions outside of this library
+            that the preset may name. Defaults to `None`.
     """
     family = family_of(cls)
     if not isinstance(preset, Preset) and preset in family.architectures:
@@ -42,7 +46,7 @@ def load_backbone(
             )
         config = family.architectures[str(preset)]["config"]
         return cls(**{**config, **arguments})
-    preset = Preset.open(preset, family)
+    preset = Preset.open(preset, cls, custom_objects)
     if preset.foreign is not None:
         with preset_errors(preset):
             return preset.foreign.load_backbone(
@@ -52,7 +56,7 @@ def load_backbone(
     dtype = backbone_dtype(preset, arguments.pop("dtype", None))
     with preset_errors(preset, ValueError), safe_loading():
         backbone = deserialize(
-            preset.read(CONFIG_FILE), cls, {"dtype": dtype, **arguments}
+            preset, CONFIG_FILE, cls, {"dtype": dtype, **arguments}
         )
         if load_weights:
             jax_memory_cleanup(backbone)
@@ -60,20 +64,26 @@ def load_backbone(
         return backbone
 
 
-def deserialize(config: Config, cls: type[Any], arguments: Config) -> Any:
-    """Returns the object of a config, with `arguments` replaced.
+def deserialize(
+    preset: Preset, file: str, cls: type[Any], arguments: Config
+) -> Any:
+    """Returns the object that a file describes, with `arguments` replaced.
 
     Raises:
         CheckpointError: if the object is not a `cls`.
     """
-    registered = keras.saving.get_registered_object(config["registered_name"])
+    config = preset.read(file)
+    registered = keras.saving.get_registered_object(
+        config["registered_name"], preset.custom_objects
+    )
     if registered is None or not issubclass(registered, cls):
         raise CheckpointError(
             f"Expected a preset of {cls.__name__}. "
             f"Received: registered_name={config['registered_name']!r}"
         )
     return keras.saving.deserialize_keras_object(
-        {**config, "config": {**config["config"], **arguments}}
+        {**config, "config": {**config["config"], **arguments}},
+        preset.custom_objects,
     )
 
 

@@ -65,6 +65,18 @@ def family_of(cls: type[Any]) -> Family:
     return family
 
 
+def classes_of(cls: type[Any]) -> list[type[Any]]:
+    """Returns `cls` and the backbone, preprocessor and tokenizer it uses."""
+    preprocessor = getattr(cls, "preprocessor_cls", cls)
+    used = (
+        cls,
+        getattr(cls, "backbone_cls", None),
+        preprocessor,
+        getattr(preprocessor, "tokenizer_cls", None),
+    )
+    return [found for found in dict.fromkeys(used) if inspect.isclass(found)]
+
+
 def task_classes(backbone_cls: type[Any]) -> Iterator[type[Any]]:
     """Yields the registered task classes that use `backbone_cls`."""
     for found in dict.fromkeys(keras.saving.get_custom_objects().values()):

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from keras_convbert.checkpoints.safe_loading import safe_loading
@@ -25,10 +26,13 @@ PREPROCESSOR_ARGUMENTS = (
 
 
 def load_tokenizer(
-    cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
+    cls: type[Any],
+    preset: AnyPath | Preset,
+    arguments: dict[str, Any],
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """Returns the tokenizer of a preset; `arguments` override the preset."""
-    preset = _open(cls, preset)
+    preset = _open(cls, preset, custom_objects)
     if preset.foreign_tokenizer is not None:
         with preset_errors(preset):
             found = preset.foreign_tokenizer.tokenizer_arguments(
@@ -40,13 +44,16 @@ def load_tokenizer(
 
 
 def load_preprocessor(
-    cls: type[Any], preset: AnyPath | Preset, arguments: dict[str, Any]
+    cls: type[Any],
+    preset: AnyPath | Preset,
+    arguments: dict[str, Any],
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """Returns the preprocessor of a preset; `arguments` override the preset.
 
     A preset of another task or of a tokenizer provides the tokenizer only.
     """
-    preset = _open(cls, preset)
+    preset = _open(cls, preset, custom_objects)
     if preset.foreign is None and preset.describes(PREPROCESSOR_FILE, cls):
         preset.check(load_weights=False, needed=TOKENIZER_FILE)
         return _load_with_assets(cls, preset, PREPROCESSOR_FILE, arguments)
@@ -92,19 +99,23 @@ def _load_with_assets(
     cls: type[Any], preset: Preset, file: str, arguments: dict[str, Any]
 ) -> Any:
     with preset_errors(preset, ValueError), safe_loading():
-        found = deserialize(preset.read(file), cls, arguments)
+        found = deserialize(preset, file, cls, arguments)
         found.load_preset_assets(preset.handle)
         return found
 
 
-def _open(cls: type[Any], preset: AnyPath | Preset) -> Preset:
+def _open(
+    cls: type[Any],
+    preset: AnyPath | Preset,
+    custom_objects: Mapping[str, Any] | None,
+) -> Preset:
     family = family_of(cls)
     if not isinstance(preset, Preset) and preset in family.architectures:
         raise ValueError(
             "Expected a preset with a tokenizer. "
             f"Received: preset={preset!r}, which names an architecture"
         )
-    return Preset.open(preset, family)
+    return Preset.open(preset, cls, custom_objects)
 
 
 def _longest(cls: type[Any], preset: Preset) -> int:

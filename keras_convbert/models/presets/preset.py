@@ -1,7 +1,9 @@
 import copy
 import functools
+import inspect
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -18,6 +20,8 @@ from keras_convbert.compat import check_file_exists
 from keras_convbert.compat import get_file
 from keras_convbert.files import AnyPath
 from keras_convbert.models.presets.family import Family
+from keras_convbert.models.presets.family import classes_of
+from keras_convbert.models.presets.family import family_of
 from keras_convbert.models.presets.files import ASSET_FILES
 from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.files import CONFIG_FILES
@@ -37,12 +41,19 @@ class Preset(os.PathLike[str]):
         handle: string. A folder, or a handle on a hub, whose files are
             fetched on first use.
         family: `Family`. The family of the class that opens the preset.
+        custom_objects: dict from names to classes and functions outside of
+            this library that the preset may name. Defaults to `None`.
 
     Raises:
         ValueError: if there is no such preset.
     """
 
-    def __init__(self, handle: str, family: Family) -> None:
+    def __init__(
+        self,
+        handle: str,
+        family: Family,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> None:
         if "://" not in handle and not os.path.isdir(handle):
             raise ValueError(
                 "Expected a folder, a handle such as 'hf://user/model' or "
@@ -51,16 +62,38 @@ class Preset(os.PathLike[str]):
             )
         self.handle = handle
         self.family = family
+        self.custom_objects = dict(custom_objects or {})
         self._paths: dict[str, pathlib.Path | None] = {}
         self._contents: dict[str, Config] = {}
         self._is_checked = self._is_checked_for_weights = False
 
     @classmethod
-    def open(cls, preset: "AnyPath | Preset", family: Family) -> "Preset":
-        """Opens a preset, unless it is already open."""
+    def open(
+        cls,
+        preset: "AnyPath | Preset",
+        requested: type[Any],
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> "Preset":
+        """Opens a preset, unless it is already open.
+
+        Args:
+            preset: path, handle, or an open `Preset`.
+            requested: the class that will be loaded. It and the classes that
+                it uses may be outside of this library.
+            custom_objects: dict of further classes and functions that the
+                preset may name. Defaults to `None`.
+        """
         if isinstance(preset, Preset):
             return preset
-        return cls(os.fspath(preset), family)
+        allowed = {
+            keras.saving.get_registered_name(used): used
+            for used in classes_of(requested)
+        }
+        return cls(
+            os.fspath(preset),
+            family_of(requested),
+            {**allowed, **(custom_objects or {})},
+        )
 
     def __fspath__(self) -> str:
         return self.handle
@@ -108,9 +141,16 @@ class Preset(os.PathLike[str]):
         return copy.deepcopy(self._contents[name])
 
     def describes(self, name: str, cls: type[Any]) -> bool:
-        """Whether a JSON file describes an object of exactly `cls`."""
+        """Whether a JSON file describes an object of exactly `cls`.
+
+        A subclass in `custom_objects` counts as well.
+        """
         registered = self.read(name).get("registered_name")
-        return bool(registered == keras.saving.get_registered_name(cls))
+        own = self.custom_objects.get(str(registered))
+        return bool(
+            registered == keras.saving.get_registered_name(cls)
+            or (inspect.isclass(own) and issubclass(own, cls))
+        )
 
     @functools.cached_property
     def foreign(self) -> ForeignFormat | None:
@@ -181,7 +221,7 @@ class Preset(os.PathLike[str]):
             path = self.find(name)
             if path is not None:
                 config = self.read(name)
-                check_config(config, os.fspath(path))
+                check_config(config, os.fspath(path), self.custom_objects)
                 check_sizes(
                     config,
                     os.fspath(path),

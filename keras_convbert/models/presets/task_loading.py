@@ -6,6 +6,7 @@ cannot load such presets. It also does not warn that a head is new.
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -34,6 +35,7 @@ def load_task(
     preset: AnyPath | Preset,
     load_weights: bool,
     arguments: dict[str, Any],
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """Returns the task of a preset, and warns if its head is new.
 
@@ -43,6 +45,8 @@ def load_task(
         load_weights: bool. Whether to load weights.
         arguments: dict. Arguments of the task, which replace those of the
             preset; `dtype` of the backbone; arguments of the preprocessor.
+        custom_objects: dict of classes and functions outside of this library
+            that the preset may name. Defaults to `None`.
     """
     family = family_of(cls)
     if not isinstance(preset, Preset) and preset in family.architectures:
@@ -50,7 +54,7 @@ def load_task(
             preset, load_weights, dtype=arguments.pop("dtype", None)
         )
         return cls(**{**arguments, "backbone": backbone})
-    preset = Preset.open(preset, family)
+    preset = Preset.open(preset, cls, custom_objects)
     if preset.foreign is None:
         preset.check(load_weights)
         load = _load_from_keras
@@ -104,7 +108,8 @@ def _load_from_keras(
     )
     with preset_errors(preset, ValueError), safe_loading():
         task = deserialize(
-            preset.read(TASK_FILE),
+            preset,
+            TASK_FILE,
             cls,
             {"backbone": backbone_config, **arguments},
         )

@@ -111,8 +111,8 @@ def test_parts_of_a_preset_are_read_once(cls, tmp_path, opens):
 
 def test_an_open_preset_is_a_path(tmp_path):
     tasks.backbone().save_to_preset(tmp_path)
-    preset = Preset.open(tmp_path, ConvBertBackbone.family)
-    assert Preset.open(preset, ConvBertBackbone.family) is preset
+    preset = Preset.open(tmp_path, ConvBertBackbone)
+    assert Preset.open(preset, ConvBertBackbone) is preset
     assert os.fspath(preset) == str(preset) == str(tmp_path)
     content = preset.read("config.json")
     content["config"].clear()

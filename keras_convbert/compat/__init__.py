@@ -7,6 +7,7 @@ private attributes.
 
 from keras.src.backend import get_keras_mask
 from keras.src.callbacks.callback_list import CallbackList
+from keras.src.losses.loss import scale_loss_for_distribution
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving.saving_lib import H5IOStore
 from keras.src.saving.serialization_lib import ObjectSharingScope
@@ -34,7 +35,9 @@ from keras_hub.src.utils.tensor_utils import restore_outer_shape
 from keras_convbert.compat.backends import set_torch_generators
 from keras_convbert.compat.backends import torch_generators
 from keras_convbert.compat.backends import without_autotune
+from keras_convbert.compat.distribution import DistributedBuild
 from keras_convbert.compat.fitting import build_for_training
+from keras_convbert.compat.fitting import build_optimizer
 from keras_convbert.compat.fitting import find_in_callers
 from keras_convbert.compat.fitting import jax_training_state
 from keras_convbert.compat.fitting import open_iterator
@@ -52,6 +55,7 @@ from keras_convbert.compat.saving import save_state
 __all__ = [
     "CallbackList",
     "DataAdapter",
+    "DistributedBuild",
     "EpochIterator",
     "H5IOStore",
     "ObjectSharingScope",
@@ -60,6 +64,7 @@ __all__ = [
     "SafeModeScope",
     "apply_preprocessing",
     "build_for_training",
+    "build_optimizer",
     "canonicalize_python_string_inputs",
     "check_file_exists",
     "child_layers",
@@ -79,6 +84,7 @@ __all__ = [
     "preprocessing_function",
     "restore_outer_shape",
     "save_state",
+    "scale_loss_for_distribution",
     "seed_generators",
     "set_initial_epoch",
     "set_torch_generators",

@@ -1,5 +1,6 @@
 """Private state of `fit`: its iterator over the data, and the model's."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -61,6 +62,17 @@ def set_initial_epoch(model: keras.Model, epoch: int | None) -> None:
     It stays set until it is set to `None` again.
     """
     model._initial_epoch = epoch
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Creates the variables of a model's optimizer, as `fit` does.
+
+    Under `tf.distribute` they must be created in the scope of the model.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    scope = strategy.scope() if strategy else contextlib.nullcontext()
+    with scope:
+        model.optimizer.build(model.trainable_variables)
 
 
 def build_for_training(model: keras.Model, iterator: EpochIterator) -> None:

@@ -7,16 +7,17 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_convbert.compat import DistributedBuild
 from keras_convbert.compat import apply_preprocessing
+from keras_convbert.compat import build_optimizer
 from keras_convbert.models.base.in_memory_dataset import InMemoryAdapter
 from keras_convbert.models.base.in_memory_dataset import InMemoryDataset
 from keras_convbert.models.base.in_memory_dataset import leaves_of
-from keras_convbert.types import Mixin
 
 BATCH_SIZE = 32
 
 
-class Trainer(Mixin):
+class Trainer(DistributedBuild):
     """`fit`, `evaluate` and `predict` of tasks.
 
     KerasHub converts in-memory samples to a dataset that is never shuffled,
@@ -59,7 +60,7 @@ class Trainer(Mixin):
         """
         if self.compiled and self.optimizer and not self.optimizer.built:
             # TensorFlow traces a step twice if the first creates variables.
-            self.optimizer.build(self.trainable_variables)
+            build_optimizer(self)
         if not (_in_memory(x) or isinstance(x, keras.utils.PyDataset)):
             return super().fit(
                 x,

@@ -6,6 +6,7 @@ import keras_hub
 from keras import ops
 
 from keras_convbert.compat import flatten_layers
+from keras_convbert.compat import scale_loss_for_distribution
 from keras_convbert.layers.dtype_policies import quantized_policies
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.layer_costs import ElementBytes
@@ -332,7 +333,7 @@ class ConvBertPretrainer(
         loss += self.discriminator_weight * _weighted_mean(rtd_losses, real)
         for extra in self.losses:
             loss += ops.sum(ops.cast(extra, "float32"))
-        return loss
+        return scale_loss_for_distribution(loss)
 
     @not_compiled
     def _update_metrics(
@@ -409,7 +410,7 @@ class ConvBertPretrainer(
 
     def _schedule(self, x: Any, arguments: dict[str, Any]) -> None:
         """Sets a learning-rate schedule for the steps of this `fit`."""
-        done = int(self.optimizer.iterations)
+        done = int(ops.convert_to_numpy(self.optimizer.iterations))
         steps = arguments.get("steps_per_epoch") or count_batches(
             x, arguments.get("batch_size")
         )

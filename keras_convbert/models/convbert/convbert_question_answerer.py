@@ -5,6 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from keras_convbert.compat import scale_loss_for_distribution
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.batch_prediction import predict_batch
@@ -228,7 +229,9 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         )
         self._end_accuracy.update_state(_is_best(ends, end_logits), weights)
         loss = ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1e-6)
-        return ops.sum([loss, *self.losses]) if self.losses else loss
+        for extra in self.losses:
+            loss += extra
+        return scale_loss_for_distribution(loss)
 
     def predict_answers(
         self,

@@ -1,0 +1,109 @@
+"""Trains tasks on two replicas; prints losses and weight differences as JSON.
+
+The classifier, whose loss comes from Keras, and the question answerer, which
+computes its own, are trained on one device as well. The pretrainer samples per
+replica, so that its loss cannot be compared.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_convbert.models import ConvBertPretrainer
+from keras_convbert.models import ConvBertPretrainerPreprocessor
+from keras_convbert.models import ConvBertQuestionAnswerer
+from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
+from keras_convbert.models import ConvBertTextClassifier
+from keras_convbert.models import ConvBertTextClassifierPreprocessor
+from keras_convbert.training import BackupAndResume
+from tests.models.convbert import texts
+from tests.models.convbert import tiny
+
+TEXTS = ["a good film", "bad"] * 2
+
+
+def backbone():
+    return tiny.backbone(
+        vocabulary_size=len(texts.VOCABULARY),
+        dropout=0.0,
+        attention_dropout=0.0,
+    )
+
+
+def classifier():
+    preprocessor = ConvBertTextClassifierPreprocessor(
+        texts.tokenizer(), sequence_length=8
+    )
+    return ConvBertTextClassifier(backbone(), 2, preprocessor, dropout=0.0)
+
+
+def question_answerer():
+    preprocessor = ConvBertQuestionAnswererPreprocessor(
+        texts.tokenizer(), sequence_length=16, max_question_length=4
+    )
+    return ConvBertQuestionAnswerer(backbone(), preprocessor)
+
+
+def pretrainer():
+    preprocessor = ConvBertPretrainerPreprocessor(
+        texts.tokenizer(), sequence_length=8
+    )
+    return ConvBertPretrainer(backbone(), preprocessor=preprocessor)
+
+
+def with_sgd(task):
+    """Adam would turn rounding of a zero gradient into a whole step."""
+    task.compile(keras.optimizers.SGD(0.1))
+    return task
+
+
+def fit(task, x, *y, **options):
+    history = task.fit(x, *y, batch_size=4, shuffle=False, verbose=0, **options)
+    return history.history["loss"][0]
+
+
+def main(folder):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [half, half])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    samples = {
+        classifier: (TEXTS, [0, 1] * 2),
+        question_answerer: (
+            (TEXTS, TEXTS),
+            {"text": ["film", "bad"] * 2, "answer_start": [7, 0] * 2},
+        ),
+    }
+    found = {}
+    for make, sample in samples.items():
+        keras.utils.set_random_seed(0)
+        alone = with_sgd(make())
+        loss = fit(alone, *sample)
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            mirrored = with_sgd(make())
+        difference = abs(fit(mirrored, *sample) - loss)
+        found[make.__name__] = (
+            difference,
+            max(
+                float(np.abs(one - other).max())
+                for one, other in zip(
+                    alone.get_weights(), mirrored.get_weights(), strict=True
+                )
+            ),
+        )
+    with strategy.scope():
+        task = pretrainer()
+    loss = fit(task, TEXTS, callbacks=[BackupAndResume(folder)])
+    found["pretrainer"] = (
+        loss,
+        int(keras.ops.convert_to_numpy(task.optimizer.iterations)),
+    )
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

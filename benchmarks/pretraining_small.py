@@ -25,7 +25,7 @@ import tempfile
 import time
 from typing import Any
 
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "convbert_small": {},
     "attention-only twin": {"conv": False, "head_ratio": 1},
 }

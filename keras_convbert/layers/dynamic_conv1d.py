@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_convbert.layers.head_shared_conv1d import HeadSharedConv1D
 from keras_convbert.ops.dynamic_conv import dynamic_conv1d
+from keras_convbert.ops.precision import upcast
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -150,7 +151,7 @@ class DynamicConv1D(HeadSharedConv1D):
             (-1, ops.shape(inputs)[1], self.num_heads, self.kernel_size),
         )  # (B, T, H, K)
         if self.weight_softmax:
-            kernels = ops.softmax(ops.cast(kernels, "float32"), axis=-1)
+            kernels = ops.softmax(upcast(kernels), axis=-1)
         return ops.cast(kernels, self.compute_dtype)
 
     def _convolve(self, inputs: Tensor, kernels: Tensor) -> Tensor:

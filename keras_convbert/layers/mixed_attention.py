@@ -16,6 +16,7 @@ from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.layers.validation import check_rates
 from keras_convbert.ops.attention import fused_attention
 from keras_convbert.ops.attention import supports_fused_dropout
+from keras_convbert.ops.precision import upcast
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -241,7 +242,7 @@ class MixedAttention(ProjectionLayer):
         """The attention probabilities `softmax(Q K^T / sqrt(R))`."""
         query = query / math.sqrt(self.head_dim)
         logits = ops.einsum("bthr,bshr->bhts", query, key)  # (B, H, T, T)
-        logits = ops.cast(logits, "float32")
+        logits = upcast(logits)
         if mask is not None:
             logits = ops.where(mask, logits, -1e9)
         return ops.cast(ops.softmax(logits, axis=-1), self.compute_dtype)

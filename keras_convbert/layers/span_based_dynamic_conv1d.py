@@ -10,6 +10,7 @@ from keras_convbert.layers.validation import check_odd
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.ops.depthwise_conv import depthwise_conv1d
 from keras_convbert.ops.dynamic_conv import dynamic_conv_of_heads
+from keras_convbert.ops.precision import upcast
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
 from keras_convbert.types import Initializer
@@ -168,9 +169,7 @@ class SpanBasedDynamicConv1D(ProjectionLayer):
         key = self._project(self.span_key, span)  # (B, T, H, R)
         product = ops.multiply(key, query)  # (B, T, H, R)
         logits = self._project(self.kernel_generator, product, axes=2)
-        kernels = ops.softmax(
-            ops.cast(logits, "float32"), axis=-1
-        )  # (B, T, H, K)
+        kernels = ops.softmax(upcast(logits), axis=-1)  # (B, T, H, K)
         return ops.cast(kernels, self.compute_dtype)
 
     def compute_output_spec(

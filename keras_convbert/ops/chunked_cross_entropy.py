@@ -10,6 +10,8 @@ from typing import Any
 from keras import ops
 
 from keras_convbert.ops.custom_gradient import with_gradient
+from keras_convbert.ops.precision import float32_or_wider
+from keras_convbert.ops.precision import upcast
 from keras_convbert.ops.sampling import sample_categorical
 from keras_convbert.types import DType
 from keras_convbert.types import Tensor
@@ -43,19 +45,20 @@ def chunked_cross_entropy_and_sample(
             `1.0`.
 
     Returns:
-        Tuple of the cross entropies, float32, the likeliest tokens and the
-        samples, both int32. Each has the shape `(rows,)`.
+        Tuple of the cross entropies, float32 or wider, the likeliest tokens
+        and the samples, both int32. Each has the shape `(rows,)`.
     """
     predict = with_gradient(
         partial(_predict_in_chunks, temperature=temperature), _gradients
     )
+    dtype = float32_or_wider(hidden.dtype)
     # One float32 tensor holds all results: it is exact for ids up to 2 ** 24.
     predicted = predict(
         hidden,
         embeddings,
         bias,
-        ops.cast(token_ids, "float32"),
-        ops.cast(uniform, "float32"),
+        ops.cast(token_ids, dtype),
+        ops.cast(uniform, dtype),
     )  # (M, 3)
     tokens = ops.cast(ops.stop_gradient(predicted[:, 1:]), "int32")
     return predicted[:, 0], tokens[:, 0], tokens[:, 1]
@@ -70,6 +73,7 @@ def _predict_in_chunks(
     temperature: float,
 ) -> Tensor:
     """Loss, likeliest token and sample per row, `(M, 3)`."""
+    dtype = float32_or_wider(hidden.dtype)
 
     def predict(rows: tuple[Tensor, ...]) -> Tensor:
         hidden, token_ids, uniform = rows
@@ -82,17 +86,17 @@ def _predict_in_chunks(
             ops.argmax(logits, axis=-1),
             sample_categorical(logits / temperature, uniform),
         )
-        return ops.stack([ops.cast(x, "float32") for x in predicted], axis=-1)
+        return ops.stack([ops.cast(x, dtype) for x in predicted], axis=-1)
 
     rows = (hidden, token_ids, uniform)
-    no_state = ops.zeros((), "float32")
+    no_state = ops.zeros((), dtype)
     _, predicted = _loop(
         lambda state, chunk: (state, predict(chunk)),
         no_state,
         rows,
         embeddings.shape[0],
         width=3,
-        dtype="float32",
+        dtype=dtype,
     )
     return predicted  # (M, 3)
 
@@ -107,23 +111,24 @@ def _gradients(
 ) -> tuple[Tensor, ...]:
     """Gradients of the losses; the other inputs get zeros."""
     vocabulary = ops.arange(embeddings.shape[0], dtype="int32")
+    dtype = float32_or_wider(hidden.dtype)
 
     def add(sums: Any, rows: tuple[Tensor, ...]) -> tuple[Any, Tensor]:
         hidden, token_ids, upstream = rows
         is_true = ops.cast(token_ids, "int32")[:, None] == vocabulary  # (m, V)
         logits = _logits(hidden, embeddings, bias)  # (m, V)
         # The gradient of the logits: softmax(logits) - one_hot(token).
-        gradient = ops.softmax(logits, axis=-1) - ops.cast(is_true, "float32")
+        gradient = ops.softmax(logits, axis=-1) - ops.cast(is_true, dtype)
         gradient = gradient * upstream[:, None]
         of_bias = sums[1] + ops.sum(gradient, axis=0)
         gradient = ops.cast(gradient, hidden.dtype)
         of_embeddings = ops.matmul(ops.transpose(gradient), hidden)  # (V, D)
-        of_embeddings = sums[0] + ops.cast(of_embeddings, "float32")
+        of_embeddings = sums[0] + ops.cast(of_embeddings, dtype)
         return (of_embeddings, of_bias), ops.matmul(gradient, embeddings)
 
     zeros = (
-        ops.zeros(embeddings.shape, "float32"),
-        ops.zeros(bias.shape, "float32"),
+        ops.zeros(embeddings.shape, dtype),
+        ops.zeros(bias.shape, dtype),
     )
     rows = (hidden, token_ids, upstream[:, 0])
     (of_embeddings, of_bias), of_hidden = _loop(
@@ -144,9 +149,9 @@ def _gradients(
 
 
 def _logits(hidden: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
-    """The logits `(m, V)`, float32."""
+    """The logits `(m, V)`, float32 or wider."""
     logits = ops.matmul(hidden, ops.transpose(embeddings))
-    return ops.cast(logits + ops.cast(bias, logits.dtype), "float32")
+    return upcast(logits + ops.cast(bias, logits.dtype))
 
 
 def _loop(

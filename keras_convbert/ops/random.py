@@ -85,7 +85,7 @@ def uniform(
     and position (SplitMix64).
     """
     if keras.backend.backend() != "torch":
-        return keras.random.uniform(shape, seed=seed)
+        return keras.random.uniform(shape, dtype="float32", seed=seed)
     if isinstance(seed, int):
         seed = keras.ops.convert_to_tensor([seed, 0], dtype="int64")
     else:

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_convbert.ops.precision import float32_or_wider
 from keras_convbert.types import Tensor
 
 BLOCK = 256
@@ -23,7 +24,8 @@ def sample_categorical(logits: Tensor, uniform: Tensor) -> Tensor:
     """
     classes = logits.shape[-1]
     shape = ops.shape(uniform)
-    logits = ops.cast(ops.reshape(logits, (-1, classes)), "float32")  # (M, V)
+    dtype = float32_or_wider(logits.dtype)
+    logits = ops.cast(ops.reshape(logits, (-1, classes)), dtype)  # (M, V)
     weights = ops.exp(logits - ops.amax(logits, axis=-1, keepdims=True))
     blocks = -(-classes // BLOCK)
     filler = ops.zeros_like(weights[:, :1])
@@ -32,13 +34,13 @@ def sample_categorical(logits: Tensor, uniform: Tensor) -> Tensor:
     weights = ops.reshape(weights, (-1, blocks, BLOCK))  # (M, blocks, BLOCK)
 
     until = ops.cumsum(ops.sum(weights, axis=-1), axis=-1)  # (M, blocks)
-    target = ops.reshape(ops.cast(uniform, "float32"), (-1, 1))
+    target = ops.reshape(ops.cast(uniform, dtype), (-1, 1))
     target = target * until[:, -1:]  # (M, 1)
     block = ops.sum(ops.cast(until <= target, "int32"), axis=-1)  # (M,)
     block = ops.minimum(block, blocks - 1)
-    chosen = ops.one_hot(block, blocks, dtype="float32")  # (M, blocks)
+    chosen = ops.one_hot(block, blocks, dtype=dtype)  # (M, blocks)
     inside = ops.einsum("mbk,mb->mk", weights, chosen)  # (M, BLOCK)
-    before = ops.where(ops.cumsum(chosen, axis=-1) > 0, 0.0, 1.0)
+    before = ops.cast(ops.cumsum(chosen, axis=-1) <= 0, dtype)
     before = before * ops.sum(weights, axis=-1)  # (M, blocks)
     before = ops.sum(before, axis=-1, keepdims=True)  # (M, 1)
     reached = before + ops.cumsum(inside, axis=-1) <= target

@@ -29,6 +29,7 @@ from keras_convbert.models.convbert.masking.row_noise import SampleNoise
 from keras_convbert.models.convbert.packed_data import check_dataset
 from keras_convbert.models.convbert.tf1.loading import PretrainerFromTf1
 from keras_convbert.models.convbert.transformers.export import ExportsEncoder
+from keras_convbert.ops.precision import upcast
 from keras_convbert.training import AdamW
 from keras_convbert.training import WarmupLinearDecay
 from keras_convbert.training.per_backend import not_compiled
@@ -250,7 +251,7 @@ class ConvBertPretrainer(
             **masked,
             **generator_outputs,
             **replaced,
-            "rtd_logits": ops.cast(rtd_logits, "float32"),
+            "rtd_logits": upcast(rtd_logits),
         }
 
     @property
@@ -317,13 +318,13 @@ class ConvBertPretrainer(
     ) -> Tensor:
         # In packed rows the mask holds sequence numbers.
         real = ops.cast(x["padding_mask"], "bool")
-        real = ops.cast(real, "float32")  # (B, T)
-        masked = y_pred["mask_weights"]  # (B, N)
-        if sample_weight is not None:
-            weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
-            real, masked = real * weights, masked * weights
-        labels = ops.cast(y_pred["rtd_labels"], "float32")
         logits = y_pred["rtd_logits"]
+        real = ops.cast(real, logits.dtype)  # (B, T)
+        masked = ops.cast(y_pred["mask_weights"], logits.dtype)  # (B, N)
+        if sample_weight is not None:
+            weights = ops.reshape(ops.cast(sample_weight, real.dtype), (-1, 1))
+            real, masked = real * weights, masked * weights
+        labels = ops.cast(y_pred["rtd_labels"], logits.dtype)
         # RTD: binary cross-entropy of labels y and logits z, in the stable
         # form softplus(z) - y z. The Keras function is slower, since it queries
         # the PyTorch devices in each call.
@@ -332,7 +333,7 @@ class ConvBertPretrainer(
         loss = _weighted_mean(y_pred["mlm_losses"], masked)
         loss += self.discriminator_weight * _weighted_mean(rtd_losses, real)
         for extra in self.losses:
-            loss += ops.sum(ops.cast(extra, "float32"))
+            loss += ops.sum(ops.cast(extra, loss.dtype))
         return scale_loss_for_distribution(loss)
 
     @not_compiled
@@ -353,7 +354,7 @@ class ConvBertPretrainer(
         }
         for name, (values, weights) in by_name.items():
             self._token_metrics[name].update_state(
-                ops.cast(values, "float32"), sample_weight=weights
+                ops.cast(values, weights.dtype), sample_weight=weights
             )
         probabilities = ops.sigmoid(y_pred["rtd_logits"])
         # One column, since the accuracy averages over the last axis before it

@@ -19,6 +19,7 @@ from keras_convbert.models.convbert.convbert_question_answerer_preprocessor impo
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.layers.span_end_head import SpanEndHead
+from keras_convbert.ops.precision import upcast
 from keras_convbert.text.answer_search import BEAM
 from keras_convbert.text.answer_search import EXCLUDED
 from keras_convbert.text.answer_search import Candidate
@@ -147,7 +148,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         if joint:
             outputs = self._joint(x, backbone.input["segment_ids"])
         else:
-            logits = ops.cast(self.span_logits(x), "float32")  # (B, T, 2)
+            logits = upcast(self.span_logits(x))  # (B, T, 2)
             outputs = {
                 "start_logits": logits[..., 0],
                 "end_logits": logits[..., 1],
@@ -161,10 +162,9 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
 
     def _joint(self, x: Tensor, segment_ids: Tensor) -> dict[str, Tensor]:
         """Applies the head of the authors, whose ends depend on starts."""
-        start = ops.squeeze(self.start_logits(x), -1)  # (B, T)
-        start = ops.cast(start, "float32")
+        start = upcast(ops.squeeze(self.start_logits(x), -1))  # (B, T)
         # Starts are allowed in the context, and at `[CLS]` for no answer.
-        allowed = ops.cast(segment_ids, "float32")
+        allowed = ops.cast(segment_ids, start.dtype)
         allowed = ops.concatenate(
             [ops.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
         )
@@ -178,8 +178,8 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         return {
             "start_logits": start,
             "starts": starts,
-            "end_logits": ops.cast(ends, "float32"),
-            "no_answer_logits": ops.cast(no_answer, "float32"),
+            "end_logits": upcast(ends),
+            "no_answer_logits": upcast(no_answer),
             "sequence_output": x,
         }
 
@@ -210,20 +210,20 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
             end_logits = self.end.ends_of(
                 y_pred["sequence_output"], starts[:, None]
             )[:, 0]
-            end_logits = ops.cast(end_logits, "float32")
+            end_logits = upcast(end_logits)
         losses = 0.5 * (
             _cross_entropy(starts, start_logits)
             + _cross_entropy(ends, end_logits)
         )
         if self.head == "joint":
             losses = losses + ANSWERABLE_WEIGHT * ops.binary_crossentropy(
-                ops.cast(starts == 0, "float32"),
+                ops.cast(starts == 0, losses.dtype),
                 y_pred["no_answer_logits"],
                 from_logits=True,
             )
         weights = ops.ones_like(losses)
         if sample_weight is not None:
-            weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+            weights = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))
         self._start_accuracy.update_state(
             _is_best(starts, start_logits), weights
         )

@@ -10,6 +10,7 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
     ConvBertTextEmbedderPreprocessor,
 )
+from keras_convbert.ops.precision import upcast
 from keras_convbert.types import Config
 
 POOLINGS = ("mean", "first")
@@ -36,7 +37,7 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         inputs: dict of the inputs of the backbone.
 
     Output shape:
-        `(batch, hidden_dim)`, in float32.
+        `(batch, hidden_dim)`, in float32 or wider.
 
     Raises:
         ValueError: if `pooling` is unknown, or the preprocessor does not fit
@@ -96,10 +97,10 @@ class ConvBertTextEmbedder(ConvBertTask, keras_hub.models.TextEmbedder):
         # === Functional Model ===
         outputs = backbone(backbone.input)
         if pooling == "first":
-            x = ops.cast(outputs["pooled_output"], "float32")
+            x = upcast(outputs["pooled_output"])
         else:
-            mask = ops.cast(backbone.input["padding_mask"], "float32")
-            x = ops.cast(outputs["sequence_output"], "float32")
+            x = upcast(outputs["sequence_output"])
+            mask = ops.cast(backbone.input["padding_mask"], x.dtype)
             total = ops.sum(x * ops.expand_dims(mask, -1), axis=1)  # (B, D)
             count = ops.sum(mask, axis=1, keepdims=True)
             x = total / ops.maximum(count, 1.0)

@@ -10,6 +10,7 @@ from keras_convbert.models.convbert.convbert_costs import masked_lm_cost
 from keras_convbert.ops.chunked_cross_entropy import (
     chunked_cross_entropy_and_sample,
 )
+from keras_convbert.ops.precision import float32_or_wider
 from keras_convbert.types import Activation
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
@@ -152,7 +153,7 @@ class MaskedLMHead(keras.layers.Layer):
                 (*shape, self.token_embedding.input_dim), self.compute_dtype
             )
         dtypes = {
-            "mlm_losses": "float32",
+            "mlm_losses": float32_or_wider(self.compute_dtype),
             "mlm_predictions": "int32",
             "sampled_ids": "int32",
         }

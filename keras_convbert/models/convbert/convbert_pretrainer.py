@@ -19,12 +19,16 @@ from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.layers.backbone_encoder import (
+    BackboneEncoder,
+)
 from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.masking.dynamic_masking import (
     DynamicMasking,
 )
 from keras_convbert.models.convbert.masking.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.masking.row_noise import SampleNoise
+from keras_convbert.models.convbert.masking.sample_tokens import SampleTokens
 from keras_convbert.models.convbert.packed_data import check_dataset
 from keras_convbert.models.convbert.tf1.loading import PretrainerFromTf1
 from keras_convbert.models.convbert.transformers.export import ExportsEncoder
@@ -166,7 +170,8 @@ class ConvBertPretrainer(
         )
         self.generator = make_generator(backbone, generator_scale)
         self.mlm_head = MaskedLMHead(
-            backbone.token_embedding,
+            backbone.vocabulary_size,
+            backbone.token_embedding.output_dim,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
             dtype=backbone.dtype_policy,
@@ -175,8 +180,12 @@ class ConvBertPretrainer(
         self.sample_noise = SampleNoise(
             seed=None if seed is None else seed + 1, name="sample_noise"
         )
+        self.sample_tokens = SampleTokens(
+            temperature, dtype=backbone.dtype_policy, name="sample_tokens"
+        )
         self.replace_tokens = ReplaceTokens(name="replace_tokens")
         self.backbone = backbone
+        self._encoder = BackboneEncoder(backbone, name="discriminator")
         self.rtd_dense, self.rtd_logits = _detection_head(backbone)
 
         # === Functional Model ===
@@ -184,7 +193,7 @@ class ConvBertPretrainer(
             name: keras.Input((None,), dtype="int32", name=name)
             for name in INPUTS
         }
-        outputs = self._generate_and_discriminate(inputs, temperature)
+        outputs = self._generate_and_discriminate(inputs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
@@ -216,7 +225,7 @@ class ConvBertPretrainer(
         ]
 
     def _generate_and_discriminate(
-        self, inputs: dict[str, Tensor], temperature: float
+        self, inputs: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Returns the outputs of masking, generator and discriminator."""
         masked = self.mask_tokens(
@@ -225,14 +234,17 @@ class ConvBertPretrainer(
         generated = self.generator(
             {**inputs, "token_ids": masked.pop("masked_token_ids")}
         )
-        generator_outputs = self.mlm_head(
-            generated["sequence_output"],
-            masked["mask_positions"],
+        head = self.mlm_head(
+            generated["sequence_output"], masked["mask_positions"]
+        )
+        generator_outputs = self.sample_tokens(
+            head["vectors"],
+            token_table=self.generator(inputs, part="token_table"),
+            bias=head["bias"],
             mask_ids=masked["mask_ids"],
             noise=self.sample_noise(
                 inputs["token_ids"], mask_positions=masked["mask_positions"]
             ),
-            temperature=temperature,
         )
         replaced = self.replace_tokens(
             inputs["token_ids"],
@@ -240,10 +252,15 @@ class ConvBertPretrainer(
             mask_weights=masked["mask_weights"],
             sampled_ids=generator_outputs.pop("sampled_ids"),
         )
-        discriminated = self.backbone(
-            {**inputs, "token_ids": replaced["corrupted_token_ids"]}
+        # The generator owns the embeddings that the discriminator shares.
+        embedded = self.generator(
+            {**inputs, "token_ids": replaced["corrupted_token_ids"]},
+            part="embeddings",
+        )  # (B, T, E)
+        discriminated = self._encoder(
+            embedded, padding_mask=inputs["padding_mask"]
         )
-        hidden = self.rtd_dense(discriminated["sequence_output"])  # (B, T, D)
+        hidden = self.rtd_dense(discriminated)  # (B, T, D)
         rtd_logits = ops.squeeze(self.rtd_logits(hidden), -1)  # (B, T)
         return {
             **masked,
@@ -251,6 +268,17 @@ class ConvBertPretrainer(
             **replaced,
             "rtd_logits": ops.cast(rtd_logits, "float32"),
         }
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The layers of the graph, with the backbone for its encoder.
+
+        Files name weights by the positions of layers in this list.
+        """
+        return [
+            self.backbone if layer is self._encoder else layer
+            for layer in super().layers
+        ]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -294,17 +322,20 @@ class ConvBertPretrainer(
             f"Received: mode={mode!r}"
         )
 
-    def get_compile_config(self) -> Config:
-        config = super().get_compile_config()
-        if config:
-            config["schedules_itself"] = self._schedules_itself
-        return config
-
     def compile_from_config(self, config: Config) -> None:
         config = dict(config)
-        schedules_itself = config.pop("schedules_itself")
+        # In files of earlier versions.
+        schedules_itself = config.pop("schedules_itself", False)
         super().compile_from_config(config)
         self._schedules_itself = schedules_itself
+
+    def training_flags(self) -> Config:
+        return {"schedules_itself": self._schedules_itself}
+
+    def set_training_flags(self, flags: Config) -> None:
+        self._schedules_itself = flags.get(
+            "schedules_itself", self._schedules_itself
+        )
 
     def compute_loss(
         self,

@@ -4,6 +4,7 @@ from keras import ops
 from keras_convbert.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class PackedSequences(keras.layers.Layer):
     """Computes the positions and the attention mask of packed sequences.
 

@@ -5,12 +5,14 @@ from keras import ops
 
 from keras_convbert.models.convbert.masking.row_noise import replace_at
 from keras_convbert.models.convbert.masking.row_noise import row_noise
+from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 # Added to the mask rate to leave room for rounding; see `DynamicMasking`.
 SLOT_MARGIN = 0.005
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class DynamicMasking(keras.layers.Layer):
     """Selects the tokens that the generator predicts, and masks them.
 
@@ -55,6 +57,7 @@ class DynamicMasking(keras.layers.Layer):
         self.mask_token_rate = mask_token_rate
         self.mask_token_id = mask_token_id
         self.special_token_ids = special_token_ids
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -127,4 +130,14 @@ class DynamicMasking(keras.layers.Layer):
             "mask_positions": spec(slots, "int32"),
             "mask_ids": spec(slots, "int32"),
             "mask_weights": spec(slots, "float32"),
+        }
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "mask_rate": self.mask_rate,
+            "mask_token_rate": self.mask_token_rate,
+            "mask_token_id": self.mask_token_id,
+            "special_token_ids": list(self.special_token_ids),
+            "seed": self.seed,
         }

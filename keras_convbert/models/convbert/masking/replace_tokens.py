@@ -7,6 +7,7 @@ from keras_convbert.models.convbert.masking.row_noise import replace_at
 from keras_convbert.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class ReplaceTokens(keras.layers.Layer):
     """Replaces the selected tokens by samples of the generator.
 

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
@@ -36,3 +37,7 @@ class PackedSequences(keras.layers.Layer):
                 (batch, length, length), dtype="bool"
             ),
         }
+
+    # Keras derives a config from the constructor only if all values are plain.
+    def get_config(self) -> Config:
+        return super().get_config()

@@ -29,6 +29,7 @@ from keras_convbert.models.convbert.masking.dynamic_masking import (
 from keras_convbert.models.convbert.masking.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.masking.row_noise import SampleNoise
 from keras_convbert.models.convbert.masking.sample_tokens import SampleTokens
+from keras_convbert.models.convbert.masking.token_sets import unpack_ids
 from keras_convbert.models.convbert.packed_data import check_dataset
 from keras_convbert.models.convbert.tf1.loading import PretrainerFromTf1
 from keras_convbert.models.convbert.transformers.export import ExportsEncoder
@@ -81,6 +82,13 @@ class ConvBertPretrainer(
         preprocessor: a `ConvBertPretrainerPreprocessor`; `None` expects
             preprocessed inputs. Defaults to `None`.
         seed: int. Seed of masking and sampling. Defaults to `None`.
+        whole_word_masking: bool. Whether to mask all tokens of a word or none.
+            Words are selected in random order if they fit into `mask_rate`; a
+            word that alone exceeds it is masked if no other fits. Defaults to
+            `False`.
+        continuation_token_ids: sequence of ints. Ids of tokens that continue a
+            word, such as `##s`; `None` reads them from the tokenizer of the
+            preprocessor. Only for `whole_word_masking`. Defaults to `None`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
@@ -147,6 +155,8 @@ class ConvBertPretrainer(
         special_token_ids: Sequence[int] | None = None,
         preprocessor: ConvBertPretrainerPreprocessor | None = None,
         seed: int | None = None,
+        whole_word_masking: bool = False,
+        continuation_token_ids: Sequence[int] | str | None = None,
         **kwargs: Any,
     ) -> None:
         check_fits(backbone, preprocessor)
@@ -154,6 +164,9 @@ class ConvBertPretrainer(
         _check_rates(mask_rate, mask_token_rate, temperature)
         mask_token_id, special_token_ids = _token_ids(
             mask_token_id, special_token_ids, preprocessor
+        )
+        continuation_token_ids = _continuation_ids(
+            whole_word_masking, continuation_token_ids, preprocessor
         )
 
         # === Layers ===
@@ -166,6 +179,7 @@ class ConvBertPretrainer(
             mask_token_id=mask_token_id,
             special_token_ids=special_token_ids,
             seed=seed,
+            continuation_token_ids=continuation_token_ids,
             name="mask_tokens",
         )
         self.generator = make_generator(backbone, generator_scale)
@@ -205,6 +219,7 @@ class ConvBertPretrainer(
         self.mask_token_id = mask_token_id
         self.special_token_ids = special_token_ids
         self.seed = seed
+        self.whole_word_masking = whole_word_masking
         self._make_metrics()
 
     def _make_metrics(self) -> None:
@@ -489,6 +504,10 @@ class ConvBertPretrainer(
             "mask_token_id": self.mask_token_id,
             "special_token_ids": list(self.special_token_ids),
             "seed": self.seed,
+            "whole_word_masking": self.whole_word_masking,
+            "continuation_token_ids": self.mask_tokens.get_config()[
+                "continuation_token_ids"
+            ],
         }
 
 
@@ -527,6 +546,35 @@ def _token_ids(
             f"preprocessor={preprocessor}"
         )
     return mask_token_id, sorted(special_token_ids)
+
+
+def _continuation_ids(
+    whole_word_masking: bool,
+    ids: Sequence[int] | str | None,
+    preprocessor: ConvBertPretrainerPreprocessor | None,
+) -> list[int] | None:
+    """Returns the ids of tokens that continue a word, `None` if not needed."""
+    if not whole_word_masking:
+        if ids is not None:
+            raise ValueError(
+                "Expected `whole_word_masking=True` with "
+                "`continuation_token_ids`. Received: "
+                f"whole_word_masking={whole_word_masking!r}"
+            )
+        return None
+    if isinstance(ids, str):
+        return unpack_ids(ids)
+    if ids is not None:
+        return sorted(ids)
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if tokenizer is None or tokenizer.vocabulary is None:
+        raise ValueError(
+            "Expected `continuation_token_ids` for `whole_word_masking`, or a "
+            "`preprocessor` whose tokenizer knows them. Received: "
+            f"continuation_token_ids=None, preprocessor={preprocessor}"
+        )
+    tokens = tokenizer.get_vocabulary()
+    return [i for i, token in enumerate(tokens) if token.startswith("##")]
 
 
 def _check_is_float(backbone: ConvBertBackbone) -> None:

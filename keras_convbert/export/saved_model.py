@@ -68,8 +68,8 @@ def export_saved_model(
       compares with `threshold`, all of shape `(batch,)`.
 
     Your own model returns its outputs, under the keys of a dict or the names of
-    the output layers. With `preprocessor`, it also has the signatures `text` and
-    `text_pair`; for a preprocessor that does not pack pairs, pass
+    the output layers. With `preprocessor`, it also has the signatures `text`
+    and `text_pair`; for a preprocessor that does not pack pairs, pass
     `signatures=["serving_default", "text"]`.
 
     All signatures except `serving_default` need a preprocessor. They truncate
@@ -118,10 +118,10 @@ def export_saved_model(
         The path of the version, a `pathlib.Path`.
 
     Raises:
-        ValueError: if the model is of an unsupported class, the TensorFlow
-            process cannot read it, the preprocessor does not fit it, does not support
-            a signature, or is a classifier with an unsupported activation, or
-            if another argument is invalid.
+        ValueError: if the model is of an unsupported class, does not support
+            a signature, is a classifier with an unsupported activation, or
+            cannot be read by the TensorFlow process; if the preprocessor does
+            not fit; or if another argument is invalid.
         FileExistsError: if the version exists.
         ImportError: if TensorFlow or TensorFlow Text is not installed.
         RuntimeError: if the TensorFlow process fails.

@@ -165,7 +165,7 @@ def _reads(layer: keras.layers.Layer, tensor: Any) -> bool:
 
 
 def _input_names(model: Any) -> set[str] | None:
-    """Returns the names of the inputs, `None` if a model has no dict of them."""
+    """Returns the names in a dict of inputs, `None` for other inputs."""
     if not isinstance(model, keras.Model):
         return None
     try:

@@ -109,7 +109,8 @@ def write(form: str, model: Any, path: AnyPath, **options: Any) -> None:
 
 def _check_readable(model: Any, form: str) -> None:
     """Raises `ValueError` for layers that another process cannot load."""
-    for layer in flatten_layers(model) if isinstance(model, keras.Model) else ():
+    layers = flatten_layers(model) if isinstance(model, keras.Model) else []
+    for layer in layers:
         package = type(layer).__module__.partition(".")[0]
         if package in PACKAGES and not isinstance(layer, keras.layers.Lambda):
             continue

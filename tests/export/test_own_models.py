@@ -195,4 +195,3 @@ def test_a_tokenizer_is_not_a_preprocessor(tmp_path):
     model = inlined(tiny.backbone())
     with pytest.raises(ValueError, match=r"ConvBertTextClassifierPreprocessor"):
         export_saved_model(model, tmp_path, preprocessor=tiny.tokenizer())
-

@@ -173,9 +173,7 @@ class DynamicMasking(keras.layers.Layer):
         }
 
     def get_config(self) -> Config:
-        continuation = self.continuation_token_ids
-        if continuation is not None:
-            continuation = pack_ids(continuation)
+        ids = self.continuation_token_ids
         return {
             **super().get_config(),
             "mask_rate": self.mask_rate,
@@ -183,5 +181,5 @@ class DynamicMasking(keras.layers.Layer):
             "mask_token_id": self.mask_token_id,
             "special_token_ids": list(self.special_token_ids),
             "seed": self.seed,
-            "continuation_token_ids": continuation,
+            "continuation_token_ids": None if ids is None else pack_ids(ids),
         }

@@ -89,9 +89,7 @@ def _fill(sizes: Tensor, counts: Tensor) -> Tensor:
         # Not the words after the first one that exceeds what is left.
         taken = ops.logical_and(fits, filled <= left)
         chosen = ops.logical_or(chosen, taken)
-        left = left - ops.sum(
-            ops.where(taken, sizes, 0), axis=1, keepdims=True
-        )
+        left = left - ops.sum(ops.where(taken, sizes, 0), axis=1, keepdims=True)
     return chosen
 
 

@@ -125,7 +125,9 @@ def test_words_are_whole_and_fill_the_budget_in_training():
 
 def test_words_beyond_the_budget():
     # One word of three tokens; then two of them, and a row without words.
-    ids = np.array([[2, 5, 20, 20, 3, 0], [2, 20, 20, 3, 20, 20], [2, 3, 0, 0, 0, 0]])
+    ids = np.array(
+        [[2, 5, 20, 20, 3, 0], [2, 20, 20, 3, 20, 20], [2, 3, 0, 0, 0, 0]]
+    )
     batch = {"token_ids": np.int32(ids), "padding_mask": np.int32(ids > 0)}
     found = mask(batch, rate=0.2)
     assert found["mask_positions"].shape == (3, 1)

@@ -182,3 +182,25 @@ def test_each_layer_is_registered_and_restored_from_its_config(make):
         copy = keras.saving.deserialize_keras_object(config)
         assert type(copy) is type(layer)
         assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+@pytest.mark.parametrize("make", [*graphs()])
+def test_a_quantized_graph_and_task_are_saved(make, tmp_path):
+    model = make()
+    if model.task_kind == "pretrainer":
+        pytest.skip("a pretrainer cannot be quantized")
+    model.quantize("int8")
+    if model.task_kind != "backbone":
+        # A loaded task is compiled, and expects the state of an optimizer.
+        model.compile()
+    for each in (model, keras.Model(model.input, model.output)):
+        wanted = each(inputs(each), training=False)
+        each.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        found = loaded(inputs(each), training=False)
+        for one, other in zip(
+            keras.tree.flatten(found), keras.tree.flatten(wanted), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.layers.child_dtypes import ChildDtypes
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
@@ -14,7 +15,7 @@ from keras_convbert.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class MaskedLMHead(keras.layers.Layer):
+class MaskedLMHead(ChildDtypes):
     """Prepares the masked positions for a product with tied embeddings.
 
     With `x` of shape `(B, N, D)`, the encoder outputs at the masked positions,

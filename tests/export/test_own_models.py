@@ -104,6 +104,7 @@ def test_ids_are_checked_against_the_limits_of_the_backbone(make, tmp_path):
             serve(**tensors)
 
 
+@pytest.mark.long
 @pytest.mark.one_backend("torch")
 def test_the_tensorflow_process_opens_an_own_model(tmp_path):
     import tensorflow as tf

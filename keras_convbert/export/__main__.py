@@ -5,6 +5,8 @@ import sys
 
 import keras
 
+# Registers the class.
+from keras_convbert.export import served_model  # noqa: F401
 from keras_convbert.export.writing import writer
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import keras
 
 from keras_convbert.compat import flatten_layers
+from keras_convbert.export.served_model import served_model
 from keras_convbert.export.signatures import export_kind
+from keras_convbert.export.signatures import model_title
 from keras_convbert.export.writing import FORMS
 from keras_convbert.export.writing import check_installed
 from keras_convbert.export.writing import process_note
@@ -27,7 +29,8 @@ def export_onnx(
     those of `serving_default` in `export_saved_model`; `label` is a number.
 
     Args:
-        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        model: a `ConvBertBackbone`, a task that has one, or a functional model
+            on `backbone.input`, on any backend.
         path: string or path-like that ends in `.onnx`. An existing file is
             replaced.
         verbose: bool. Whether to print a line before the export. Defaults to
@@ -73,7 +76,8 @@ def export_litert(
     resize the inputs of the interpreter first.
 
     Args:
-        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        model: a `ConvBertBackbone`, a task that has one, or a functional model
+            on `backbone.input`, on any backend.
         path: string or path-like that ends in `.tflite`. An existing file is
             replaced.
         verbose: bool. Whether to print a line before the export. Defaults to
@@ -102,7 +106,8 @@ def export_openvino(
     to change it.
 
     Args:
-        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        model: a `ConvBertBackbone`, a task that has one, or a functional model
+            on `backbone.input`, on any backend.
         path: string or path-like that ends in `.xml`. Existing files are
             replaced.
         verbose: bool. Whether to print a line before the export. Defaults to
@@ -117,6 +122,7 @@ def export_openvino(
         ImportError: if TensorFlow or `openvino` is not installed.
         RuntimeError: if the conversion fails.
     """
+    model = _served(model)
     target = _checked("openvino", ".xml", model, path)
     with merge_into_folder(target.parent, key=target.name) as folder:
         _announce("openvino", model, target, verbose)
@@ -135,7 +141,8 @@ def export_torch(
     `ConvBertQuestionAnswerer` with the head `"joint"`, are not supported.
 
     Args:
-        model: a `ConvBertBackbone`, or a task that has one, on any backend.
+        model: a `ConvBertBackbone`, a task that has one, or a functional model
+            on `backbone.input`, on any backend.
         path: string or path-like that ends in `.pt2`. An existing file is
             replaced.
         verbose: bool. Whether to print a line before the export. Defaults to
@@ -166,6 +173,7 @@ def export_torch(
 def _write_file(
     form: str, suffix: str, model: Any, path: AnyPath, verbose: bool
 ) -> pathlib.Path:
+    model = _served(model)
     target = _checked(form, suffix, model, path)
     with atomic_file(target) as temporary:
         _announce(form, model, target, verbose)
@@ -173,8 +181,13 @@ def _write_file(
     return target
 
 
-def _checked(form: str, suffix: str, model: Any, path: AnyPath) -> pathlib.Path:
+def _served(model: Any) -> Any:
+    model = served_model(model)
     export_kind(model)
+    return model
+
+
+def _checked(form: str, suffix: str, model: Any, path: AnyPath) -> pathlib.Path:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).endswith(
         suffix
     ):
@@ -208,7 +221,7 @@ def _announce(
 ) -> None:
     if verbose:
         print(
-            f"Exporting {type(model).__name__} to {target}, as "
+            f"Exporting {model_title(model)} to {target}, as "
             f"{FORMS[form].title}{process_note(form)}",
             flush=True,
         )

@@ -15,6 +15,21 @@ def features(model: Any, outputs: Outputs) -> Outputs:
     return {name: ops.cast(value, "float32") for name, value in outputs.items()}
 
 
+def functional(model: Any, outputs: Any) -> Outputs:
+    """Returns the outputs of a user's own model under their names."""
+    if not isinstance(outputs, dict):
+        values = keras.tree.flatten(outputs)
+        outputs = dict(zip(model.model.output_names, values, strict=True))
+    return {
+        name: ops.cast(value, "float32")
+        if keras.backend.is_float_dtype(
+            keras.backend.standardize_dtype(value.dtype)
+        )
+        else value
+        for name, value in outputs.items()
+    }
+
+
 def logits(model: Any, outputs: Tensor) -> Outputs:
     return {"logits": ops.cast(outputs, "float32")}
 

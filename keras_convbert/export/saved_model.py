@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import keras_hub
 
 from keras_convbert.export.requests import DEFAULT_TEXTS
 from keras_convbert.export.requests import Texts
+from keras_convbert.export.served_model import served_model
 from keras_convbert.export.signatures import DEFAULT
 from keras_convbert.export.signatures import export_kind
+from keras_convbert.export.signatures import model_title
 from keras_convbert.export.signatures import text_signatures
 from keras_convbert.export.stored_weights import STORED_DTYPES
 from keras_convbert.export.writing import check_installed
@@ -27,6 +30,7 @@ def export_saved_model(
     warmup: Texts | None = None,
     dtype: str | None = None,
     verbose: bool = True,
+    preprocessor: keras_hub.models.Preprocessor | None = None,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel for TensorFlow and TensorFlow Serving.
 
@@ -63,6 +67,11 @@ def export_saved_model(
       `start`, `end` and `score`, and also `no_answer`, which `predict_answers`
       compares with `threshold`, all of shape `(batch,)`.
 
+    Your own model returns its outputs, under the keys of a dict or the names of
+    the output layers. With `preprocessor`, it also has the signatures `text`
+    and `text_pair`; for a preprocessor that does not pack pairs, pass
+    `signatures=["serving_default", "text"]`.
+
     All signatures except `serving_default` need a preprocessor. They truncate
     and pad strings as it does, so the outputs equal those of `predict`. Float
     outputs are float32 for every compute dtype. `label` is a string if
@@ -73,10 +82,13 @@ def export_saved_model(
     "Op type not registered". TensorFlow Serving has these operations built in.
 
     On JAX and PyTorch, a TensorFlow process reads the model from a `.keras`
-    file, so all its classes must belong to Keras, KerasHub or this library.
+    file, so all its classes must belong to Keras, KerasHub or this library; a
+    `Lambda` layer is not allowed.
 
     Args:
-        model: a `ConvBertBackbone`, or a task that has one.
+        model: a `ConvBertBackbone`, a task that has one, or your own
+            functional `keras.Model(backbone.input, outputs)`, whose outputs
+            are a tensor, a list or a dict.
         path: string or path-like. Folder of the model, with one folder per
             version; it is created if it is missing. The name of the folder is
             the model name in the requests.
@@ -98,14 +110,18 @@ def export_saved_model(
             weight. Defaults to `None`.
         verbose: bool. Whether to print a line before the export, which takes
             between seconds and a minute. Defaults to `True`.
+        preprocessor: the preprocessor of your own model, such as a
+            `ConvBertTextClassifierPreprocessor`. A task has its own. Defaults
+            to `None`.
 
     Returns:
         The path of the version, a `pathlib.Path`.
 
     Raises:
         ValueError: if the model is of an unsupported class, does not support
-            a signature, or is a classifier with an unsupported activation, or
-            if another argument is invalid.
+            a signature, is a classifier with an unsupported activation, or
+            cannot be read by the TensorFlow process; if the preprocessor does
+            not fit; or if another argument is invalid.
         FileExistsError: if the version exists.
         ImportError: if TensorFlow or TensorFlow Text is not installed.
         RuntimeError: if the TensorFlow process fails.
@@ -147,6 +163,7 @@ def export_saved_model(
     Reference:
         - [TensorFlow Serving](https://www.tensorflow.org/tfx/guide/serving)
     """
+    model = served_model(model, preprocessor)
     _check_model(model)
     chosen = _chosen(signatures, model)
     names = _checked_labels(labels, model)
@@ -163,7 +180,7 @@ def export_saved_model(
     with atomic_folder(target) as folder:
         if verbose:
             print(
-                f"Exporting {type(model).__name__} to {target}"
+                f"Exporting {model_title(model)} to {target}"
                 f"{process_note('saved_model')}, with the signatures "
                 f"{', '.join(chosen)}",
                 flush=True,

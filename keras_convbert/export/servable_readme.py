@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_convbert.export.requests import Request
+from keras_convbert.export.signatures import model_title
 from keras_convbert.version import __version__
 
 SIGNATURE = """
@@ -120,7 +121,7 @@ def readme(
         HEAD.format(
             model=name,
             version=version,
-            kind=type(model).__name__,
+            kind=model_title(model),
             library=__version__,
             tensorflow=tf.__version__,
         )

@@ -38,6 +38,11 @@ QUESTION_ANSWER = {
     )
 }
 
+PADDED = {
+    "text": TextSignature(("text",), texts.padded_sequences),
+    "text_pair": TextSignature(("text", "text_pair"), texts.padded_sequences),
+}
+
 # By the `task_kind` of a class.
 KINDS: dict[str, Kind] = {
     "backbone": Kind(outputs.features, {}),
@@ -49,6 +54,8 @@ KINDS: dict[str, Kind] = {
         {"tokens": TextSignature(("text",), texts.tokens)},
     ),
     "question_answerer": Kind(outputs.answer_logits, QUESTION_ANSWER),
+    # A user's own model.
+    "functional": Kind(outputs.functional, PADDED),
 }
 
 
@@ -63,10 +70,16 @@ def export_kind(model: Any) -> Kind:
         return KINDS[kind]
     raise ValueError(
         "Expected a backbone, or a task of one of the kinds "
-        f"{', '.join([*KINDS][1:])}. To export a pretrainer, pass its "
+        f"{', '.join([*KINDS][1:-1])}, or a functional model whose inputs are "
+        "the dict `backbone.input`. To export a pretrainer, pass its "
         "`.backbone`. "
         f"Received: model={model} (of type {type(model).__name__})"
     )
+
+
+def model_title(model: Any) -> str:
+    """Returns the class name of a model, for people."""
+    return type(getattr(model, "model", model)).__name__
 
 
 def text_signatures(model: Any) -> Mapping[str, TextSignature]:

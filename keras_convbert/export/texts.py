@@ -26,6 +26,18 @@ def sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
     return serve(_without_padding(model, inputs))
 
 
+def padded_sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
+    """Returns the outputs for each text, or pair of texts, with all padding.
+
+    A head of a user may depend on the padding.
+    """
+    import tensorflow as tf
+
+    _check_pairs(texts, ("text", "text_pair"))
+    inputs = model.preprocessor(x=texts if len(texts) > 1 else texts[0])
+    return serve({name: tf.cast(inputs[name], "int32") for name in model.input})
+
+
 def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
     """Returns the label of each word, with its position in the text."""
     import tensorflow as tf

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import keras
 
+from keras_convbert.compat import flatten_layers
 from keras_convbert.files import AnyPath
 
 
@@ -36,6 +37,8 @@ FORMS = {
     "torch": Form("torch.export", "torch", ("torch",)),
 }
 SHOWN_LINES = 20
+# The packages whose classes the other process can load.
+PACKAGES = {"keras", "keras_hub", "keras_convbert"}
 
 
 def writer(form: str) -> Callable[..., None]:
@@ -77,6 +80,7 @@ def write(form: str, model: Any, path: AnyPath, **options: Any) -> None:
     if keras.backend.backend() == FORMS[form].backend:
         writer(form)(model, path, **options)
         return
+    _check_readable(model, form)
     with tempfile.TemporaryDirectory() as temporary:
         saved = pathlib.Path(temporary) / "model.keras"
         model.save(saved)
@@ -100,6 +104,23 @@ def write(form: str, model: Any, path: AnyPath, **options: Any) -> None:
         raise RuntimeError(
             f"The process that writes {FORMS[form].title} failed with exit "
             f"code {process.returncode}. Last lines of its output:\n{lines}"
+        )
+
+
+def _check_readable(model: Any, form: str) -> None:
+    """Raises `ValueError` for layers that another process cannot load."""
+    layers = flatten_layers(model) if isinstance(model, keras.Model) else []
+    for layer in layers:
+        package = type(layer).__module__.partition(".")[0]
+        if package in PACKAGES and not isinstance(layer, keras.layers.Lambda):
+            continue
+        backend = FORMS[form].backend
+        raise ValueError(
+            f"Expected a model of layers of Keras, KerasHub and this library, "
+            f"and no `Lambda`, since a {backend} process reads it from a file. "
+            f"Load the model with KERAS_BACKEND={backend} and export it there. "
+            f"Received: layer={layer.name!r} of class "
+            f"{type(layer).__module__}.{type(layer).__name__}"
         )
 
 

@@ -127,4 +127,9 @@ def _differences(old: Config, new: Config) -> list[str]:
 
 
 def _get(record: Config, name: str) -> Any:
-    return record["config"].get(name)
+    # A record of an earlier version may lack a key.
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(PretrainingConfig)
+    }
+    return record["config"].get(name, defaults[name])

@@ -61,6 +61,7 @@ def make_pretrainer(
         temperature=config.temperature,
         preprocessor=cls.preprocessor_cls(tokenizer, config.sequence_length),
         seed=config.seed,
+        whole_word_masking=config.whole_word_masking,
         compile=False,
     )
     rate = training.WarmupLinearDecay(

@@ -32,6 +32,17 @@ class TrainingState(Mixin):
             arguments: Any = keras.saving.deserialize_keras_object(config)
         self.compile(**arguments)
 
+    def training_flags(self) -> Config:
+        """Returns what `.keras` files also save, besides `compile`."""
+        return {}
+
+    def set_training_flags(self, flags: Config) -> None:
+        """Sets what `training_flags` returned when the file was saved.
+
+        Args:
+            flags: dict, which may hold other keys.
+        """
+
     def save_assets(self, dir_path: str) -> None:
         """Writes the state of training to a `.keras` file.
 
@@ -46,6 +57,7 @@ class TrainingState(Mixin):
             for layer in flatten_layers(self)
         )
         state = {
+            **self.training_flags(),
             "optimizer_built": bool(optimizer and optimizer.built) and not lora,
             "frozen_layers": [
                 path
@@ -77,6 +89,7 @@ class TrainingState(Mixin):
         for name, layer in random_state.layers_by_path(self).items():
             # Parents come first, since they also set their children.
             layer.trainable = name not in frozen
+        self.set_training_flags(state)
         if state.get("optimizer_built") and self.optimizer:
             self.optimizer.build(self.trainable_variables)
         random_state.load_random_state(self, dir_path)

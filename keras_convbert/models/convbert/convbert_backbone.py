@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 import keras_hub
+from keras import ops
 
 from keras_convbert.layers.convbert_encoder_block import ConvBertEncoderBlock
 from keras_convbert.layers.dtype_policies import policy_at
@@ -16,6 +17,7 @@ from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.convbert.convbert_costs import block_costs
 from keras_convbert.models.convbert.convbert_costs import embedding_costs
 from keras_convbert.models.convbert.convbert_family import CONVBERT
+from keras_convbert.models.convbert.layers.backbone_encoder import encode
 from keras_convbert.models.convbert.layers.packed_sequences import (
     PackedSequences,
 )
@@ -25,6 +27,8 @@ from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import DType
 from keras_convbert.types import Tensor
+
+PARTS = ("embeddings", "token_table", "token_logits")
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -86,10 +90,19 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
             `token_ids`, `segment_ids`, and `padding_mask`, which is 0 at
             padding and 1 elsewhere, or the number of the sequence (see
             `packed`).
+        part: string. Part of the backbone to call instead of the whole, for
+            heads with tied embeddings: `"embeddings"`, `"token_table"` or
+            `"token_logits"`. `None` is the whole. Defaults to `None`.
+        vectors: tensor of shape `(batch, masked, embedding_dim)`, required
+            for `part="token_logits"`. Defaults to `None`.
 
     Output shape:
         dict of `sequence_output`, `(batch, length, hidden_dim)`, and
         `pooled_output`, `(batch, hidden_dim)`, the vector of the first token.
+        With `part` one tensor: the normalized embeddings, `(batch, length,
+        embedding_dim)`; the table of token embeddings, `(vocabulary_size,
+        embedding_dim)`; or the products of `vectors` and that table, `(batch,
+        masked, vocabulary_size)`.
 
     Raises:
         ValueError: if the sizes do not match, if `packed` is combined with a
@@ -303,25 +316,32 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
             name=name,
         )
 
+    @property
+    def encoder_layers(self) -> list[keras.layers.Layer]:
+        """The layers after the embedding norm, in order."""
+        projection = self.embeddings_projection
+        return [
+            self.embeddings_dropout,
+            *([] if projection is None else [projection]),
+            *self.transformer_layers,
+        ]
+
     def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeds tokens and applies the encoder blocks; returns `(B, T, D)`."""
-        tokens = self.token_embedding(inputs["token_ids"])  # (B, T, E)
-        segments = self.segment_embedding(inputs["segment_ids"])
         masks = {"padding_mask": inputs["padding_mask"]}
         given = {}
         if self.packed_sequences is not None:
             packing = self.packed_sequences(inputs["padding_mask"])
             masks["attention_mask"] = packing["attention_mask"]
             given["positions"] = packing["positions"]
-        positions = self.position_embedding(tokens, **given)
-        x = self.embeddings_add([tokens, segments, positions])
-        x = self.embeddings_layer_norm(x)
-        x = self.embeddings_dropout(x)
-        if self.embeddings_projection is not None:
-            x = self.embeddings_projection(x)  # (B, T, D)
-        for layer in self.transformer_layers:
-            x = layer(x, **masks)
-        return x
+        return encode(self._embed(inputs, **given), self.encoder_layers, masks)
+
+    def _embed(self, inputs: dict[str, Tensor], **positions: Tensor) -> Tensor:
+        tokens = self.token_embedding(inputs["token_ids"])  # (B, T, E)
+        segments = self.segment_embedding(inputs["segment_ids"])
+        places = self.position_embedding(tokens, **positions)
+        x = self.embeddings_add([tokens, segments, places])
+        return self.embeddings_layer_norm(x)
 
     @property
     def padding_margin(self) -> int:
@@ -335,8 +355,13 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
 
     # Keras passes `training` only to a `call` that names it.
     def call(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
-    ) -> dict[str, Tensor]:
+        self,
+        inputs: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        part: str | None = None,
+        vectors: Tensor | None = None,
+    ) -> Any:
         if isinstance(inputs, dict) and "token_ids" in inputs:
             length = inputs["token_ids"].shape[1]
             if length is not None and length > self.max_sequence_length:
@@ -345,7 +370,47 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
                     f"{self.max_sequence_length}` tokens. Received: "
                     f"token_ids.shape={tuple(inputs['token_ids'].shape)}"
                 )
-        return super().call(inputs, training=training, mask=mask)
+        if part is None:
+            return super().call(inputs, training=training, mask=mask)
+        # Shared weights stay shared in a clone of a graph only if one layer of
+        # the graph owns them: Keras clones and saves each layer on its own.
+        if part == "embeddings":
+            return self._embed(inputs, **self._positions(inputs))
+        if part == "token_table":
+            return ops.convert_to_tensor(self.token_embedding.embeddings)
+        _check_part(part)
+        return self.token_embedding(vectors, reverse=True)
+
+    def _positions(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.packed_sequences is None:
+            return {}
+        packing = self.packed_sequences(inputs["padding_mask"])
+        return {"positions": packing["positions"]}
+
+    def compute_output_spec(
+        self,
+        inputs: Any,
+        training: bool | None = None,
+        mask: Any = None,
+        part: str | None = None,
+        vectors: Tensor | None = None,
+    ) -> Any:
+        if part is None:
+            return super().compute_output_spec(
+                inputs, training=training, mask=mask
+            )
+        _check_part(part)
+        shapes = {
+            "embeddings": (*inputs["token_ids"].shape, self._embedding_width),
+            "token_table": (self.vocabulary_size, self._embedding_width),
+            "token_logits": (
+                *(() if vectors is None else vectors.shape[:-1]),
+                self.vocabulary_size,
+            ),
+        }
+        return keras.KerasTensor(
+            shapes[part], self.token_embedding.compute_dtype
+        )
 
     @classmethod
     def layer_costs(
@@ -394,3 +459,11 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
 def _initializer() -> keras.initializers.Initializer:
     """Returns a new initializer, so that tables have different values."""
     return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def _check_part(part: str) -> None:
+    if part not in PARTS:
+        raise ValueError(
+            f"Expected `part` to be one of {PARTS}, or `None`. "
+            f"Received: part={part!r}"
+        )

@@ -89,7 +89,8 @@ class ConvBertMaskedLM(
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.masked_lm_head = MaskedLMHead(
-            backbone.token_embedding,
+            backbone.vocabulary_size,
+            backbone.token_embedding.output_dim,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
             dtype=head_policy(backbone, kwargs),
@@ -104,9 +105,13 @@ class ConvBertMaskedLM(
             ),
         }
         sequence_output = backbone(backbone.input)["sequence_output"]
-        outputs = self.masked_lm_head(
+        masked = self.masked_lm_head(
             sequence_output, mask_positions=inputs["mask_positions"]
         )
+        outputs = backbone(
+            backbone.input, part="token_logits", vectors=masked["vectors"]
+        )
+        outputs = outputs + masked["bias"]  # (B, N, V)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def compile(

@@ -20,12 +20,17 @@ from keras_convbert.models.convbert.convbert_pretrainer_preprocessor import (
     ConvBertPretrainerPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
+from keras_convbert.models.convbert.layers.backbone_encoder import (
+    BackboneEncoder,
+)
 from keras_convbert.models.convbert.layers.masked_lm_head import MaskedLMHead
 from keras_convbert.models.convbert.masking.dynamic_masking import (
     DynamicMasking,
 )
 from keras_convbert.models.convbert.masking.replace_tokens import ReplaceTokens
 from keras_convbert.models.convbert.masking.row_noise import SampleNoise
+from keras_convbert.models.convbert.masking.sample_tokens import SampleTokens
+from keras_convbert.models.convbert.masking.token_sets import unpack_ids
 from keras_convbert.models.convbert.packed_data import check_dataset
 from keras_convbert.models.convbert.tf1.loading import PretrainerFromTf1
 from keras_convbert.models.convbert.transformers.export import ExportsEncoder
@@ -79,6 +84,13 @@ class ConvBertPretrainer(
         preprocessor: a `ConvBertPretrainerPreprocessor`; `None` expects
             preprocessed inputs. Defaults to `None`.
         seed: int. Seed of masking and sampling. Defaults to `None`.
+        whole_word_masking: bool. Whether to mask all tokens of a word or none.
+            Words are selected in random order if they fit into `mask_rate`; a
+            word that alone exceeds it is masked if no other fits. Defaults to
+            `False`.
+        continuation_token_ids: sequence of ints. Ids of tokens that continue a
+            word, such as `##s`; `None` reads them from the tokenizer of the
+            preprocessor. Only for `whole_word_masking`. Defaults to `None`.
         **kwargs: `name`, `trainable`, and `compile=False` to leave the task
             uncompiled.
 
@@ -145,6 +157,8 @@ class ConvBertPretrainer(
         special_token_ids: Sequence[int] | None = None,
         preprocessor: ConvBertPretrainerPreprocessor | None = None,
         seed: int | None = None,
+        whole_word_masking: bool = False,
+        continuation_token_ids: Sequence[int] | str | None = None,
         **kwargs: Any,
     ) -> None:
         check_fits(backbone, preprocessor)
@@ -152,6 +166,9 @@ class ConvBertPretrainer(
         _check_rates(mask_rate, mask_token_rate, temperature)
         mask_token_id, special_token_ids = _token_ids(
             mask_token_id, special_token_ids, preprocessor
+        )
+        continuation_token_ids = _continuation_ids(
+            whole_word_masking, continuation_token_ids, preprocessor
         )
 
         # === Layers ===
@@ -164,11 +181,13 @@ class ConvBertPretrainer(
             mask_token_id=mask_token_id,
             special_token_ids=special_token_ids,
             seed=seed,
+            continuation_token_ids=continuation_token_ids,
             name="mask_tokens",
         )
         self.generator = make_generator(backbone, generator_scale)
         self.mlm_head = MaskedLMHead(
-            backbone.token_embedding,
+            backbone.vocabulary_size,
+            backbone.token_embedding.output_dim,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
             dtype=backbone.dtype_policy,
@@ -177,8 +196,12 @@ class ConvBertPretrainer(
         self.sample_noise = SampleNoise(
             seed=None if seed is None else seed + 1, name="sample_noise"
         )
+        self.sample_tokens = SampleTokens(
+            temperature, dtype=backbone.dtype_policy, name="sample_tokens"
+        )
         self.replace_tokens = ReplaceTokens(name="replace_tokens")
         self.backbone = backbone
+        self._encoder = BackboneEncoder(backbone, name="discriminator")
         self.rtd_dense, self.rtd_logits = _detection_head(backbone)
 
         # === Functional Model ===
@@ -186,7 +209,7 @@ class ConvBertPretrainer(
             name: keras.Input((None,), dtype="int32", name=name)
             for name in INPUTS
         }
-        outputs = self._generate_and_discriminate(inputs, temperature)
+        outputs = self._generate_and_discriminate(inputs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
@@ -198,6 +221,7 @@ class ConvBertPretrainer(
         self.mask_token_id = mask_token_id
         self.special_token_ids = special_token_ids
         self.seed = seed
+        self.whole_word_masking = whole_word_masking
         self._make_metrics()
 
     def _make_metrics(self) -> None:
@@ -218,7 +242,7 @@ class ConvBertPretrainer(
         ]
 
     def _generate_and_discriminate(
-        self, inputs: dict[str, Tensor], temperature: float
+        self, inputs: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Returns the outputs of masking, generator and discriminator."""
         masked = self.mask_tokens(
@@ -227,14 +251,17 @@ class ConvBertPretrainer(
         generated = self.generator(
             {**inputs, "token_ids": masked.pop("masked_token_ids")}
         )
-        generator_outputs = self.mlm_head(
-            generated["sequence_output"],
-            masked["mask_positions"],
+        head = self.mlm_head(
+            generated["sequence_output"], masked["mask_positions"]
+        )
+        generator_outputs = self.sample_tokens(
+            head["vectors"],
+            token_table=self.generator(inputs, part="token_table"),
+            bias=head["bias"],
             mask_ids=masked["mask_ids"],
             noise=self.sample_noise(
                 inputs["token_ids"], mask_positions=masked["mask_positions"]
             ),
-            temperature=temperature,
         )
         replaced = self.replace_tokens(
             inputs["token_ids"],
@@ -242,10 +269,15 @@ class ConvBertPretrainer(
             mask_weights=masked["mask_weights"],
             sampled_ids=generator_outputs.pop("sampled_ids"),
         )
-        discriminated = self.backbone(
-            {**inputs, "token_ids": replaced["corrupted_token_ids"]}
+        # The generator owns the embeddings that the discriminator shares.
+        embedded = self.generator(
+            {**inputs, "token_ids": replaced["corrupted_token_ids"]},
+            part="embeddings",
+        )  # (B, T, E)
+        discriminated = self._encoder(
+            embedded, padding_mask=inputs["padding_mask"]
         )
-        hidden = self.rtd_dense(discriminated["sequence_output"])  # (B, T, D)
+        hidden = self.rtd_dense(discriminated)  # (B, T, D)
         rtd_logits = ops.squeeze(self.rtd_logits(hidden), -1)  # (B, T)
         return {
             **masked,
@@ -253,6 +285,17 @@ class ConvBertPretrainer(
             **replaced,
             "rtd_logits": upcast(rtd_logits),
         }
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The layers of the graph, with the backbone for its encoder.
+
+        Files name weights by the positions of layers in this list.
+        """
+        return [
+            self.backbone if layer is self._encoder else layer
+            for layer in super().layers
+        ]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -296,17 +339,20 @@ class ConvBertPretrainer(
             f"Received: mode={mode!r}"
         )
 
-    def get_compile_config(self) -> Config:
-        config = super().get_compile_config()
-        if config:
-            config["schedules_itself"] = self._schedules_itself
-        return config
-
     def compile_from_config(self, config: Config) -> None:
         config = dict(config)
-        schedules_itself = config.pop("schedules_itself")
+        # In files of earlier versions.
+        schedules_itself = config.pop("schedules_itself", False)
         super().compile_from_config(config)
         self._schedules_itself = schedules_itself
+
+    def training_flags(self) -> Config:
+        return {"schedules_itself": self._schedules_itself}
+
+    def set_training_flags(self, flags: Config) -> None:
+        self._schedules_itself = flags.get(
+            "schedules_itself", self._schedules_itself
+        )
 
     def compute_loss(
         self,
@@ -460,6 +506,10 @@ class ConvBertPretrainer(
             "mask_token_id": self.mask_token_id,
             "special_token_ids": list(self.special_token_ids),
             "seed": self.seed,
+            "whole_word_masking": self.whole_word_masking,
+            "continuation_token_ids": self.mask_tokens.get_config()[
+                "continuation_token_ids"
+            ],
         }
 
 
@@ -498,6 +548,35 @@ def _token_ids(
             f"preprocessor={preprocessor}"
         )
     return mask_token_id, sorted(special_token_ids)
+
+
+def _continuation_ids(
+    whole_word_masking: bool,
+    ids: Sequence[int] | str | None,
+    preprocessor: ConvBertPretrainerPreprocessor | None,
+) -> list[int] | None:
+    """Returns the ids of tokens that continue a word, `None` if not needed."""
+    if not whole_word_masking:
+        if ids is not None:
+            raise ValueError(
+                "Expected `whole_word_masking=True` with "
+                "`continuation_token_ids`. Received: "
+                f"whole_word_masking={whole_word_masking!r}"
+            )
+        return None
+    if isinstance(ids, str):
+        return unpack_ids(ids)
+    if ids is not None:
+        return sorted(ids)
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if tokenizer is None or tokenizer.vocabulary is None:
+        raise ValueError(
+            "Expected `continuation_token_ids` for `whole_word_masking`, or a "
+            "`preprocessor` whose tokenizer knows them. Received: "
+            f"continuation_token_ids=None, preprocessor={preprocessor}"
+        )
+    tokens = tokenizer.get_vocabulary()
+    return [i for i, token in enumerate(tokens) if token.startswith("##")]
 
 
 def _check_is_float(backbone: ConvBertBackbone) -> None:

@@ -135,9 +135,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
 
         if joint:
             self.start_logits = dense(1, "start_logits")
-            self.end = SpanEndHead(
-                BEAM, dtype=policy_at(dtype, "end"), name="end"
-            )
+            self.end = SpanEndHead(BEAM, dtype=dtype, name="end")
             self.answer_dense = dense(512, "answer_dense", activation="gelu")
             self.no_answer_logits = dense(1, "no_answer_logits")
         else:

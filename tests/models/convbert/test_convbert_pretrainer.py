@@ -93,8 +93,9 @@ def test_guesses_are_of_the_masked_text_and_labels_of_what_differs(pretrainer):
     everywhere = keras.ops.tile(
         keras.ops.expand_dims(keras.ops.arange(16), 0), (6, 1)
     )
-    logits = pretrainer.mlm_head(guessed["sequence_output"], everywhere)
-    logits = keras.ops.convert_to_numpy(logits)
+    head = pretrainer.mlm_head(guessed["sequence_output"], everywhere)
+    logits = pretrainer.backbone.token_embedding(head["vectors"], reverse=True)
+    logits = keras.ops.convert_to_numpy(logits + head["bias"])
     logits = logits[rows, found["mask_positions"]]
     shifted = logits - logits.max(-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

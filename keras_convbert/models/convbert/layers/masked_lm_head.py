@@ -3,29 +3,30 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.layers.child_dtypes import ChildDtypes
 from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.convbert.convbert_costs import masked_lm_cost
-from keras_convbert.ops.chunked_cross_entropy import (
-    chunked_cross_entropy_and_sample,
-)
-from keras_convbert.ops.precision import float32_or_wider
 from keras_convbert.types import Activation
+from keras_convbert.types import Config
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
 
 
-class MaskedLMHead(keras.layers.Layer):
-    """Predicts tokens at the masked positions, with tied embeddings.
+@keras.saving.register_keras_serializable(package="keras_convbert")
+class MaskedLMHead(ChildDtypes):
+    """Prepares the masked positions for a product with tied embeddings.
 
-    With `x` of shape `(B, N, D)`, the encoder outputs at the masked positions:
+    With `x` of shape `(B, N, D)`, the encoder outputs at the masked positions,
+    the logits of a masked LM are
 
         logits = layer_norm(activation(x W + b)) E^T + c
 
     `W` `(D, E)` and `b` `(E,)` are a dense layer, the table `E` `(V, E)` holds
-    the token embeddings, and `c` `(V,)` is the output bias. The logits have
-    the shape `(B, N, V)`. This is the head of the authors' generator.
+    the token embeddings, and `c` `(V,)` is the output bias. This is the head of
+    the authors' generator. The layer returns the left factor and `c`. It does
+    not hold `E`, which the backbone owns; see `part` of its call.
 
     Letters: B batch, T length, N masked slots, D hidden width, E embedding
     width, V vocabulary.
@@ -34,24 +35,38 @@ class MaskedLMHead(keras.layers.Layer):
     bias to half-precision logits.
 
     Args:
-        token_embedding: the `ReversibleEmbedding` whose table is shared.
+        vocabulary_size: int. Number of token ids.
+        embedding_dim: int. Width of the embeddings.
         activation: activation of the dense layer, or its name.
         layer_norm_epsilon: float. Added to variances for stability.
         **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: tensor of shape `(batch, length, hidden_dim)`, the encoder
+            outputs.
+        mask_positions: integer tensor of shape `(batch, masked)`.
+
+    Output shape:
+        Dict of `vectors`, `(batch, masked, embedding_dim)`, and `bias`,
+        `(vocabulary_size,)`.
     """
 
     def __init__(
         self,
-        token_embedding: keras.layers.ReversibleEmbedding,
+        vocabulary_size: int,
+        embedding_dim: int,
         activation: Activation,
         layer_norm_epsilon: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.token_embedding = token_embedding
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.activation = keras.activations.get(activation)
+        self.layer_norm_epsilon = layer_norm_epsilon
         self.dense = keras.layers.Dense(
-            token_embedding.output_dim,
-            activation=activation,
+            embedding_dim,
+            activation=self.activation,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             dtype=policy_at(self.dtype_policy, f"{self.name}/dense"),
             name="dense",
@@ -69,58 +84,16 @@ class MaskedLMHead(keras.layers.Layer):
         self.layer_norm.build((*inputs_shape[:-1], self.dense.units))
         self.output_bias = self.add_weight(
             name="output_bias",
-            shape=(self.token_embedding.input_dim,),
+            shape=(self.vocabulary_size,),
             initializer="zeros",
         )
 
-    def call(
-        self,
-        inputs: Tensor,
-        mask_positions: Tensor,
-        mask_ids: Tensor | None = None,
-        noise: Tensor | None = None,
-        temperature: float = 1.0,
-    ) -> Any:
-        """Returns logits, or losses and predictions without all logits.
-
-        Args:
-            inputs: tensor of shape `(B, T, D)`, the encoder outputs.
-            mask_positions: integer tensor of shape `(B, N)`.
-            mask_ids: integer tensor of shape `(B, N)`, the original tokens.
-                It is required with `noise`. Defaults to `None`.
-            noise: tensor of shape `(B, N)`, uniform in [0, 1), to sample
-                tokens with. Defaults to `None`.
-            temperature: float. Divides the logits before sampling. Defaults
-                to `1.0`.
-
-        Returns:
-            Logits of shape `(B, N, V)`; with `noise` a dict of `mlm_losses`,
-            `mlm_predictions` and `sampled_ids`, each of shape `(B, N)`.
-        """
+    def call(self, inputs: Tensor, mask_positions: Tensor) -> dict[str, Tensor]:
         indices = ops.expand_dims(mask_positions, -1)  # (B, N, 1)
         x = ops.take_along_axis(inputs, indices, axis=1)  # (B, N, D)
-        x = self.layer_norm(self.dense(x))  # (B, N, E)
-        if noise is not None:
-            return self._predict_and_sample(x, mask_ids, noise, temperature)
-        logits = self.token_embedding(x, reverse=True)  # (B, N, V)
-        return logits + ops.cast(self.output_bias, logits.dtype)
-
-    def _predict_and_sample(
-        self, x: Tensor, mask_ids: Tensor, noise: Tensor, temperature: float
-    ) -> dict[str, Tensor]:
-        losses, likeliest, sampled = chunked_cross_entropy_and_sample(
-            ops.reshape(x, (-1, x.shape[-1])),
-            ops.convert_to_tensor(self.token_embedding.embeddings),
-            ops.convert_to_tensor(self.output_bias),
-            ops.reshape(mask_ids, (-1,)),
-            ops.reshape(noise, (-1,)),
-            temperature,
-        )
-        shape = ops.shape(noise)
         return {
-            "mlm_losses": ops.reshape(losses, shape),
-            "mlm_predictions": ops.reshape(likeliest, shape),
-            "sampled_ids": ops.reshape(sampled, shape),
+            "vectors": self.layer_norm(self.dense(x)),  # (B, N, E)
+            "bias": ops.convert_to_tensor(self.output_bias),  # (V,)
         }
 
     def layer_cost(
@@ -133,31 +106,28 @@ class MaskedLMHead(keras.layers.Layer):
         return masked_lm_cost(
             self.name,
             task.backbone.hidden_dim,
-            self.token_embedding.output_dim,
-            self.token_embedding.input_dim,
+            self.embedding_dim,
+            self.vocabulary_size,
             slots,
             size,
         )
 
     def compute_output_spec(
-        self,
-        inputs: Tensor,
-        mask_positions: Tensor,
-        mask_ids: Tensor | None = None,
-        noise: Tensor | None = None,
-        temperature: float = 1.0,
-    ) -> Any:
-        shape = mask_positions.shape
-        if noise is None:
-            return keras.KerasTensor(
-                (*shape, self.token_embedding.input_dim), self.compute_dtype
-            )
-        dtypes = {
-            "mlm_losses": float32_or_wider(self.compute_dtype),
-            "mlm_predictions": "int32",
-            "sampled_ids": "int32",
-        }
+        self, inputs: Tensor, mask_positions: Tensor
+    ) -> dict[str, keras.KerasTensor]:
+        shape = (*mask_positions.shape, self.embedding_dim)
         return {
-            name: keras.KerasTensor(shape, dtype)
-            for name, dtype in dtypes.items()
+            "vectors": keras.KerasTensor(shape, self.compute_dtype),
+            "bias": keras.KerasTensor(
+                (self.vocabulary_size,), self.compute_dtype
+            ),
+        }
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "activation": keras.activations.serialize(self.activation),
+            "layer_norm_epsilon": self.layer_norm_epsilon,
         }

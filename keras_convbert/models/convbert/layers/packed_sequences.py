@@ -1,9 +1,11 @@
 import keras
 from keras import ops
 
+from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class PackedSequences(keras.layers.Layer):
     """Computes the positions and the attention mask of packed sequences.
 
@@ -35,3 +37,7 @@ class PackedSequences(keras.layers.Layer):
                 (batch, length, length), dtype="bool"
             ),
         }
+
+    # Keras derives a config from the constructor only if all values are plain.
+    def get_config(self) -> Config:
+        return super().get_config()

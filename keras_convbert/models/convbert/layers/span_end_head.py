@@ -3,6 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.layers.child_dtypes import ChildDtypes
+from keras_convbert.layers.dtype_policies import policy_at
 from keras_convbert.types import Config
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
@@ -11,7 +13,7 @@ WIDTH = 512
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class SpanEndHead(keras.layers.Layer):
+class SpanEndHead(ChildDtypes):
     """Scores the end positions of an answer for each start in a beam.
 
     The beam holds the `beam_size` start positions with the highest scores.
@@ -49,20 +51,20 @@ class SpanEndHead(keras.layers.Layer):
         self.of_token = keras.layers.Dense(
             WIDTH,
             kernel_initializer=initializer,
-            dtype=self.dtype_policy,
+            dtype=policy_at(self.dtype_policy, f"{self.name}/of_token"),
             name="of_token",
         )
         self.of_start = keras.layers.Dense(
             WIDTH,
             use_bias=False,
             kernel_initializer=initializer.clone(),
-            dtype=self.dtype_policy,
+            dtype=policy_at(self.dtype_policy, f"{self.name}/of_start"),
             name="of_start",
         )
         self.score = keras.layers.Dense(
             1,
             kernel_initializer=initializer.clone(),
-            dtype=self.dtype_policy,
+            dtype=policy_at(self.dtype_policy, f"{self.name}/score"),
             name="score",
         )
 

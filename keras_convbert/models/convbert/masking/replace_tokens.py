@@ -4,9 +4,11 @@ import keras
 from keras import ops
 
 from keras_convbert.models.convbert.masking.row_noise import replace_at
+from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class ReplaceTokens(keras.layers.Layer):
     """Replaces the selected tokens by samples of the generator.
 
@@ -49,3 +51,7 @@ class ReplaceTokens(keras.layers.Layer):
             "corrupted_token_ids": like(token_ids),
             "rtd_labels": like(token_ids),
         }
+
+    # Keras derives a config from the constructor only if all values are plain.
+    def get_config(self) -> Config:
+        return super().get_config()

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_convbert.ops.random import uniform
+from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 
@@ -56,6 +57,7 @@ def replace_at(token_ids: Tensor, positions: Tensor, values: Tensor) -> Tensor:
     return ops.reshape(replaced, (batch, length))
 
 
+@keras.saving.register_keras_serializable(package="keras_convbert")
 class SampleNoise(keras.layers.Layer):
     """Returns a uniform number in [0, 1) per masked slot, for sampling.
 
@@ -64,6 +66,7 @@ class SampleNoise(keras.layers.Layer):
 
     def __init__(self, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -84,3 +87,6 @@ class SampleNoise(keras.layers.Layer):
         training: bool | None = None,
     ) -> keras.KerasTensor:
         return keras.KerasTensor(mask_positions.shape, dtype="float32")
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "seed": self.seed}

@@ -33,7 +33,7 @@ def read_answers(contexts: list[str], given: Any) -> list[Answer]:
     Raises:
         ValueError: if an answer is not at its start.
     """
-    rows = _rows(given)
+    rows = _rows(given, len(contexts))
     if len(rows) != len(contexts):
         raise ValueError(
             "Expected one answer per question. Received: "
@@ -47,15 +47,16 @@ def read_answers(contexts: list[str], given: Any) -> list[Answer]:
     ]
 
 
-def _rows(given: Any) -> list[tuple[Any, Any]]:
+def _rows(given: Any, count: int) -> list[tuple[Any, Any]]:
     """Returns the texts and the starts of the answers to each question."""
     if isinstance(given, Mapping):
         _check_keys(given, "y")
         texts, starts = (as_list(given[key]) for key in KEYS)
-        if len(texts) != len(starts):
+        if not len(texts) == len(starts) == count:
             raise ValueError(
                 "Expected one answer per question. Received: "
-                f"{len(texts)} texts and {len(starts)} starts"
+                f"{count} contexts, {len(texts)} texts and {len(starts)} "
+                "starts"
             )
         return [*zip(texts, starts, strict=True)]
     if not is_column(given) and not isinstance(given, tuple):

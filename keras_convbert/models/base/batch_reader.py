@@ -59,10 +59,11 @@ class BatchReader:
                     "`y=table['label']`, not a whole table. "
                     f"Received: x of type {type(column).__name__}"
                 )
-        if self._takes_words and isinstance(x, tuple):
-            x = list(x)
         samples = {"x": x, "y": y, "sample_weight": sample_weight}
         for name, part in samples.items():
+            if isinstance(part, tuple) and (name != "x" or self._takes_words):
+                # Only texts come in pairs.
+                part = list(part)
             samples[name] = map_columns(as_column, part)
             for column in columns_of(samples[name]):
                 missing = first_missing(column)

@@ -98,7 +98,9 @@ def as_array(leaf: Any) -> np.ndarray:
     """Returns a column as an array, whose entries are the samples."""
     leaf = as_column(leaf)
     if isinstance(leaf, np.ndarray):
-        return leaf
+        if leaf.dtype != object:
+            return leaf
+        leaf = leaf.tolist()
     if isinstance(leaf, list):
         if any(map(_is_object, leaf)) or len({*map(_length, leaf)}) > 1:
             array = np.empty(len(leaf), dtype=object)

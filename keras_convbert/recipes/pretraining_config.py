@@ -79,6 +79,8 @@ class PretrainingConfig:
             TensorBoard are installed. Defaults to `True`.
         workers: int. Number of processes that read the corpus; `None` uses one
             per core. Defaults to `None`.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Raises:
         ValueError: if a value has the wrong type or is out of its range.
@@ -107,6 +109,7 @@ class PretrainingConfig:
     save_every: int | None = None
     tensorboard: bool = True
     workers: int | None = None
+    column: str = "text"
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():

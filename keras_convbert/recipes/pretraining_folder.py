@@ -127,4 +127,5 @@ def _differences(old: Config, new: Config) -> list[str]:
 
 
 def _get(record: Config, name: str) -> Any:
-    return record["config"].get(name)
+    # Older records lack newer settings, whose defaults change nothing.
+    return record["config"].get(name, getattr(PretrainingConfig, name))

@@ -63,7 +63,7 @@ class Trainer(Mixin):
         if self.compiled and self.optimizer and not self.optimizer.built:
             # TensorFlow traces a step twice if the first creates variables.
             self.optimizer.build(self.trainable_variables)
-        if validation_split and validation_data is None and in_memory(x):
+        if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split(
                 self, (x, y, sample_weight), validation_split
             )
@@ -88,9 +88,11 @@ class Trainer(Mixin):
                 validation_split,
                 **kwargs,
             )
-        if isinstance(data, DataAdapter):
-            # The adapter does both; Keras would warn that it cannot.
+        if isinstance(data, DataAdapter) or hasattr(self, "weigh_classes"):
+            # The data has these weights already.
             kwargs.pop("class_weight", None)
+        if isinstance(data, DataAdapter):
+            # The adapter shuffles; Keras would warn that it cannot.
             kwargs["shuffle"] = False
         if validation_data is not None:
             validation_data = as_validation_data(

@@ -102,7 +102,17 @@ def as_samples(data: Any) -> Samples:
 
 
 def split(task: Any, samples: Samples, fraction: float) -> tuple[Any, Any]:
-    """Splits off the last `fraction` of the samples."""
+    """Splits off the last `fraction` of the samples.
+
+    Raises:
+        ValueError: if they are not in memory, or too few.
+    """
+    if not in_memory(samples[0]):
+        raise ValueError(
+            "Expected samples in memory, since `validation_split` is set. "
+            "For other data pass `validation_data`. "
+            f"Received: x of type {type(samples[0]).__name__}"
+        )
     batches = InMemoryDataset(
         BatchReader(task).read_samples(*samples),
         1,

@@ -251,3 +251,12 @@ def test_batches_come_with_their_labels():
         batches = SOURCES[source](batches_of(TEXTS, [0] * 6))
         with pytest.raises(ValueError, match="Expected no `y`"):
             task.fit(batches, [0, 1])
+
+
+@pytest.mark.once
+def test_batches_cannot_be_split():
+    task = tasks.classifier(2, BACKBONE)
+    for source in ("PyDataset", "generator"):
+        batches = SOURCES[source](batches_of(TEXTS, [0] * 6))
+        with pytest.raises(ValueError, match="Expected samples in memory"):
+            task.fit(batches, validation_split=0.5)

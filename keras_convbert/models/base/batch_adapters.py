@@ -33,6 +33,9 @@ class TextPyDatasetAdapter(PyDatasetAdapter):
     def _standardize_batch(self, batch: Any) -> Any:
         return self._read(batch)
 
+    def get_torch_dataloader(self) -> Iterator[Any]:
+        return _tensors(self._get_iterator())
+
 
 class StreamAdapter(GeneratorDataAdapter):
     """Adapter of an iterable of batches, such as a PyTorch `DataLoader`.
@@ -57,10 +60,7 @@ class StreamAdapter(GeneratorDataAdapter):
         return without_autotune(super().get_tf_dataset())
 
     def get_torch_dataloader(self) -> Iterator[Any]:
-        for batch in self.generator():
-            yield keras.tree.map_structure(
-                keras.ops.convert_to_tensor, batch, none_is_leaf=False
-            )
+        return _tensors(self.generator())
 
     @property
     def num_batches(self) -> int | None:
@@ -71,3 +71,15 @@ class StreamAdapter(GeneratorDataAdapter):
         except TypeError:
             # Also from a `DataLoader` of a dataset without a length.
             return None
+
+
+def _tensors(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yields batches as tensors.
+
+    The `DataLoader` of Keras draws from the global generator of PyTorch, and
+    so changes dropout.
+    """
+    for batch in batches:
+        yield keras.tree.map_structure(
+            keras.ops.convert_to_tensor, batch, none_is_leaf=False
+        )

@@ -142,11 +142,17 @@ def trained(case, kind=None):
 @pytest.mark.parametrize(
     ("case", "kind"),
     [
-        *((case, "datasets") for case in CASES),
+        ("tagger", "datasets"),
+        *(
+            pytest.param(case, "datasets", marks=pytest.mark.once)
+            for case in CASES
+            if case != "tagger"
+        ),
         *(
             pytest.param(case, kind, marks=pytest.mark.once)
             for case in ("pairs", "tagger", "answerer")
             for kind in [*KINDS][1:]
+            if case == "tagger" or kind in ("numpy", "tuple")
         ),
         pytest.param("embedder", "tuple", marks=pytest.mark.once),
     ],

@@ -49,8 +49,14 @@ def history(x=WORDS, y=None, **options):
     "given",
     [
         {"y": IDS, "class_weight": CLASS_WEIGHTS},
-        {"y": TAGS, "class_weight": {"O": 0.25, "B-LOC": 4.0}},
-        {"x": Batches([(WORDS, TAGS)]), "class_weight": CLASS_WEIGHTS},
+        pytest.param(
+            {"y": TAGS, "class_weight": {"O": 0.25, "B-LOC": 4.0}},
+            marks=pytest.mark.once,
+        ),
+        pytest.param(
+            {"x": Batches([(WORDS, TAGS)]), "class_weight": CLASS_WEIGHTS},
+            marks=pytest.mark.once,
+        ),
     ],
     ids=["ids", "names", "batches"],
 )
@@ -101,7 +107,7 @@ def test_class_weights_do_not_apply_to_validation():
         (IDS, -100),
         *(
             pytest.param(*case, marks=pytest.mark.once)
-            for case in ((TAGS, -100), (TAGS, None), (IDS, None))
+            for case in ((TAGS, None), (IDS, None))
         ),
     ],
 )
@@ -112,7 +118,6 @@ def test_left_out_words_have_no_weight(tags, value):
     )
     assert history(y=y, validation_data=(WORDS, y)) == wanted
     assert {"val_loss", "val_accuracy", "val_entity_f1"} <= wanted.keys()
-    assert history(y=IDS, validation_data=(WORDS, IDS)) != wanted
 
 
 @pytest.mark.once

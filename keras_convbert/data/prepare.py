@@ -74,6 +74,8 @@ def prepare(
         kernel_size: int. Kernel size of the model that packed rows are for.
             `kernel_size // 2` padding positions separate two sequences, so
             that the convolution does not reach across. Defaults to `9`.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Returns:
         The manifest of the folder, as in its `manifest.json`. It has the

@@ -92,7 +92,7 @@ def _read_answer(number: int, context: str, texts: Any, starts: Any) -> Answer:
     if not texts:
         return Answer(-1, -1)
     text, start = _as_text(texts[0]), starts[0]
-    if not isinstance(text, str) or not isinstance(start, numbers.Real):
+    if not isinstance(text, str) or not isinstance(start, numbers.Integral):
         raise ValueError(
             "Expected answers as strings, and their starts as integers. "
             f"Received: {text!r} at {start!r} in sample {number}"

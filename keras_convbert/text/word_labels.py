@@ -107,7 +107,7 @@ def class_weights(labels: list[str], given: Any) -> np.ndarray:
     """
     weights = np.ones(len(labels), "float32")
     for label, weight in given.items():
-        if not _is_known(label, dict.fromkeys(labels), labels):
+        if not _is_known(label, dict.fromkeys(labels, 0), labels):
             raise ValueError(
                 f"Expected `class_weight` with labels of {labels}, or their "
                 f"ids. Received: class_weight={given}"

@@ -60,7 +60,8 @@ class StreamAdapter(GeneratorDataAdapter):
         return without_autotune(super().get_tf_dataset())
 
     def get_torch_dataloader(self) -> Iterator[Any]:
-        return _tensors(self.generator())
+        batches: Iterable[Any] = self.generator()  # type: ignore[no-untyped-call]
+        return _tensors(batches)
 
     @property
     def num_batches(self) -> int | None:

@@ -154,7 +154,6 @@ class Trainer(Mixin):
     def preprocess_samples(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> Any:
-        """Returns model inputs for a batch of samples, given as to `fit`."""
         x, y, sample_weight = (
             map_columns(_as_part, part) for part in (x, y, sample_weight)
         )

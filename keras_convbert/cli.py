@@ -153,11 +153,13 @@ def inspect(source: str) -> None:
 def pretrain(
     corpus: tuple[str, ...], config: str | None, output: str, dry_run: bool
 ) -> None:
-    """Pretrain a ConvBERT model on the text files CORPUS.
+    """Pretrain a ConvBERT model on the files CORPUS.
 
     Each line is a sentence or a paragraph, and a blank line ends a document.
-    Files may be compressed with gzip or xz. To resume an interrupted run, use
-    the same options again. The presets are written to OUTPUT/backbone and
+    Files may be compressed with gzip or xz. In a .jsonl or .parquet file, the
+    column "text" of each row is a document; the key "column" of the
+    configuration names another column. To resume an interrupted run, use the
+    same options again. The presets are written to OUTPUT/backbone and
     OUTPUT/pretrainer.
     """
     from keras_convbert import recipes

@@ -13,6 +13,12 @@ from keras.src.saving.saving_lib import H5IOStore
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.saving.serialization_lib import SafeModeScope
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.data_adapter_utils import (
+    class_weight_to_sample_weights,
+)
+from keras.src.trainers.data_adapters.generator_data_adapter import (
+    GeneratorDataAdapter,
+)
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from keras_hub.src.layers.preprocessing.preprocessing_layer import (
@@ -57,6 +63,7 @@ __all__ = [
     "DataAdapter",
     "DistributedBuild",
     "EpochIterator",
+    "GeneratorDataAdapter",
     "H5IOStore",
     "ObjectSharingScope",
     "PreprocessingLayer",
@@ -68,6 +75,7 @@ __all__ = [
     "canonicalize_python_string_inputs",
     "check_file_exists",
     "child_layers",
+    "class_weight_to_sample_weights",
     "classproperty",
     "convert_preprocessing_outputs_python",
     "find_in_callers",

@@ -1,25 +1,26 @@
-"""Reads text files as one stream of documents, in bounded memory."""
+"""Reads files of text as one stream of documents, in bounded memory."""
 
 import contextlib
-import gzip
 import io
-import lzma
 import os
 import pathlib
-import zlib
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import IO
 from typing import NamedTuple
 from typing import TypeAlias
 
+from keras_convbert.data.row_files import check_rows
+from keras_convbert.data.row_files import has_rows
+from keras_convbert.data.row_files import opened_rows
+from keras_convbert.data.row_files import refuse_format
+from keras_convbert.data.text_files import opened
+from keras_convbert.data.text_files import read_lines
 from keras_convbert.files import AnyPath
 
 Files: TypeAlias = AnyPath | Iterable[AnyPath]
 
-# Limits in bytes. Longer lines are cut at a space, longer documents at a line.
-LONGEST_LINE = 1 << 20
+# Limits in bytes. Longer documents are cut at a line.
 LONGEST_PART = 1 << 20
 CHUNK_SIZE = 1 << 19
 
@@ -37,22 +38,28 @@ class Chunk(NamedTuple):
 
 
 class Corpus:
-    """The documents of text files.
+    """The documents of text, JSON Lines and Parquet files.
 
-    A line is a sentence or a paragraph. A blank line ends a document, and so
-    does the end of a file. The first bytes of a file tell whether gzip or xz
-    compressed it.
+    A line is a sentence or a paragraph. In a text file, a blank line ends a
+    document, and so does the end of the file. In a file that ends in `.jsonl`
+    or `.parquet`, each row is a document. The first bytes of a text or JSON
+    Lines file tell whether gzip or xz compressed it.
 
     Args:
         files: a path, or an iterable of paths.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Raises:
-        ValueError: if there are no files, or one is a folder or is not text.
+        ValueError: if there are no files, or one is a folder, is not text, or
+            has no such column.
         FileNotFoundError: if a file is missing.
+        ImportError: if a Parquet file needs pyarrow, which is not installed.
     """
 
-    def __init__(self, files: Files) -> None:
-        self.paths = _check(files)
+    def __init__(self, files: Files, column: str = "text") -> None:
+        self.column = column
+        self.paths = _check(files, column)
         self.size = sum(path.stat().st_size for path in self.paths)
         self.documents = 0
 
@@ -67,8 +74,8 @@ class Corpus:
         parts: list[bytes] = []
         first = size = done = 0
         for path in self.paths:
-            with _opened(path) as (text, file):
-                for starts, part in _parts(_lines(text)):
+            with _opened_lines(path, self.column) as (lines, position):
+                for starts, part in _parts(lines):
                     self.documents += starts
                     parts.append(part)
                     size += len(part)
@@ -76,14 +83,14 @@ class Corpus:
                         yield Chunk(first, parts)
                         first += len(parts)
                         parts, size = [], 0
-                        show(done + file.tell())
-                done += file.tell()
+                        show(done + position())
+            done += path.stat().st_size
         if parts:
             yield Chunk(first, parts)
         show(self.size)
 
 
-def _check(files: Files) -> list[pathlib.Path]:
+def _check(files: Files, column: str) -> list[pathlib.Path]:
     if isinstance(files, str | os.PathLike):
         files = [files]
     paths = [pathlib.Path(file) for file in files]
@@ -99,7 +106,11 @@ def _check(files: Files) -> list[pathlib.Path]:
             raise FileNotFoundError(
                 f"Cannot find a text file. Received: files={str(path)!r}"
             )
-        with _opened(path) as (text, _):
+        refuse_format(path)
+        if has_rows(path):
+            check_rows(path, column)
+            continue
+        with opened(path) as (text, _):
             if b"\0" in text.read(4096):
                 raise ValueError(
                     "Expected UTF-8 text, plain or compressed by gzip or xz. "
@@ -110,47 +121,25 @@ def _check(files: Files) -> list[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Opens a file; yields its text, and the file with the read position."""
-    with open(path, "rb") as file:
-        start = file.read(6)
-        file.seek(0)
-        text = file
-        if start.startswith(b"\x1f\x8b"):
-            text = io.BufferedReader(gzip.GzipFile(fileobj=file))
-        elif start == b"\xfd7zXZ\0":
-            text = io.BufferedReader(lzma.LZMAFile(file))
-        try:
-            yield text, file
-        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as e:
-            raise ValueError(
-                f"Expected a complete compressed file, but: {e} "
-                f"Received: files={str(path)!r}"
-            ) from e
+def _opened_lines(
+    path: pathlib.Path, column: str
+) -> Iterator[tuple[Iterator[bytes], Callable[[], int]]]:
+    """Opens a file; yields its lines, and a function to the read position."""
+    if has_rows(path):
+        with opened_rows(path, column) as (rows, position):
+            yield _lines_of_rows(rows), position
+    else:
+        with opened(path) as (text, file):
+            yield read_lines(text), file.tell
 
 
-def _lines(text: IO[bytes]) -> Iterator[bytes]:
-    """Yields the lines, very long ones in pieces."""
-    kept = b""
-    while line := text.readline(LONGEST_LINE):
-        unfinished = len(line) == LONGEST_LINE and not line.endswith(b"\n")
-        line, kept = kept + line, b""
-        if unfinished:
-            end = _end_of_piece(line)
-            line, kept = line[:end], line[end:]
-        yield line
-    if kept:
-        yield kept
-
-
-def _end_of_piece(line: bytes) -> int:
-    """Returns where to cut: after the last space, else between characters."""
-    if end := line.rfind(b" ") + 1:
-        return end
-    end = len(line) - 1
-    while end > len(line) - 4 and line[end] & 0xC0 == 0x80:
-        end -= 1
-    return end
+def _lines_of_rows(rows: Iterator[str]) -> Iterator[bytes]:
+    """Yields the lines of documents, and a blank line after each."""
+    for row in rows:
+        # Half a character, which JSON can escape, counts as invalid UTF-8.
+        text = io.BytesIO(row.encode("utf-8", "surrogatepass"))
+        yield from (line for line in read_lines(text) if line.strip())
+        yield b""
 
 
 def _parts(lines: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:

@@ -36,6 +36,7 @@ def prepare(
     progress: bool = True,
     pack: bool = False,
     kernel_size: int = 9,
+    column: str = "text",
 ) -> dict[str, Any]:
     """Turns documents into training sequences, in a folder of shards.
 
@@ -55,7 +56,10 @@ def prepare(
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
             compressed by gzip or xz. A line is a sentence or a paragraph. A
-            blank line ends a document, and so does the end of a file.
+            blank line ends a document, and so does the end of a file. In a
+            JSON Lines file (`.jsonl`, plain or compressed) or a Parquet file
+            (`.parquet`, needs pyarrow) each row is a document; blank lines in
+            it do not count, and rows without a value are skipped.
         tokenizer: a `ConvBertTokenizer` with a vocabulary.
         directory: path of the folder to write. It must be missing or empty.
         sequence_length: int. Length of a row, special tokens included.
@@ -70,6 +74,8 @@ def prepare(
         kernel_size: int. Kernel size of the model that packed rows are for.
             `kernel_size // 2` padding positions separate two sequences, so
             that the convolution does not reach across. Defaults to `9`.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Returns:
         The manifest of the folder, as in its `manifest.json`. It has the
@@ -78,8 +84,8 @@ def prepare(
         are left out, and a warning gives the number of such lines.
 
     Raises:
-        ValueError: if an argument is out of its range, if a file is not text,
-            or if there is no text at all.
+        ValueError: if an argument is out of its range, if a file is not text
+            or has no such column, or if there is no text at all.
         FileNotFoundError: if a file is missing.
         FileExistsError: if `directory` exists and is not empty.
 
@@ -108,7 +114,7 @@ def prepare(
     """
     _check_arguments(tokenizer, sequence_length, seed, shard_rows, kernel_size)
     workers = available_cores() if workers is None else check_workers(workers)
-    corpus = Corpus(files)
+    corpus = Corpus(files, column)
     maker = _row_maker(tokenizer, sequence_length, seed)
     packer = packing = None
     width = LENGTH_COLUMNS + sequence_length

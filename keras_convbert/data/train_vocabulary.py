@@ -31,6 +31,7 @@ def train_vocabulary(
     strip_accents: bool | None = None,
     workers: int | None = None,
     progress: bool = True,
+    column: str = "text",
 ) -> list[str]:
     """Learns a WordPiece vocabulary from text files.
 
@@ -42,7 +43,7 @@ def train_vocabulary(
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
-            compressed by gzip or xz.
+            compressed by gzip or xz, JSON Lines or Parquet, as in `prepare`.
         size: int. Maximum number of tokens. The result has fewer if the text
             has no more pairs that occur twice.
         lowercase: bool. Whether to lowercase. Defaults to `True`.
@@ -51,14 +52,16 @@ def train_vocabulary(
         workers: int. Number of processes; `None` is one per core. Defaults to
             `None`.
         progress: bool. Whether to show progress bars. Defaults to `True`.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Returns:
         The tokens in the order of their ids, `[PAD]`, `[UNK]`, `[CLS]`,
         `[SEP]` and `[MASK]` first, for `ConvBertTokenizer(vocabulary=…)`.
 
     Raises:
-        ValueError: if an argument is out of its range, if a file is not text,
-            or if there is no text at all.
+        ValueError: if an argument is out of its range, if a file is not text
+            or has no such column, or if there is no text at all.
         FileNotFoundError: if a file is missing.
 
     Example:
@@ -87,7 +90,7 @@ def train_vocabulary(
     workers = available_cores() if workers is None else check_workers(workers)
     if strip_accents is None:
         strip_accents = lowercase
-    corpus = Corpus(files)
+    corpus = Corpus(files, column)
     counter = WordCounter(
         bert_pretokenizer.wordpiece_tokenizer(
             SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents, []

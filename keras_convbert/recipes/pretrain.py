@@ -26,7 +26,7 @@ def pretrain(
     config: AnyPath | Config | PretrainingConfig | None = None,
     verbose: int = 1,
 ) -> Config:
-    """Pretrains a ConvBERT model on text files and saves presets.
+    """Pretrains a ConvBERT model on files of text and saves presets.
 
     If training is interrupted, call the function again with the same
     arguments: training resumes from the last backup. After training has
@@ -43,7 +43,8 @@ def pretrain(
     - `results.json`: the results, written last.
 
     Args:
-        files: path, or several paths, of text files, as in `data.prepare`.
+        files: path, or several paths, of text, JSON Lines or Parquet files,
+            as in `data.prepare`.
         output: path of the output folder. It must not exist, or must be the
             folder of an earlier call.
         config: path of a JSON or TOML file, or a dict, with arguments of
@@ -114,7 +115,11 @@ def _prepare(
     progress: bool,
 ) -> Any:
     """Makes the vocabulary and the sequences, unless they exist."""
-    options: Config = {"workers": config.workers, "progress": progress}
+    options: Config = {
+        "workers": config.workers,
+        "progress": progress,
+        "column": config.column,
+    }
     if not folder.vocabulary.is_file():
         if config.vocabulary is not None:
             tokens = _tokenizer(config, config.vocabulary).get_vocabulary()

@@ -81,6 +81,8 @@ class PretrainingConfig:
             per core. Defaults to `None`.
         whole_word_masking: bool. Argument of `ConvBertPretrainer`. Defaults to
             `False`.
+        column: string. The column of JSON Lines and Parquet files with the
+            text. Defaults to `"text"`.
 
     Raises:
         ValueError: if a value has the wrong type or is out of its range.
@@ -110,6 +112,7 @@ class PretrainingConfig:
     tensorboard: bool = True
     workers: int | None = None
     whole_word_masking: bool = False
+    column: str = "text"
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():

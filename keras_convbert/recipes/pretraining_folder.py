@@ -127,9 +127,5 @@ def _differences(old: Config, new: Config) -> list[str]:
 
 
 def _get(record: Config, name: str) -> Any:
-    # A record of an earlier version may lack a key.
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(PretrainingConfig)
-    }
-    return record["config"].get(name, defaults[name])
+    # Older records lack newer settings, whose defaults change nothing.
+    return record["config"].get(name, getattr(PretrainingConfig, name))

@@ -1,12 +1,20 @@
 """Checks the labels of words, and converts them to ids."""
 
 import numbers
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_convbert.text.columns import as_list
+from keras_convbert.text.columns import is_column
 from keras_convbert.types import Tensor
+
+NO_LABEL = -1
+# Labels of words that the loss and the metrics ignore: that of Python, and
+# that of PyTorch and Hugging Face.
+LEFT_OUT = (None, -100)
 
 
 def check_labels(labels: Sequence[str]) -> list[str]:
@@ -29,6 +37,8 @@ def label_ids(
 ) -> list[np.ndarray]:
     """Returns the label ids of the words of each sentence.
 
+    A label `None` or -100 becomes `NO_LABEL`.
+
     Args:
         labels: list of strings, in the order of their ids.
         words: list of lists of strings. The words of each sentence.
@@ -39,38 +49,110 @@ def label_ids(
             unknown.
     """
     ids: dict[Any, int] = {label: i for i, label in enumerate(labels)}
-    rows = given.to_list() if hasattr(given, "to_list") else list(given)
-    if len(rows) != len(words):
-        raise ValueError(
-            "Expected labels for each sentence. Received: "
-            f"{len(words)} sentences, labels for {len(rows)}"
-        )
+    ids.update(dict.fromkeys(LEFT_OUT, NO_LABEL))
     found = []
-    for number, (sentence, row) in enumerate(zip(words, rows, strict=True)):
+    for number, row in enumerate(_rows("label", words, given)):
         row = [_name(label) for label in row]
-        if len(row) != len(sentence):
-            raise ValueError(
-                "Expected a label for each word. Received: "
-                f"{len(sentence)} words and {len(row)} labels in sentence "
-                f"{number}, {sentence[:8]}"
-            )
-        unknown = [label for label in row if not _is_known(label, ids)]
+        unknown = [label for label in row if not _is_known(label, ids, labels)]
         if unknown:
             raise ValueError(
                 f"Expected labels of {labels}. Received: {unknown[0]!r} in "
-                f"sentence {number}, {sentence[:8]}"
+                f"sentence {number}, {words[number][:8]}"
             )
         found.append(np.array([ids.get(label, label) for label in row], int))
     return found
+
+
+def word_weights(words: list[list[str]], given: Any) -> list[np.ndarray]:
+    """Returns the weight of each word.
+
+    Args:
+        words: list of lists of strings. The words of each sentence.
+        given: one weight per sentence, or one per word, of the form of
+            `words`.
+
+    Raises:
+        ValueError: if the numbers differ, or a weight is not finite.
+    """
+    given = as_list(given)
+    if any(is_column(row) for row in given):
+        found = [
+            np.array(row, "float32") for row in _rows("weight", words, given)
+        ]
+    else:
+        found = [
+            np.full(len(sentence), weight, "float32")
+            for sentence, weight in zip(
+                words, _sentences("weight", words, given), strict=True
+            )
+        ]
+    for number, weights in enumerate(found):
+        if not np.isfinite(weights).all():
+            raise ValueError(
+                "Expected finite weights. Received: "
+                f"{given[number]!r} for sentence {number}, {words[number][:8]}"
+            )
+    return found
+
+
+def class_weights(labels: list[str], given: Any) -> np.ndarray:
+    """Returns the weight of each label, 1 where none is given.
+
+    Args:
+        labels: list of strings, in the order of their ids.
+        given: dict of names or ids of labels to weights.
+
+    Raises:
+        ValueError: if a label is unknown.
+    """
+    weights = np.ones(len(labels), "float32")
+    for label, weight in given.items():
+        if not _is_known(label, dict.fromkeys(labels, 0), labels):
+            raise ValueError(
+                f"Expected `class_weight` with labels of {labels}, or their "
+                f"ids. Received: class_weight={given}"
+            )
+        weights[labels.index(label) if label in labels else label] = weight
+    return weights
+
+
+def _rows(name: str, words: list[list[str]], given: Any) -> Iterator[list[Any]]:
+    """Yields the entries of each sentence, which must have one per word."""
+    rows = _sentences(name, words, as_list(given))
+    for number, (sentence, row) in enumerate(zip(words, rows, strict=True)):
+        entries = as_list(row) if is_column(row) else row
+        if isinstance(entries, tuple):
+            entries = list(entries)
+        if not isinstance(entries, list):
+            raise ValueError(
+                f"Expected a list of {name}s for each sentence. "
+                f"Received: {row!r} for sentence {number}, {sentence[:8]}"
+            )
+        if len(entries) != len(sentence):
+            raise ValueError(
+                f"Expected a {name} for each word. Received: "
+                f"{len(sentence)} words and {len(entries)} {name}s in sentence "
+                f"{number}, {sentence[:8]}"
+            )
+        yield entries
+
+
+def _sentences(name: str, words: list[list[str]], rows: list[Any]) -> list[Any]:
+    if len(rows) != len(words):
+        raise ValueError(
+            f"Expected {name}s for each sentence. Received: "
+            f"{len(words)} sentences, {name}s for {len(rows)}"
+        )
+    return rows
 
 
 def _name(label: Any) -> Any:
     return label.decode() if isinstance(label, bytes) else label
 
 
-def _is_known(label: Any, ids: dict[Any, int]) -> bool:
-    if isinstance(label, numbers.Integral):
-        return 0 <= int(label) < len(ids)
+def _is_known(label: Any, ids: dict[Any, int], labels: list[str]) -> bool:
+    if isinstance(label, numbers.Integral) and label not in ids:
+        return 0 <= int(label) < len(labels)
     return label in ids
 
 
@@ -80,7 +162,8 @@ def label_ids_in_graph(labels: list[str], words: Tensor, given: Tensor) -> Any:
     Args:
         labels: list of strings, in the order of their ids.
         words: ragged string tensor of shape `(batch, None)`.
-        given: ragged tensor as `words`, of names or ids.
+        given: ragged tensor as `words`, of names or ids. Only ids can leave
+            out a word, by -100.
 
     Returns:
         int32 tensor of shape `(words,)`.
@@ -98,7 +181,9 @@ def label_ids_in_graph(labels: list[str], words: Tensor, given: Tensor) -> Any:
         flat = tf.argmax(equal, axis=-1, output_type="int32")
     else:
         flat = tf.cast(flat, "int32")
-        known = (flat >= 0) & (flat < len(labels))
+        left_out = flat == -100
+        flat = tf.where(left_out, NO_LABEL, flat)
+        known = left_out | (flat >= 0) & (flat < len(labels))
     with tf.control_dependencies(
         [
             same,

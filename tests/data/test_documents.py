@@ -4,6 +4,7 @@ import lzma
 import pytest
 
 from keras_convbert.data import documents
+from keras_convbert.data import text_files
 from keras_convbert.data.documents import Corpus
 
 pytestmark = pytest.mark.once
@@ -68,7 +69,7 @@ def test_end_of_a_file_ends_a_document(tmp_path):
 def test_long_lines_are_cut_at_a_space_or_between_characters(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(documents, "LONGEST_LINE", 16)
+    monkeypatch.setattr(text_files, "LONGEST_LINE", 16)
     lines = ["a few words that are too long", "x" * 40, "ab" + "電" * 12, "end"]
     (tmp_path / "a").write_text("\n".join(lines), encoding="utf-8")
     (part,) = parts_of(tmp_path / "a")[1]
@@ -84,7 +85,7 @@ def test_long_lines_are_cut_at_a_space_or_between_characters(
 
 
 def test_nothing_of_a_line_without_a_space_is_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, "LONGEST_LINE", 64)
+    monkeypatch.setattr(text_files, "LONGEST_LINE", 64)
     line = "電é😀" * 300
     (tmp_path / "a").write_text(line, encoding="utf-8")
     (part,) = parts_of(tmp_path / "a")[1]

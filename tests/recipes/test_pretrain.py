@@ -181,6 +181,39 @@ def test_a_second_start_goes_on(corpus, tmp_path, monkeypatch):
 
 
 @pytest.mark.once
+def test_rows_of_json_lines_pretrain_as_text_does(corpus, tmp_path):
+    rows = tmp_path / "corpus.jsonl"
+    documents = corpus.read_text().split("\n\n")
+    rows.write_text("".join(json.dumps({"body": d}) + "\n" for d in documents))
+    with pytest.raises(ValueError, match=r"column 'text'.*\['body'\]"):
+        pretrain(rows, tmp_path / "rows", CONFIG, verbose=0)
+    assert not (tmp_path / "rows").exists()
+    config = {**CONFIG, "steps": 1}
+    wanted = pretrain(corpus, tmp_path / "text", config, verbose=0)
+    config["column"] = "body"
+    assert pretrain(rows, tmp_path / "rows", config, verbose=0) == wanted
+    assert "corpus " in str(plan_pretraining(rows, config))
+
+
+@pytest.mark.once
+def test_a_folder_without_newer_settings_belongs_to_their_defaults(
+    corpus, tmp_path
+):
+    config = PretrainingConfig.make(CONFIG)
+    folder = PretrainingFolder(tmp_path / "output", config, Corpus(corpus))
+    folder.begin()
+    (folder.backup / "step-0000000001").mkdir(parents=True)
+    file = tmp_path / "output/pretraining.json"
+    record = json.loads(file.read_text())
+    del record["config"]["column"]
+    file.write_text(json.dumps(record))
+    PretrainingFolder(tmp_path / "output", config, Corpus(corpus))
+    other = PretrainingConfig.make({**CONFIG, "column": "body"})
+    with pytest.raises(ValueError, match="column was 'text' and is 'body'"):
+        PretrainingFolder(tmp_path / "output", other, Corpus(corpus))
+
+
+@pytest.mark.once
 def test_another_pretraining_is_refused(run, corpus, tmp_path):
     folder = PretrainingFolder(
         tmp_path / "output", PretrainingConfig.make(CONFIG), Corpus(corpus)

@@ -8,6 +8,9 @@ import numpy as np
 
 from keras_convbert.compat import PyDatasetAdapter
 from keras_convbert.compat import without_autotune
+from keras_convbert.text.columns import as_column
+from keras_convbert.text.columns import columns_of
+from keras_convbert.text.columns import map_columns
 
 
 class InMemoryDataset(keras.utils.PyDataset):
@@ -21,7 +24,7 @@ class InMemoryDataset(keras.utils.PyDataset):
 
     Args:
         samples: tuple `(x, y, sample_weight)` of nested tuples and dicts of
-            arrays and lists, or `None` for a missing part.
+            columns, or `None` for a missing part.
         batch_size: int. Samples per batch.
         preprocess: function from the parts of a batch to model inputs.
         shuffle: bool. Whether to shuffle the samples in each epoch.
@@ -38,8 +41,8 @@ class InMemoryDataset(keras.utils.PyDataset):
         noise: Callable[[int, int], AbstractContextManager[None]],
     ) -> None:
         super().__init__()
-        self.samples = _map_leaves(samples, _as_array)
-        lengths = {len(leaf) for leaf in leaves_of(self.samples)}
+        self.samples = map_columns(as_array, samples)
+        lengths = {len(leaf) for leaf in columns_of(self.samples)}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(
                 "Expected `x`, `y` and `sample_weight` to hold the same "
@@ -69,43 +72,35 @@ class InMemoryDataset(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         first = index * self.batch_size
         indices = self.order[first : first + self.batch_size]
-        batch = _map_leaves(self.samples, lambda leaf: _take(leaf, indices))
+        batch = map_columns(lambda leaf: take(leaf, indices), self.samples)
         with self.noise(self.epoch, index):
-            outputs = self.preprocess(*batch)
-        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+            return as_arrays(self.preprocess(*batch))
 
     def part(self, first: int, last: int) -> Any:
         """Returns samples `first` to `last - 1`, in their original order."""
-        return _map_leaves(self.samples, lambda leaf: leaf[first:last])
+        return map_columns(lambda leaf: leaf[first:last], self.samples)
 
     def on_epoch_end(self) -> None:
         self.go_to(self.epoch + 1)
 
 
-def leaves_of(samples: Any) -> list[Any]:
-    """Returns the arrays of `samples`, where lists count as arrays."""
-    if samples is None:
-        return []
-    if isinstance(samples, dict):
-        samples = tuple(samples.values())
-    if isinstance(samples, tuple):
-        return [leaf for part in samples for leaf in leaves_of(part)]
-    return [samples]
+def as_arrays(outputs: Any) -> Any:
+    """Returns the outputs of a preprocessor as arrays, `None` unchanged."""
+    return keras.tree.map_structure(
+        lambda output: (
+            None if output is None else keras.ops.convert_to_numpy(output)
+        ),
+        outputs,
+    )
 
 
-def _map_leaves(samples: Any, function: Callable[[Any], Any]) -> Any:
-    if samples is None:
-        return None
-    if isinstance(samples, dict):
-        return {k: _map_leaves(v, function) for k, v in samples.items()}
-    if isinstance(samples, tuple):
-        return tuple(_map_leaves(part, function) for part in samples)
-    return function(samples)
-
-
-def _as_array(leaf: Any) -> np.ndarray:
+def as_array(leaf: Any) -> np.ndarray:
+    """Returns a column as an array, whose entries are the samples."""
+    leaf = as_column(leaf)
     if isinstance(leaf, np.ndarray):
-        return leaf
+        if leaf.dtype != object:
+            return leaf
+        leaf = leaf.tolist()
     if isinstance(leaf, list):
         if any(map(_is_object, leaf)) or len({*map(_length, leaf)}) > 1:
             array = np.empty(len(leaf), dtype=object)
@@ -133,7 +128,8 @@ def _length(entry: Any) -> int | None:
     return len(entry) if isinstance(entry, (list, tuple)) else None
 
 
-def _take(leaf: np.ndarray, indices: np.ndarray) -> Any:
+def take(leaf: np.ndarray, indices: Any) -> Any:
+    """Returns entries of an array, strings and other objects as a list."""
     taken = leaf[indices]
     return taken.tolist() if taken.dtype.kind in "OUS" else taken
 

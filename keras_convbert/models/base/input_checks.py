@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from keras_convbert.text.columns import as_column
+from keras_convbert.text.columns import as_list
+from keras_convbert.text.columns import is_column
+
 TRUNCATIONS = ("round_robin", "waterfall")
 
 
@@ -69,9 +73,14 @@ def check_vocabulary_size(backbone: Any, size: int) -> None:
         )
 
 
-def check_texts(x: Any) -> None:
-    """Raises `ValueError` unless `x` is a batch of texts or a pair of these."""
-    parts = x if isinstance(x, tuple) else (x,)
+def check_texts(x: Any) -> Any:
+    """Returns a batch of texts, or a pair of these, as lists or tensors.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    pair = isinstance(x, tuple)
+    parts = tuple(as_column(part) for part in (x if pair else (x,)))
     if len(parts) not in (1, 2):
         raise ValueError(
             "Expected `x` to be one text, or a tuple of two texts, since "
@@ -88,6 +97,7 @@ def check_texts(x: Any) -> None:
             "a tuple of two of these with equal lengths, the first and the "
             f"second texts. Received: x with shapes {shapes}"
         )
+    return parts if pair else parts[0]
 
 
 def _shape(texts: Any) -> tuple[int | None, ...]:
@@ -102,12 +112,12 @@ def _shape(texts: Any) -> tuple[int | None, ...]:
 
 def check_words(x: Any) -> list[list[str]]:
     """Returns sentences as lists of words, or raises `ValueError`."""
-    values = x.to_list() if hasattr(x, "to_list") else x
-    if hasattr(values, "tolist"):
-        values = values.tolist()
-    sentences = values if isinstance(values, (list, tuple)) else [values]
-    for sentence in sentences:
-        if not isinstance(sentence, (list, tuple)) or not all(
+    sentences = []
+    for given in as_list(x) if is_column(x) or isinstance(x, tuple) else [x]:
+        sentence = as_list(given) if is_column(given) else given
+        if isinstance(sentence, tuple):
+            sentence = list(sentence)
+        if not isinstance(sentence, list) or not all(
             isinstance(word, (str, bytes)) for word in sentence
         ):
             raise ValueError(
@@ -115,4 +125,5 @@ def check_words(x: Any) -> list[list[str]]:
                 "strings or a ragged tensor. "
                 f"Received: sentence={sentence!r}"
             )
-    return [list(sentence) for sentence in sentences]
+        sentences.append(sentence)
+    return sentences

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from typing import Any
+from typing import ClassVar
 from typing import Self
 
 from keras_convbert.files import AnyPath
@@ -16,6 +17,9 @@ class Preprocessor(Mixin):
     base for each kind of preprocessor. A subclass sets `backbone_cls` and
     `tokenizer_cls`.
     """
+
+    takes_words: ClassVar[bool] = False
+    """Whether a sample is a sentence of words, not a text or a pair."""
 
     @classmethod
     def from_preset(

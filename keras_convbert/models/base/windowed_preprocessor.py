@@ -4,6 +4,7 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.models.base.preprocessor import Preprocessor
+from keras_convbert.text.columns import as_list
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -49,4 +50,4 @@ def window_weights(sample_weight: Any, samples: list[int]) -> Any:
     """Returns, per window, the weight of its sample."""
     if sample_weight is None:
         return None
-    return np.asarray(sample_weight, "float32")[samples]
+    return np.asarray(as_list(sample_weight), "float32")[samples]

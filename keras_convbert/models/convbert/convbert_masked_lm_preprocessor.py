@@ -145,7 +145,7 @@ class ConvBertMaskedLMPreprocessor(
         )
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        check_texts(x)
+        x = check_texts(x)
         x, y, mask_weights = super().call(x)
         if sample_weight is not None:
             if keras.ops.is_tensor(mask_weights):

@@ -12,7 +12,7 @@ from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.layer_costs import dense_cost
-from keras_convbert.models.base.trainer import count_batches
+from keras_convbert.models.base.training_data import count_batches
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_costs import masked_lm_cost
 from keras_convbert.models.convbert.convbert_generator import make_generator

@@ -53,8 +53,11 @@ class ConvBertQuestionAnswererPreprocessor(
             tensor. Outside of `fit`, pass it by name:
             `x=(questions, contexts)`.
         y: dict of `text`, the answers, and `answer_start`, their start in the
-            contexts, in code points. An unanswerable question has the text
-            `""`.
+            contexts, in code points. A question may have a list of answers,
+            as in SQuAD, of which the first is the target. An unanswerable
+            question has the text `""` or an empty list. A list with such a
+            dict, or a list of such dicts, per question is accepted too,
+            outside of TensorFlow graphs.
         sample_weight: one weight per question.
 
     Output shape:

@@ -75,5 +75,5 @@ class ConvBertTextClassifierPreprocessor(
         )
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        check_texts(x)
+        x = check_texts(x)
         return super().call(x, y, sample_weight)

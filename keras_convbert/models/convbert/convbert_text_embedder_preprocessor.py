@@ -71,7 +71,7 @@ class ConvBertTextEmbedderPreprocessor(
         )
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        check_texts(x)
+        x = check_texts(x)
         return super().call(x, y, sample_weight)
 
     def _format_output(

@@ -17,9 +17,9 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
     ConvBertTokenClassifierPreprocessor,
 )
-from keras_convbert.text.entity_spans import EntitySpan
 from keras_convbert.text.entity_spans import entity_spans
 from keras_convbert.text.word_labels import check_labels
+from keras_convbert.text.word_labels import class_weights
 from keras_convbert.text.word_windows import NO_WORD
 from keras_convbert.training import EntityF1
 from keras_convbert.types import Config
@@ -166,55 +166,123 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
             **kwargs,
         )
 
+    def weigh_classes(
+        self, x: Any, y: Any, sample_weight: Any = None, *, class_weight: Any
+    ) -> tuple[Any, Any, Any]:
+        """Multiplies the weights of words by those of their labels.
+
+        `fit` calls it with preprocessed batches.
+
+        Args:
+            x: inputs of the model.
+            y: label ids of shape `(batch, length)`, an array, or a tensor in
+                a TensorFlow graph.
+            sample_weight: weights, shaped as `y`. Defaults to `None`.
+            class_weight: dict of labels or label ids to weights. Other labels
+                have the weight 1.
+
+        Raises:
+            ValueError: if a label is unknown.
+        """
+        weights = class_weights(self.labels, class_weight)
+        if isinstance(y, np.ndarray):
+            weights = weights[y]
+        else:
+            import tensorflow as tf
+
+            weights = tf.gather(weights, y)
+        if sample_weight is not None:
+            weights = weights * sample_weight
+        return x, y, weights
+
     def predict_labels(
-        self, sentences: Any, batch_size: int = 32
-    ) -> list[list[str]]:
+        self,
+        sentences: Any,
+        batch_size: int = 32,
+        return_probabilities: bool = False,
+    ) -> Any:
         """Returns the label of each word.
 
         Args:
             sentences: list of lists of strings, or a ragged tensor.
             batch_size: int. Windows per step. Defaults to `32`.
+            return_probabilities: bool. Whether to return the probabilities of
+                the labels too. Defaults to `False`.
 
         Returns:
-            A list of labels per sentence, one per word.
+            A list of labels per sentence, one per word. With
+            `return_probabilities` a tuple of this and of the probabilities of
+            these labels, lists of floats of the same form.
 
         Raises:
             ValueError: if the task has no preprocessor.
         """
+        labels, probabilities = self._predict(sentences, batch_size)
+        return (labels, probabilities) if return_probabilities else labels
+
+    def predict_spans(
+        self,
+        sentences: Any,
+        batch_size: int = 32,
+        return_probabilities: bool = False,
+    ) -> Any:
+        """Returns the entities of labels in the schemes BIO, IOB1 or BIOES.
+
+        Args:
+            sentences: list of lists of strings, or a ragged tensor.
+            batch_size: int. Windows per step. Defaults to `32`.
+            return_probabilities: bool. Whether to return the probabilities of
+                the entities too. Defaults to `False`.
+
+        Returns:
+            A list of `(label, start, end)` per sentence. An entity consists of
+            the words `start` to `end - 1`. With `return_probabilities` a tuple
+            of this and of the probabilities of the entities, a list of floats
+            per sentence: the mean of the probabilities of their words, as
+            Hugging Face `transformers` computes it.
+
+        Raises:
+            ValueError: if the task has no preprocessor.
+        """
+        labels, probabilities = self._predict(sentences, batch_size)
+        spans = [entity_spans(of_words) for of_words in labels]
+        if not return_probabilities:
+            return spans
+        return spans, [
+            [float(np.mean(of_words[s.start : s.end])) for s in found]
+            for of_words, found in zip(probabilities, spans, strict=True)
+        ]
+
+    def _predict(
+        self, sentences: Any, batch_size: int
+    ) -> tuple[list[list[str]], list[list[float]]]:
+        """Returns the labels of words and the probabilities of the labels."""
         preprocessor = required_preprocessor(self)
         windows = preprocessor.windows(sentences)
-        found: dict[int, dict[int, str]] = {
+        found: dict[int, dict[int, tuple[str, float]]] = {
             window.sentence: {} for window in windows
         }
         for first in range(0, len(windows), batch_size):
             part = windows[first : first + batch_size]
             inputs = preprocessor.collate([window.ids for window in part])
             logits = predict_batch(self, inputs)
-            for window, best in zip(part, logits.argmax(-1), strict=True):
+            best = logits.argmax(-1)
+            # The softmax of the highest logit.
+            above = logits - logits.max(-1, keepdims=True)
+            probabilities = 1.0 / np.exp(above).sum(-1)
+            for i, window in enumerate(part):
                 for piece in np.flatnonzero(window.words != NO_WORD):
                     # Pieces follow `[CLS]`.
-                    label = self.labels[best[piece + 1]]
-                    found[window.sentence][int(window.words[piece])] = label
-        return [[words[i] for i in sorted(words)] for words in found.values()]
-
-    def predict_spans(
-        self, sentences: Any, batch_size: int = 32
-    ) -> list[list[EntitySpan]]:
-        """Returns the entities of labels in the schemes BIO, IOB1 or BIOES.
-
-        Args:
-            sentences: list of lists of strings, or a ragged tensor.
-            batch_size: int. Windows per step. Defaults to `32`.
-
-        Returns:
-            A list of `(label, start, end)` per sentence. An entity consists of
-            the words `start` to `end - 1`.
-
-        Raises:
-            ValueError: if the task has no preprocessor.
-        """
-        found = self.predict_labels(sentences, batch_size)
-        return [entity_spans(labels) for labels in found]
+                    at = (i, piece + 1)
+                    found[window.sentence][int(window.words[piece])] = (
+                        self.labels[best[at]],
+                        float(probabilities[at]),
+                    )
+        rows = [[of[i] for i in sorted(of)] for of in found.values()]
+        return (
+            [[label for label, _ in row] for row in rows],
+            [[probability for _, probability in row] for row in rows],
+        )
 
     def get_config(self) -> Config:
         return {

@@ -11,16 +11,17 @@ from keras_convbert.models.base.input_checks import check_words
 from keras_convbert.models.base.windowed_preprocessor import (
     WindowedPreprocessor,
 )
-from keras_convbert.models.base.windowed_preprocessor import window_weights
 from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.special_tokens import pad_segments
 from keras_convbert.text.special_tokens import pad_segments_in_graph
+from keras_convbert.text.word_labels import NO_LABEL
 from keras_convbert.text.word_labels import check_labels
 from keras_convbert.text.word_labels import label_ids
 from keras_convbert.text.word_labels import label_ids_in_graph
+from keras_convbert.text.word_labels import word_weights
 from keras_convbert.text.word_windows import NO_WORD
 from keras_convbert.text.word_windows import WordSpans
 from keras_convbert.text.word_windows import WordWindow
@@ -56,8 +57,11 @@ class ConvBertTokenClassifierPreprocessor(
 
     Call arguments:
         x: sentences of words, a list of lists of strings or a ragged tensor.
-        y: one label or label id per word, nested as `x`.
-        sample_weight: one weight per sentence.
+        y: one label or label id per word, nested as `x`. `None` or -100
+            leaves the word out of the loss and the metrics; a TensorFlow
+            graph reads only -100, among ids.
+        sample_weight: one weight per sentence, or one per word, nested as
+            `x`.
 
     Output shape:
         Dict of `token_ids`, `segment_ids` and `padding_mask`, each of shape
@@ -66,8 +70,8 @@ class ConvBertTokenClassifierPreprocessor(
         which are nonzero where a label counts; both have the same shape.
 
     Raises:
-        ValueError: if the numbers of labels and words differ, a label is
-            unknown, or the stride is larger than a window.
+        ValueError: if the numbers of labels, weights and words differ, a
+            label is unknown, or the stride is larger than a window.
 
     Example:
 
@@ -84,6 +88,8 @@ class ConvBertTokenClassifierPreprocessor(
     # y, sample_weight: [[0, 0, 0, 1, 0, 0]], [[0., 1., 0., 1., 0., 0.]]
     ```
     """
+
+    takes_words = True
 
     def __init__(
         self,
@@ -121,16 +127,19 @@ class ConvBertTokenClassifierPreprocessor(
         """
         words = check_words(x)
         windows = self.windows(words)
+
+        def of_pieces(of_words: list[np.ndarray], nothing: int) -> list[Any]:
+            # The index `NO_WORD` (-1) selects the last entry.
+            of_words = [np.append(values, nothing) for values in of_words]
+            return [
+                of_words[window.sentence][window.words] for window in windows
+            ]
+
         ids = [window.ids for window in windows]
-        sample_weight = window_weights(
-            sample_weight, [window.sentence for window in windows]
-        )
-        if y is None:
-            return ids, None, sample_weight
-        labels = label_ids(self.labels, words, y)
-        # The index `NO_WORD` (-1) selects the last entry.
-        labels = [np.append(of_words, NO_WORD) for of_words in labels]
-        y = [labels[window.sentence][window.words] for window in windows]
+        if sample_weight is not None:
+            sample_weight = of_pieces(word_weights(words, sample_weight), 0)
+        if y is not None:
+            y = of_pieces(label_ids(self.labels, words, y), NO_LABEL)
         return ids, y, sample_weight
 
     def collate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -147,17 +156,19 @@ class ConvBertTokenClassifierPreprocessor(
         inputs = pad_segments(
             self.tokenizer, [[ids] for ids in x], self.sequence_length
         )
+        shape = inputs["token_ids"].shape
+        if sample_weight is not None:
+            sample_weight = _at_positions(
+                sample_weight, np.zeros(shape, "float32")
+            )
         if y is None:
             return keras.utils.pack_x_y_sample_weight(
                 inputs, None, sample_weight
             )
-        labels = np.full(inputs["token_ids"].shape, NO_WORD, "int32")
-        for of_window, ids, given in zip(labels, x, y, strict=True):
-            # Pieces follow `[CLS]`.
-            of_window[1 : len(ids) + 1] = given
-        weights = (labels != NO_WORD).astype("float32")
+        labels = _at_positions(y, np.full(shape, NO_LABEL, "int32"))
+        weights = (labels != NO_LABEL).astype("float32")
         if sample_weight is not None:
-            weights *= np.reshape(sample_weight, (-1, 1))
+            weights *= sample_weight
         return inputs, np.maximum(labels, 0), weights
 
     @preprocessing_function
@@ -168,23 +179,54 @@ class ConvBertTokenClassifierPreprocessor(
         windows = word_windows_in_graph(self.tokenizer, x, *self._window())
         inputs = self.collate_in_graph(windows)
         if sample_weight is not None:
-            sample_weight = tf.gather(sample_weight, windows.sentences)
+            sample_weight = self._weights_in_graph(x, windows, sample_weight)
         if y is None:
             return keras.utils.pack_x_y_sample_weight(
                 inputs, None, sample_weight
             )
         labels = label_ids_in_graph(self.labels, x, ragged(y))
-        words = windows.words.flat_values
-        of_pieces = tf.where(
-            words == NO_WORD,
-            tf.constant(NO_WORD, "int32"),
-            tf.gather(labels, tf.maximum(words, 0)),
-        )
-        labels = self.at_positions(windows.words.with_flat_values(of_pieces))
-        weights = tf.cast(labels != NO_WORD, "float32")
+        labels = self._of_words(windows, labels, NO_LABEL)
+        weights = tf.cast(labels != NO_LABEL, "float32")
         if sample_weight is not None:
-            weights *= tf.cast(sample_weight, "float32")[:, None]
+            weights *= sample_weight
         return inputs, tf.maximum(labels, 0), weights
+
+    def _weights_in_graph(
+        self, words: Tensor, windows: WordWindows, given: Tensor
+    ) -> Tensor:
+        """Returns the weights of positions, `(windows, sequence_length)`."""
+        import tensorflow as tf
+
+        given = tf.cast(given, "float32")
+        if given.shape.rank == 1:
+            given = tf.repeat(given, words.row_lengths())
+        else:
+            given = ragged(given)
+            same = tf.debugging.assert_equal(
+                words.row_splits,
+                tf.cast(given.row_splits, "int64"),
+                "Expected a weight for each word.",
+            )
+            with tf.control_dependencies([same]):
+                given = tf.identity(given.flat_values)
+        return self._of_words(windows, given, 0)
+
+    def _of_words(
+        self, windows: WordWindows, of_words: Tensor, nothing: int
+    ) -> Tensor:
+        """Returns values of words at the positions of their first pieces."""
+        import tensorflow as tf
+
+        # The last entry stands for `NO_WORD`.
+        of_words = tf.concat(
+            [of_words, tf.constant([nothing], of_words.dtype)], 0
+        )
+        words = windows.words.flat_values
+        last = tf.size(of_words, out_type=words.dtype) - 1
+        of_pieces = tf.gather(of_words, tf.where(words == NO_WORD, last, words))
+        return self.at_positions(
+            windows.words.with_flat_values(of_pieces), nothing
+        )
 
     def windows_of_texts_in_graph(
         self, texts: Tensor
@@ -209,22 +251,23 @@ class ConvBertTokenClassifierPreprocessor(
             self.tokenizer, [windows.ids], self.sequence_length
         )
 
-    def at_positions(self, of_pieces: Tensor) -> Tensor:
+    def at_positions(self, of_pieces: Tensor, nothing: int = NO_WORD) -> Tensor:
         """Aligns values of pieces with positions, in a TensorFlow graph.
 
         Args:
-            of_pieces: ragged integer tensor of shape `(windows, None)`.
+            of_pieces: ragged tensor of shape `(windows, None)`.
+            nothing: int. Value of positions without a piece. Defaults to
+                `-1`.
 
         Returns:
-            Integer tensor of shape `(windows, sequence_length)`; -1 at
-            positions without a piece.
+            Tensor of shape `(windows, sequence_length)`.
         """
         import tensorflow as tf
 
-        nothing = tf.fill(
-            [of_pieces.nrows(), 1], tf.constant(NO_WORD, of_pieces.dtype)
+        first = tf.fill(
+            [of_pieces.nrows(), 1], tf.constant(nothing, of_pieces.dtype)
         )
-        return self._padded(tf.concat([nothing, of_pieces], 1), NO_WORD)
+        return self._padded(tf.concat([first, of_pieces], 1), nothing)
 
     def _window(self) -> tuple[int, int]:
         """Returns the size and the stride of windows, in pieces."""
@@ -236,3 +279,11 @@ class ConvBertTokenClassifierPreprocessor(
             **super().get_config(),
             "labels": self.labels,
         }
+
+
+def _at_positions(of_pieces: Any, outputs: np.ndarray) -> np.ndarray:
+    """Copies values of pieces to the positions of `outputs`, and returns it."""
+    for output, values in zip(outputs, of_pieces, strict=True):
+        # Pieces follow `[CLS]`.
+        output[1 : len(values) + 1] = values
+    return outputs

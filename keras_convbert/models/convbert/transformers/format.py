@@ -8,6 +8,12 @@ from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.convbert.transformers.config import (
     backbone_arguments,
 )
+from keras_convbert.models.convbert.transformers.head_settings import (
+    check_head_settings,
+)
+from keras_convbert.models.convbert.transformers.head_settings import (
+    check_pad_token_id,
+)
 from keras_convbert.models.convbert.transformers.files import is_transformers
 from keras_convbert.models.convbert.transformers.files import open_arrays
 from keras_convbert.models.convbert.transformers.head import head_arguments
@@ -77,7 +83,9 @@ class TransformersFormat(ForeignFormat):
             if reuses_saved_head(head, arguments):
                 arguments = {**head, **arguments}
                 has_head = True
-        if not has_head:
+        if has_head:
+            check_head_settings(kind, source, config)
+        else:
             check_head_size(cls, preset, arguments)
         task_preprocessor(cls, preset, arguments)
         dtype = {"dtype": arguments.pop("dtype", None)}
@@ -91,13 +99,18 @@ class TransformersFormat(ForeignFormat):
     def tokenizer_arguments(
         self, preset: Preset, vocabulary: Any = None
     ) -> dict[str, Any]:
-        return tokenizer.tokenizer_arguments(preset, vocabulary)
+        arguments = tokenizer.tokenizer_arguments(preset, vocabulary)
+        check_pad_token_id(preset.read(CONFIG_FILE), arguments["vocabulary"])
+        return arguments
 
     def max_sequence_length(self, config: Config) -> int | None:
         return config.get("max_position_embeddings")
 
     def class_name(self, preset: Preset) -> str:
-        theirs = preset.read(CONFIG_FILE).get("architectures") or []
+        theirs = [
+            name.replace(names.PORT_CLASS_PREFIX, names.HF_CLASS_PREFIX, 1)
+            for name in preset.read(CONFIG_FILE).get("architectures") or []
+        ]
         found = [ours for ours, n in names.HF_CLASSES.items() if n in theirs]
         if theirs and not found:
             warnings.warn(

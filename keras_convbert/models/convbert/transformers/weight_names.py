@@ -168,6 +168,9 @@ HF_CLASSES = {
     "ConvBertTokenClassifier": "ConvBertForTokenClassification",
     "ConvBertQuestionAnswerer": "ConvBertForQuestionAnswering",
 }
+# The names of the earlier port begin with `Electra`.
+HF_CLASS_PREFIX = "ConvBert"
+PORT_CLASS_PREFIX = "Electra"
 
 # The output of the masked LM, tied to the embeddings; some files repeat it.
 HF_TIED = "generator_lm_head.weight"
@@ -177,6 +180,7 @@ HF_IGNORED = (
     r"(convbert\.)?embeddings\.(position_ids|token_type_ids)",
     r"generator_predictions\..*",
     r"generator_lm_head\..*",
+    r"discriminator_predictions\..*",
     r"classifier\..*",
     r"qa_outputs\..*",
     r"sequence_summary\..*",
@@ -185,7 +189,7 @@ HF_IGNORED = (
 # Older names, also of the port that preceded the one in `transformers`:
 # patterns and their current replacements.
 HF_RENAMED = (
-    (r"^conv_bert\.", "convbert."),
+    (r"^(conv_bert|electra)\.", "convbert."),
     (r"^generator\.lm_head\.", "generator_lm_head."),
     (r"\.separable_conv1d\.", ".key_conv_attn_layer."),
     (r"\.conv_attn_kernel\.", ".conv_kernel_layer."),

@@ -37,12 +37,21 @@ class Preset(os.PathLike[str]):
         handle: string. A folder, or a handle on a hub, whose files are
             fetched on first use.
         family: `Family`. The family of the class that opens the preset.
+        root: `Preset`. The preset that contains this one as a folder, or
+            `None`. Defaults to `None`.
+        folder: string. The plain name of that folder. Defaults to `""`.
 
     Raises:
         ValueError: if there is no such preset.
     """
 
-    def __init__(self, handle: str, family: Family) -> None:
+    def __init__(
+        self,
+        handle: str,
+        family: Family,
+        root: "Preset | None" = None,
+        folder: str = "",
+    ) -> None:
         if "://" not in handle and not os.path.isdir(handle):
             raise ValueError(
                 "Expected a folder, a handle such as 'hf://user/model' or "
@@ -51,16 +60,34 @@ class Preset(os.PathLike[str]):
             )
         self.handle = handle
         self.family = family
+        self.root = self if root is None else root
+        self._prefix = f"{folder}/" if folder else ""
         self._paths: dict[str, pathlib.Path | None] = {}
         self._contents: dict[str, Config] = {}
         self._is_checked = self._is_checked_for_weights = False
 
     @classmethod
     def open(cls, preset: "AnyPath | Preset", family: Family) -> "Preset":
-        """Opens a preset, unless it is already open."""
+        """Opens a preset, unless it is already open.
+
+        If the format of another library keeps the model in a folder inside of
+        the preset, it opens that folder.
+        """
         if isinstance(preset, Preset):
             return preset
-        return cls(os.fspath(preset), family)
+        opened = cls(os.fspath(preset), family)
+        foreign = family.foreign
+        folder = "" if foreign is None else foreign.model_folder(opened)
+        return opened.subfolder(folder) if folder else opened
+
+    def subfolder(self, name: str) -> "Preset":
+        """Returns a folder inside of this preset as a preset.
+
+        Raises:
+            CheckpointError: if `name` is not a plain name.
+        """
+        check_plain_name(self.handle, name)
+        return Preset(self.handle, self.family, self, name)
 
     def __fspath__(self) -> str:
         return self.handle
@@ -83,6 +110,7 @@ class Preset(os.PathLike[str]):
         return self._paths[name]
 
     def _find(self, name: str) -> pathlib.Path | None:
+        name = self._prefix + name
         if not check_file_exists(self.handle, name):
             path = os.path.join(self.handle, name)
             if os.path.islink(path):

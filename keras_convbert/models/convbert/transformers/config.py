@@ -109,7 +109,9 @@ def _check_keys(config: Config) -> None:
 
 def _keys_of(argument: str) -> list[str]:
     return [
-        theirs for theirs, ours in names.HF_ARGUMENTS.items() if ours == argument
+        theirs
+        for theirs, ours in names.HF_ARGUMENTS.items()
+        if ours == argument
     ]
 
 

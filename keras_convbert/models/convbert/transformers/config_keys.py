@@ -123,9 +123,26 @@ HF_WITHOUT_EFFECT = frozenset(
     }
 )
 
+# Settings of the head of multiple choice, and what `transformers` does without
+# them.
+SUMMARY_DEFAULTS: dict[str, object] = {
+    "summary_type": "last",
+    "summary_use_proj": False,
+    "summary_proj_to_labels": False,
+    "summary_activation": None,
+    "summary_first_dropout": 0.0,
+    "summary_last_dropout": 0.0,
+}
+# `summary_type` and our `pooling`. A ConvBERT passes no index for the third.
+SUMMARY_TYPES = {
+    "first": "first",
+    "last": "last",
+    "cls_index": "last",
+    "mean": "mean",
+}
 # Defaults of the port that preceded the one in `transformers`, for keys whose
 # `ConvBertConfig` default is another.
-PORT_DEFAULTS = {
+PORT_DEFAULTS: dict[str, object] = {
     "summary_type": "first",
     "summary_use_proj": True,
     "summary_activation": "gelu",

@@ -22,6 +22,9 @@ from keras_convbert.models.convbert.transformers.head import our_class_name
 from keras_convbert.models.convbert.transformers.sentence_export import (
     sentence_module_writer,
 )
+from keras_convbert.models.convbert.transformers.sequence_summary import (
+    summary_settings,
+)
 from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
@@ -211,6 +214,8 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
                 f'answerer has. Received: head="{config["head"]}"'
             )
         return {}
+    if kind == "ConvBertMultipleChoice":
+        return summary_settings(config)
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(
             'Expected the head "dense", which a Hugging Face classifier has. '

@@ -35,6 +35,7 @@ from keras_convbert.models.presets.size_limits import MAX_LAYERS
 from keras_convbert.models.presets.task_loading import check_head_size
 from keras_convbert.models.presets.task_loading import head_weights
 from keras_convbert.models.presets.task_loading import reuses_saved_head
+from keras_convbert.types import Config
 
 EMBEDDER = "text_embedder"
 
@@ -124,10 +125,7 @@ class TransformersFormat(ForeignFormat):
     def class_name(self, preset: Preset) -> str:
         if sentence_modules.has_modules(preset):
             return "ConvBertTextEmbedder"
-        theirs = [
-            name.replace(names.PORT_CLASS_PREFIX, names.HF_CLASS_PREFIX, 1)
-            for name in preset.read(CONFIG_FILE).get("architectures") or []
-        ]
+        theirs = _class_names(preset.read(CONFIG_FILE))
         found = [ours for ours, n in names.HF_CLASSES.items() if n in theirs]
         if theirs and not found:
             warnings.warn(
@@ -153,6 +151,14 @@ class TransformersFormat(ForeignFormat):
         return open_arrays(preset), encoder + heads
 
 
+def _class_names(config: Config) -> list[str]:
+    """Returns the `transformers` classes that a config names."""
+    return [
+        name.replace(names.PORT_CLASS_PREFIX, names.HF_CLASS_PREFIX, 1)
+        for name in config.get("architectures") or []
+    ]
+
+
 def _head_arguments(
     cls: type[Any], preset: Preset, source: ArraySource | None
 ) -> dict[str, Any] | None:
@@ -163,6 +169,9 @@ def _head_arguments(
     if not source or not kind or not checkpoint_has_head(source, kind):
         return None
     config = preset.read(CONFIG_FILE)
+    other = names.HF_SAME_ARRAYS.get(kind)
+    if other is not None and names.HF_CLASSES[other] in _class_names(config):
+        return None
     check_head_settings(kind, source, config)
     return head_arguments(kind, source, config)
 

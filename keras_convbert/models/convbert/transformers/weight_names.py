@@ -156,6 +156,17 @@ HF_HEADS = {
         ("classifier.weight", "logits/kernel", (1, 1), (1, 0)),
         ("classifier.bias", "logits/bias", (1,)),
     ),
+    "ConvBertMultipleChoice": (
+        (
+            "sequence_summary.summary.weight",
+            "summary/kernel",
+            (1, 1),
+            (1, 0),
+        ),
+        ("sequence_summary.summary.bias", "summary/bias", (1,)),
+        ("classifier.weight", "logits/kernel", (1, 1), (1, 0)),
+        ("classifier.bias", "logits/bias", (1,)),
+    ),
     "ConvBertQuestionAnswerer": (
         ("qa_outputs.weight", "span_logits/kernel", (1, 1), (1, 0)),
         ("qa_outputs.bias", "span_logits/bias", (1,)),
@@ -166,7 +177,13 @@ HF_CLASSES = {
     "ConvBertMaskedLM": "ConvBertForMaskedLM",
     "ConvBertTextClassifier": "ConvBertForSequenceClassification",
     "ConvBertTokenClassifier": "ConvBertForTokenClassification",
+    "ConvBertMultipleChoice": "ConvBertForMultipleChoice",
     "ConvBertQuestionAnswerer": "ConvBertForQuestionAnswering",
+}
+# Classes whose heads have arrays of the same names.
+HF_SAME_ARRAYS = {
+    "ConvBertMultipleChoice": "ConvBertTokenClassifier",
+    "ConvBertTokenClassifier": "ConvBertMultipleChoice",
 }
 # The names of the earlier port begin with `Electra`.
 HF_CLASS_PREFIX = "ConvBert"

@@ -196,11 +196,13 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
     def preprocess_samples(
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> Any:
-        samples = super().preprocess_samples(x, y, sample_weight)
+        x = super().preprocess_samples(x)
         if y is not None and self.compiled and _is_sparse(self.loss):
-            inputs = samples[0] if isinstance(samples, tuple) else samples
-            check_class_ids(y, inputs["token_ids"].shape[1])
-        return samples
+            num_choices = x["token_ids"].shape[1]
+            # It is unknown in a graph for tensors of unknown shape.
+            if num_choices is not None:
+                y = check_class_ids(y, num_choices, "choices")
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
     def get_config(self) -> Config:
         return {

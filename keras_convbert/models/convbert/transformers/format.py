@@ -76,9 +76,10 @@ class TransformersFormat(ForeignFormat):
     ) -> tuple[Any, bool]:
         source = open_arrays(preset) if load_weights else None
         head = _head_arguments(cls, preset, source)
-        has_head = head is not None and reuses_saved_head(head, arguments)
-        if has_head:
+        has_head = False
+        if head is not None and reuses_saved_head(head, arguments):
             arguments = {**head, **arguments}
+            has_head = True
         else:
             check_head_size(cls, preset, arguments)
         arguments = {**_other_arguments(cls, preset), **arguments}

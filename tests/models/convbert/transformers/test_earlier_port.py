@@ -12,6 +12,7 @@ import transformers
 
 from keras_convbert.models import ConvBertBackbone
 from keras_convbert.models import ConvBertMaskedLM
+from keras_convbert.models import ConvBertMultipleChoice
 from keras_convbert.models import ConvBertQuestionAnswerer
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTokenClassifier
@@ -135,3 +136,23 @@ def test_an_electra_is_refused(changes, tmp_path):
     message = r"model_type='electra' without the keys .*'linear_groups'"
     with pytest.raises(ValueError, match=message):
         ConvBertBackbone.from_preset(folder)
+
+
+@pytest.mark.once
+def test_multiple_choice_of_the_port_has_other_defaults(tmp_path):
+    model = theirs.make(
+        "ForMultipleChoice",
+        summary_type="first",
+        summary_use_proj=True,
+        summary_activation="gelu",
+        summary_last_dropout=0.1,
+    )
+    folder = theirs.save(model, tmp_path)
+    as_port(folder, "ForMultipleChoice")
+    assert "summary_type" not in files.read_config(folder)
+    task = ConvBertMultipleChoice.from_preset(folder, preprocessor=None)
+    assert (task.pooling, task.projection, task.dropout) == ("first", True, 0.1)
+    arrays = {name: x[:, None] for name, x in theirs.inputs().items()}
+    np.testing.assert_allclose(
+        to_numpy(task(arrays)), theirs.call(model, arrays), **NEAR
+    )

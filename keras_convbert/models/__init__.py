@@ -5,6 +5,12 @@ from keras_convbert.models.convbert.convbert_masked_lm import ConvBertMaskedLM
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
 )
+from keras_convbert.models.convbert.convbert_multiple_choice import (
+    ConvBertMultipleChoice,
+)
+from keras_convbert.models.convbert.convbert_multiple_choice_preprocessor import (  # noqa: E501
+    ConvBertMultipleChoicePreprocessor,
+)
 from keras_convbert.models.convbert.convbert_pretrainer import (
     ConvBertPretrainer,
 )
@@ -42,6 +48,8 @@ __all__ = [
     "ConvBertBackbone",
     "ConvBertMaskedLM",
     "ConvBertMaskedLMPreprocessor",
+    "ConvBertMultipleChoice",
+    "ConvBertMultipleChoicePreprocessor",
     "ConvBertPretrainer",
     "ConvBertPretrainerPreprocessor",
     "ConvBertQuestionAnswerer",

@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 
-def check_class_ids(labels: Any, num_classes: int) -> Any:
-    """Returns the labels; raises an error unless all are class numbers."""
+def check_class_ids(
+    labels: Any, num_classes: int, name: str = "num_classes"
+) -> Any:
+    """Returns the labels; raises an error unless all are class numbers.
+
+    `name` is what the error calls the number of classes.
+    """
     return _checked(
         labels,
         lambda label: (
             (label >= 0) & (label < num_classes) & (label == label // 1)
         ),
         f"Expected labels from 0 to {num_classes - 1}, as "
-        f"`num_classes={num_classes}`.",
+        f"`{name}={num_classes}`.",
     )
 
 

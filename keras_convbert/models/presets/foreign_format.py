@@ -4,7 +4,6 @@ from typing import Any
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import WeightMapping
-from keras_convbert.types import Config
 
 if TYPE_CHECKING:
     from keras_convbert.models.presets.preset import Preset
@@ -15,6 +14,13 @@ class ForeignFormat(abc.ABC):
 
     name: str
     """Name of the format on the command line, such as `"huggingface"`."""
+
+    def model_folder(self, preset: "Preset") -> str:
+        """Returns the folder inside of `preset` that holds the model.
+
+        It is `""` for the preset itself.
+        """
+        return ""
 
     @abc.abstractmethod
     def recognizes(self, preset: "Preset") -> bool:
@@ -60,8 +66,13 @@ class ForeignFormat(abc.ABC):
         """Returns tokenizer arguments; `vocabulary` overrides the preset."""
 
     @abc.abstractmethod
-    def max_sequence_length(self, config: Config) -> int | None:
-        """Returns the maximum input length of the model of a config."""
+    def sequence_length(
+        self, cls: type[Any], preset: "Preset", default: int
+    ) -> int:
+        """Returns the sequence length of a preprocessor of class `cls`.
+
+        `default` is that of the class.
+        """
 
     @abc.abstractmethod
     def class_name(self, preset: "Preset") -> str:

@@ -13,6 +13,7 @@ PIPELINES = {
     "Backbone": "feature-extraction",
     "MaskedLM": "fill-mask",
     "TextClassifier": "text-classification",
+    "TextEmbedder": "sentence-similarity",
     "TokenClassifier": "token-classification",
     "QuestionAnswerer": "question-answering",
 }

@@ -121,8 +121,8 @@ def _open(
 def _longest(cls: type[Any], preset: Preset) -> int:
     """Returns the default length, at most the limit of the backbone."""
     default: int = inspect.signature(cls).parameters["sequence_length"].default
+    if preset.foreign is not None:
+        return preset.foreign.sequence_length(cls, preset, default)
     config = preset.read(CONFIG_FILE)
     longest = config.get("config", {}).get("max_sequence_length")
-    if preset.foreign is not None:
-        longest = preset.foreign.max_sequence_length(config)
     return default if longest is None else min(default, longest)

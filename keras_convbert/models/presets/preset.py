@@ -43,6 +43,9 @@ class Preset(os.PathLike[str]):
         family: `Family`. The family of the class that opens the preset.
         custom_objects: dict from names to classes and functions outside of
             this library that the preset may name. Defaults to `None`.
+        root: `Preset`. The preset that contains this one as a folder, or
+            `None`. Defaults to `None`.
+        folder: string. The plain name of that folder. Defaults to `""`.
 
     Raises:
         ValueError: if there is no such preset.
@@ -53,6 +56,8 @@ class Preset(os.PathLike[str]):
         handle: str,
         family: Family,
         custom_objects: Mapping[str, Any] | None = None,
+        root: "Preset | None" = None,
+        folder: str = "",
     ) -> None:
         if "://" not in handle and not os.path.isdir(handle):
             raise ValueError(
@@ -63,6 +68,8 @@ class Preset(os.PathLike[str]):
         self.handle = handle
         self.family = family
         self.custom_objects = dict(custom_objects or {})
+        self.root = self if root is None else root
+        self._prefix = f"{folder}/" if folder else ""
         self._paths: dict[str, pathlib.Path | None] = {}
         self._contents: dict[str, Config] = {}
         self._is_checked = self._is_checked_for_weights = False
@@ -75,6 +82,9 @@ class Preset(os.PathLike[str]):
         custom_objects: Mapping[str, Any] | None = None,
     ) -> "Preset":
         """Opens a preset, unless it is already open.
+
+        If the format of another library keeps the model in a folder inside of
+        the preset, it opens that folder.
 
         Args:
             preset: path, handle, or an open `Preset`.
@@ -89,11 +99,23 @@ class Preset(os.PathLike[str]):
             keras.saving.get_registered_name(used): used
             for used in classes_of(requested)
         }
-        return cls(
+        opened = cls(
             os.fspath(preset),
             family_of(requested),
             {**allowed, **(custom_objects or {})},
         )
+        foreign = opened.family.foreign
+        folder = "" if foreign is None else foreign.model_folder(opened)
+        return opened.subfolder(folder) if folder else opened
+
+    def subfolder(self, name: str) -> "Preset":
+        """Returns a folder inside of this preset as a preset.
+
+        Raises:
+            CheckpointError: if `name` is not a plain name.
+        """
+        check_plain_name(self.handle, name)
+        return Preset(self.handle, self.family, self.custom_objects, self, name)
 
     def __fspath__(self) -> str:
         return self.handle
@@ -116,6 +138,7 @@ class Preset(os.PathLike[str]):
         return self._paths[name]
 
     def _find(self, name: str) -> pathlib.Path | None:
+        name = self._prefix + name
         if not check_file_exists(self.handle, name):
             path = os.path.join(self.handle, name)
             if os.path.islink(path):

@@ -162,5 +162,5 @@ def reuses_saved_head(saved: dict[str, Any], arguments: dict[str, Any]) -> bool:
         return False
     return all(
         arguments.get(name, saved.get(name)) == saved.get(name)
-        for name in ("head", "labels")
+        for name in ("head", "labels", "projection", "projection_dim")
     )

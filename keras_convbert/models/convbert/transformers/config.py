@@ -1,5 +1,6 @@
 """Converts `ConvBertConfig` to `ConvBertBackbone` arguments and back."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import keras_hub
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.models.convbert.convbert_sizes import SIZE_RULES
+from keras_convbert.models.convbert.transformers import config_keys as keys
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.presets.size_limits import check_sizes
 from keras_convbert.types import Config
@@ -27,17 +29,12 @@ def backbone_arguments(
             current rule.
 
     Raises:
-        ValueError: if a setting is not supported.
+        ValueError: if a setting is not supported, or two contradict each
+            other.
         CheckpointError: if the heads in `source` follow no known rule, or
             the sizes are too large for its arrays.
     """
-    if config.get("is_decoder") or config.get("add_cross_attention"):
-        raise ValueError(
-            "Expected the config of an encoder, since the convolution of a "
-            "decoder would see later tokens. Received: "
-            f"is_decoder={config.get('is_decoder')}, "
-            f"add_cross_attention={config.get('add_cross_attention')}"
-        )
+    _check_keys(config)
     arguments = dict(names.HF_DEFAULTS)
     for table in (names.HF_OLDER_ARGUMENTS, names.HF_ARGUMENTS):
         arguments.update(
@@ -73,6 +70,49 @@ def transformers_arguments(backbone: keras_hub.models.Backbone) -> Config:
     arguments["embedding_size"] = backbone.embedding_dim or backbone.hidden_dim
     arguments["hidden_act"] = _activation(backbone)
     return arguments
+
+
+def _check_keys(config: Config) -> None:
+    """Refuses settings that are not supported, and warns of unknown keys."""
+    for key, (allowed, reason) in keys.HF_REQUIRED.items():
+        if config.get(key) not in allowed:
+            raise ValueError(
+                f"Expected {key!r} in 'config.json' to be {allowed[0]!r}, "
+                f"since {reason}. Received: {key}={config[key]!r}"
+            )
+    for older, ours in names.HF_OLDER_ARGUMENTS.items():
+        found = {
+            key: config[key]
+            for key in (older, *_keys_of(ours))
+            if key in config
+        }
+        if len(set(found.values())) > 1:
+            raise ValueError(
+                "Expected both names of one setting in 'config.json' to "
+                f"have the same value. Received: {found}"
+            )
+    known = (
+        names.HF_ARGUMENTS.keys()
+        | names.HF_OLDER_ARGUMENTS.keys()
+        | keys.HF_REQUIRED.keys()
+        | keys.HF_HEAD_KEYS
+        | keys.HF_WITHOUT_EFFECT
+    )
+    unknown = sorted(config.keys() - known)
+    if unknown:
+        warnings.warn(
+            "'config.json' has keys that a Hugging Face ConvBERT does not "
+            f"have. They are ignored: {unknown}",
+            stacklevel=8,
+        )
+
+
+def _keys_of(argument: str) -> list[str]:
+    return [
+        theirs
+        for theirs, ours in names.HF_ARGUMENTS.items()
+        if ours == argument
+    ]
 
 
 def _head_dim(arguments: dict[str, Any], source: ArraySource | None) -> int:

@@ -1,7 +1,9 @@
 """Exports a backbone or a task as a folder for `transformers`."""
 
 import json
+import pathlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 from typing import cast
 
@@ -17,6 +19,12 @@ from keras_convbert.models.convbert.transformers.config import (
     transformers_arguments,
 )
 from keras_convbert.models.convbert.transformers.head import our_class_name
+from keras_convbert.models.convbert.transformers.sentence_export import (
+    sentence_module_writer,
+)
+from keras_convbert.models.convbert.transformers.sequence_summary import (
+    summary_settings,
+)
 from keras_convbert.models.convbert.transformers.tokenizer import (
     write_tokenizer,
 )
@@ -134,6 +142,51 @@ class ExportsEncoder(Mixin):
         )
 
 
+class ExportsEmbedder(Mixin):
+    """`export_to_transformers` of a text embedder."""
+
+    def export_to_transformers(
+        self, path: AnyPath, strict: bool = False
+    ) -> None:
+        """Writes a folder that the sentence-transformers library loads.
+
+        It holds the encoder, which `transformers.ConvBertModel` loads too, the
+        tokenizer, the pooling, the projection and the normalization.
+
+        Args:
+            path: path of the folder. It must be empty or not exist.
+            strict: bool. Whether to raise an error instead of a warning if
+                the results of `transformers` for padded texts differ
+                (`mask_conv=True`). Defaults to `False`.
+
+        Raises:
+            ValueError: if a Hugging Face ConvBERT or the sentence-transformers
+                library cannot represent the model, the task has no
+                preprocessor, or the results differ and `strict` is true.
+            FileExistsError: if `path` is a file or a folder with content.
+            ImportError: if safetensors is not installed.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                "Expected a task with a preprocessor, since the folder holds "
+                "the tokenizer. Received: preprocessor=None"
+            )
+        add_modules = sentence_module_writer(self, _safetensors())
+        encoder = self.backbone
+        arrays = arrays_for_transformers(encoder, _encoder(encoder))
+        tokenizer = self.preprocessor.tokenizer
+        _write(
+            path,
+            encoder,
+            arrays,
+            "ConvBertBackbone",
+            {},
+            strict,
+            tokenizer,
+            add_modules,
+        )
+
+
 def _encoder(
     backbone: keras_hub.models.Backbone, prefix: str = ""
 ) -> list[WeightMapping]:
@@ -161,6 +214,8 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
                 f'answerer has. Received: head="{config["head"]}"'
             )
         return {}
+    if kind == "ConvBertMultipleChoice":
+        return summary_settings(config)
     if kind == "ConvBertTextClassifier" and config["head"] != "dense":
         raise ValueError(
             'Expected the head "dense", which a Hugging Face classifier has. '
@@ -190,6 +245,7 @@ def _write(
     settings: Config,
     strict: bool,
     tokenizer: Any = None,
+    add_files: Callable[[pathlib.Path], None] | None = None,
 ) -> None:
     save_file = _safetensors()
     config = {
@@ -212,6 +268,8 @@ def _write(
         write_text(folder / CARD_FILE, _card(backbone, kind))
         if tokenizer is not None:
             write_tokenizer(tokenizer, folder, backbone.max_sequence_length)
+        if add_files is not None:
+            add_files(folder)
 
 
 def _special_ids(tokenizer: Any) -> Config:

@@ -15,8 +15,10 @@ from keras_convbert.checkpoints.translated_arrays import Translation
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.preset import Preset
+from keras_convbert.types import Config
 
 MODEL_TYPES = ("convbert", "conv_bert")
+PORT_MODEL_TYPE = "electra"
 SAFETENSORS = "model.safetensors"
 TORCH = "pytorch_model.bin"
 HDF5 = "tf_model.h5"
@@ -41,13 +43,28 @@ def is_transformers(preset: Preset) -> bool:
             '"registered_name", or of Hugging Face, with a "model_type". '
             f"Received: neither in preset={preset.handle!r}"
         )
-    if config["model_type"] not in MODEL_TYPES:
-        raise ValueError(
-            f'Expected a ConvBERT with "model_type" {MODEL_TYPES[0]!r}. '
-            f"Received: model_type={config['model_type']!r} in "
-            f"preset={preset.handle!r}"
+    if config["model_type"] in MODEL_TYPES or is_port(config):
+        return True
+    received = f"model_type={config['model_type']!r}"
+    if config["model_type"] == PORT_MODEL_TYPE:
+        received += (
+            f" without the keys {[*names.HF_OLDER_ARGUMENTS]} of the earlier "
+            "port of ConvBERT,"
         )
-    return True
+    raise ValueError(
+        f'Expected a ConvBERT with "model_type" {MODEL_TYPES[0]!r}. '
+        f"Received: {received} in preset={preset.handle!r}"
+    )
+
+
+def is_port(config: Config) -> bool:
+    """Whether `config` is of the port that preceded that in `transformers`.
+
+    It names itself ELECTRA. An ELECTRA has no groups and no head ratio.
+    """
+    return config.get("model_type") == PORT_MODEL_TYPE and (
+        names.HF_OLDER_ARGUMENTS.keys() <= config.keys()
+    )
 
 
 def open_arrays(preset: Preset) -> ArraySource:

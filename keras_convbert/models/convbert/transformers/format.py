@@ -1,8 +1,11 @@
 import warnings
 from typing import Any
 
+import keras_hub
+
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import WeightMapping
+from keras_convbert.models.convbert.transformers import sentence_modules
 from keras_convbert.models.convbert.transformers import tokenizer
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.convbert.transformers.config import (
@@ -12,6 +15,12 @@ from keras_convbert.models.convbert.transformers.files import is_transformers
 from keras_convbert.models.convbert.transformers.files import open_arrays
 from keras_convbert.models.convbert.transformers.head import head_arguments
 from keras_convbert.models.convbert.transformers.head import our_class_name
+from keras_convbert.models.convbert.transformers.head_settings import (
+    check_head_settings,
+)
+from keras_convbert.models.convbert.transformers.head_settings import (
+    check_pad_token_id,
+)
 from keras_convbert.models.convbert.transformers.weights import assign_weights
 from keras_convbert.models.convbert.transformers.weights import (
     checkpoint_has_head,
@@ -27,6 +36,8 @@ from keras_convbert.models.presets.task_loading import check_head_size
 from keras_convbert.models.presets.task_loading import head_weights
 from keras_convbert.models.presets.task_loading import reuses_saved_head
 from keras_convbert.types import Config
+
+EMBEDDER = "text_embedder"
 
 
 class TransformersFormat(ForeignFormat):
@@ -63,41 +74,59 @@ class TransformersFormat(ForeignFormat):
         load_weights: bool,
         arguments: dict[str, Any],
     ) -> tuple[Any, bool]:
-        config = preset.read(CONFIG_FILE)
         source = open_arrays(preset) if load_weights else None
-        kind = our_class_name(cls)
-        arguments = dict(arguments)
+        head = _head_arguments(cls, preset, source)
         has_head = False
-        if (
-            source is not None
-            and kind is not None
-            and checkpoint_has_head(source, kind)
-        ):
-            head = head_arguments(kind, source, config)
-            if reuses_saved_head(head, arguments):
-                arguments = {**head, **arguments}
-                has_head = True
-        if not has_head:
+        if head is not None and reuses_saved_head(head, arguments):
+            arguments = {**head, **arguments}
+            has_head = True
+        else:
             check_head_size(cls, preset, arguments)
+        arguments = {**_other_arguments(cls, preset), **arguments}
         task_preprocessor(cls, preset, arguments)
         dtype = {"dtype": arguments.pop("dtype", None)}
         backbone = _make_backbone(cls.backbone_cls, preset, source, dtype)
         task = cls(backbone=backbone, **arguments)
         if source is not None:
-            head_and_kind = (head_weights(task), kind) if has_head else ()
+            is_embedder = cls.task_kind == EMBEDDER
+            head_and_kind = (
+                (head_weights(task), our_class_name(cls))
+                if has_head and not is_embedder
+                else ()
+            )
             assign_weights(source, backbone, *head_and_kind)
+            if has_head and is_embedder:
+                sentence_modules.assign_projection(preset, head_weights(task))
         return task, has_head
 
     def tokenizer_arguments(
         self, preset: Preset, vocabulary: Any = None
     ) -> dict[str, Any]:
-        return tokenizer.tokenizer_arguments(preset, vocabulary)
+        arguments = tokenizer.tokenizer_arguments(preset, vocabulary)
+        check_pad_token_id(preset.read(CONFIG_FILE), arguments["vocabulary"])
+        return {
+            **arguments,
+            **sentence_modules.tokenizer_arguments(preset, arguments),
+        }
 
-    def max_sequence_length(self, config: Config) -> int | None:
-        return config.get("max_position_embeddings")
+    def model_folder(self, preset: Preset) -> str:
+        return sentence_modules.model_folder(preset)
+
+    def sequence_length(
+        self, cls: type[Any], preset: Preset, default: int
+    ) -> int:
+        config = preset.read(CONFIG_FILE)
+        limit = config.get(
+            "max_position_embeddings", names.HF_DEFAULTS["max_sequence_length"]
+        )
+        if issubclass(cls, keras_hub.models.TextEmbedderPreprocessor):
+            default = sentence_modules.sequence_length(preset) or default
+        return min(default, limit)
 
     def class_name(self, preset: Preset) -> str:
-        theirs = preset.read(CONFIG_FILE).get("architectures") or []
+        if sentence_modules.has_modules(preset):
+            return "ConvBertTextEmbedder"
+        theirs = _class_names(preset.read(CONFIG_FILE))
         found = [ours for ours, n in names.HF_CLASSES.items() if n in theirs]
         if theirs and not found:
             warnings.warn(
@@ -121,6 +150,37 @@ class TransformersFormat(ForeignFormat):
             mapping for kind in names.HF_HEADS for mapping in head_table(kind)
         ]
         return open_arrays(preset), encoder + heads
+
+
+def _class_names(config: Config) -> list[str]:
+    """Returns the `transformers` classes that a config names."""
+    return [
+        name.replace(names.PORT_CLASS_PREFIX, names.HF_CLASS_PREFIX, 1)
+        for name in config.get("architectures") or []
+    ]
+
+
+def _head_arguments(
+    cls: type[Any], preset: Preset, source: ArraySource | None
+) -> dict[str, Any] | None:
+    """Returns the arguments of the head in the preset, `None` without one."""
+    if cls.task_kind == EMBEDDER:
+        return sentence_modules.projection_arguments(preset)
+    kind = our_class_name(cls)
+    if not source or not kind or not checkpoint_has_head(source, kind):
+        return None
+    config = preset.read(CONFIG_FILE)
+    other = names.HF_SAME_ARRAYS.get(kind)
+    if other is not None and names.HF_CLASSES[other] in _class_names(config):
+        return None
+    check_head_settings(kind, source, config)
+    return head_arguments(kind, source, config)
+
+
+def _other_arguments(cls: type[Any], preset: Preset) -> dict[str, Any]:
+    if cls.task_kind == EMBEDDER:
+        return sentence_modules.pooling_arguments(preset)
+    return {}
 
 
 def _make_backbone(

@@ -4,6 +4,9 @@ from typing import Any
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.models.convbert.transformers import weight_names as names
+from keras_convbert.models.convbert.transformers.sequence_summary import (
+    summary_arguments,
+)
 from keras_convbert.types import Config
 
 
@@ -27,6 +30,8 @@ def head_arguments(
         return {}
     if kind == "ConvBertQuestionAnswerer":
         return {"head": "linear"}
+    if kind == "ConvBertMultipleChoice":
+        return summary_arguments(config)
     dropout = config.get("classifier_dropout")
     if dropout is None:
         dropout = config.get(

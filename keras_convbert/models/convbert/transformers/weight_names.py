@@ -156,6 +156,17 @@ HF_HEADS = {
         ("classifier.weight", "logits/kernel", (1, 1), (1, 0)),
         ("classifier.bias", "logits/bias", (1,)),
     ),
+    "ConvBertMultipleChoice": (
+        (
+            "sequence_summary.summary.weight",
+            "summary/kernel",
+            (1, 1),
+            (1, 0),
+        ),
+        ("sequence_summary.summary.bias", "summary/bias", (1,)),
+        ("classifier.weight", "logits/kernel", (1, 1), (1, 0)),
+        ("classifier.bias", "logits/bias", (1,)),
+    ),
     "ConvBertQuestionAnswerer": (
         ("qa_outputs.weight", "span_logits/kernel", (1, 1), (1, 0)),
         ("qa_outputs.bias", "span_logits/bias", (1,)),
@@ -166,8 +177,17 @@ HF_CLASSES = {
     "ConvBertMaskedLM": "ConvBertForMaskedLM",
     "ConvBertTextClassifier": "ConvBertForSequenceClassification",
     "ConvBertTokenClassifier": "ConvBertForTokenClassification",
+    "ConvBertMultipleChoice": "ConvBertForMultipleChoice",
     "ConvBertQuestionAnswerer": "ConvBertForQuestionAnswering",
 }
+# Classes whose heads have arrays of the same names.
+HF_SAME_ARRAYS = {
+    "ConvBertMultipleChoice": "ConvBertTokenClassifier",
+    "ConvBertTokenClassifier": "ConvBertMultipleChoice",
+}
+# The names of the earlier port begin with `Electra`.
+HF_CLASS_PREFIX = "ConvBert"
+PORT_CLASS_PREFIX = "Electra"
 
 # The output of the masked LM, tied to the embeddings; some files repeat it.
 HF_TIED = "generator_lm_head.weight"
@@ -177,6 +197,7 @@ HF_IGNORED = (
     r"(convbert\.)?embeddings\.(position_ids|token_type_ids)",
     r"generator_predictions\..*",
     r"generator_lm_head\..*",
+    r"discriminator_predictions\..*",
     r"classifier\..*",
     r"qa_outputs\..*",
     r"sequence_summary\..*",
@@ -185,7 +206,7 @@ HF_IGNORED = (
 # Older names, also of the port that preceded the one in `transformers`:
 # patterns and their current replacements.
 HF_RENAMED = (
-    (r"^conv_bert\.", "convbert."),
+    (r"^(conv_bert|electra)\.", "convbert."),
     (r"^generator\.lm_head\.", "generator_lm_head."),
     (r"\.separable_conv1d\.", ".key_conv_attn_layer."),
     (r"\.conv_attn_kernel\.", ".conv_kernel_layer."),

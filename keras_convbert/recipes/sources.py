@@ -60,7 +60,7 @@ def open_preset(source: str) -> Preset:
         )
     errors = []
     for cls in backbone_classes():
-        preset = Preset.open(source, cls.family)
+        preset = Preset.open(source, cls)
         try:
             if preset.foreign is not None or _describes(preset, cls):
                 return preset
@@ -68,7 +68,7 @@ def open_preset(source: str) -> Preset:
             errors.append(error)
     if errors:
         raise errors[0]
-    return Preset.open(source, backbone_classes()[0].family)
+    return Preset.open(source, backbone_classes()[0])
 
 
 def _describes(preset: Preset, cls: type[Any]) -> bool:

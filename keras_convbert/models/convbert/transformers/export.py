@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 from typing import cast
 
+import keras
 import keras_hub
 import numpy as np
 
@@ -161,12 +162,10 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
                 f'answerer has. Received: head="{config["head"]}"'
             )
         return {}
-    if kind == "ConvBertTextClassifier" and config["head"] != "dense":
-        raise ValueError(
-            'Expected the head "dense", which a Hugging Face classifier has. '
-            'Export the backbone, or train a classifier with head="dense". '
-            f'Received: head="{config["head"]}"'
-        )
+    problem_type = {}
+    if kind == "ConvBertTextClassifier":
+        _check_classifier(task)
+        problem_type = {"problem_type": task.problem_type}
     named = config.get("labels") or [
         f"LABEL_{i}" for i in range(config["num_classes"])
     ]
@@ -175,7 +174,28 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
         "classifier_dropout": config["dropout"],
         "id2label": labels,
         "label2id": {label: int(i) for i, label in labels.items()},
+        **problem_type,
     }
+
+
+def _check_classifier(task: keras_hub.models.Task) -> None:
+    if task.head != "dense":
+        raise ValueError(
+            'Expected the head "dense", which a Hugging Face classifier has. '
+            'Export the backbone, or train a classifier with head="dense". '
+            f'Received: head="{task.head}"'
+        )
+    if task.activation not in (
+        keras.activations.linear,
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        raise ValueError(
+            "Expected a classifier without an activation, or with "
+            '"softmax" or "sigmoid", which a Hugging Face classifier has. '
+            "Received: activation="
+            f"{keras.activations.serialize(task.activation)!r}"
+        )
 
 
 def _tokenizer(task: keras_hub.models.Task) -> Any:

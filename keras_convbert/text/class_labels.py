@@ -93,7 +93,7 @@ def encode_class_names(
         if array.shape[1:] == (0,) and form == VECTORS:
             # No text has a label.
             return np.zeros((len(array), num_classes), "float32")
-        return given
+        return _narrow(array) if isinstance(given, (list, tuple)) else given
     rows = [x.tolist() if hasattr(x, "tolist") else x for x in array.tolist()]
     parts = [row if isinstance(row, (list, tuple)) else [row] for row in rows]
     for number, part in enumerate(parts):
@@ -195,12 +195,16 @@ def _shown(names: Sequence[str]) -> str:
 
 def _as_numbers(rows: list[Any]) -> np.ndarray:
     try:
-        array = np.asarray(rows)
+        return _narrow(np.asarray(rows))
     except ValueError as error:
         raise ValueError(
             "Expected as many numbers for each text. "
             f"Received: labels={rows!r:.80}"
         ) from error
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Returns an array in the dtype in which Keras reads Python numbers."""
     narrow = {"float64": "float32", "int64": "int32"}
     return array.astype(narrow.get(array.dtype.name, array.dtype))
 

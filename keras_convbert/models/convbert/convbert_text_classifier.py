@@ -180,7 +180,7 @@ class ConvBertTextClassifier(
         # The constructor of the base class compiles, which needs these.
         self.activation = keras.activations.get(activation)
         self.num_classes = num_classes
-        self.problem_type = problem_type
+        self.problem_type = self._default_problem_type = problem_type
 
         # === Functional Model ===
         x = backbone(backbone.input)["pooled_output"]
@@ -210,7 +210,7 @@ class ConvBertTextClassifier(
                 cross-entropy of class ids; for `"regression"` the mean squared
                 error; for `"multi_label_classification"` the binary
                 cross-entropy of labels of shape `(batch, num_classes)`.
-                Without an activation, another loss changes `problem_type` to
+                Without an activation, another loss sets `problem_type` to
                 that of its labels. Defaults to `"auto"`.
             metrics: list of metrics; `"auto"` follows the labels of the loss:
                 the accuracy of class ids, of one-hot labels, or of several
@@ -219,6 +219,7 @@ class ConvBertTextClassifier(
             **kwargs: arguments of `keras.Model.compile`.
         """
         if isinstance(loss, str) and loss == "auto":
+            self.problem_type = self._default_problem_type
             loss = self._default_loss()
         given = loss_labels(self._default_loss() if loss is None else loss)
         linear = self.activation is keras.activations.linear

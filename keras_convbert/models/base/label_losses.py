@@ -18,8 +18,10 @@ BY_SHAPE = "by_shape"
 """The form of labels of losses that Keras chooses by the shape of labels."""
 CHOSEN_BY_SHAPE = ("crossentropy", "ce")
 
+GENERALIZED = keras.losses.CategoricalGeneralizedCrossEntropy().fn
 FORMS = {
     keras.losses.sparse_categorical_crossentropy: IDS,
+    GENERALIZED: IDS,
     keras.losses.categorical_crossentropy: ONE_HOT,
     keras.losses.categorical_focal_crossentropy: ONE_HOT,
     keras.losses.categorical_hinge: ONE_HOT,
@@ -76,7 +78,7 @@ def loss_labels(loss: Any) -> LossLabels:
     form = FORMS.get(function) if callable(function) else None
     if form is None:
         return UNKNOWN
-    if function is keras.losses.kl_divergence:
+    if function in (keras.losses.kl_divergence, GENERALIZED):
         return LossLabels(form, False)
     default = inspect.signature(function).parameters.get("from_logits")
     from_logits = None if default is None else default.default

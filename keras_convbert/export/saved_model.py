@@ -53,8 +53,8 @@ def export_saved_model(
       num_classes)`: the name of each class with a probability over 0.5 (1
       without names), and `""` (0) for the others. The only output of a
       regression model is `score`, of shape `(batch,)`, or `(batch,
-      num_classes)` with several outputs. An embedder returns `embedding` of shape `(batch,
-      hidden_dim)`.
+      num_classes)` with several outputs. An embedder returns `embedding` of
+      shape `(batch, hidden_dim)`.
     - `text_pair`, for `ConvBertTextClassifier`. It takes `text` and
       `text_pair`, and returns the outputs of `text`.
     - `tokens`, for `ConvBertTokenClassifier`. It takes `text` and returns

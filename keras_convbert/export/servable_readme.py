@@ -68,8 +68,8 @@ this folder without a server must `import tensorflow_text`.
 
 MEANINGS = {
     "label": "name or number of the class; with several labels per text, the "
-    'name of each class with a probability over 0.5 (or 1), and `""` (or 0) for '
-    "the others",
+    'name of each class with a probability over 0.5 (or 1), and `""` (or 0) '
+    "for the others",
     "logits": "scores before the softmax or sigmoid",
     "probabilities": "one per class, in the order of the classes",
     "score": "predicted numbers of a regression model",

@@ -16,7 +16,7 @@ from keras_convbert.text.special_tokens import pad_segments
 from keras_convbert.text.windows import windows_of
 
 LONG_TEXTS = ("truncate", "window")
-REDUCTIONS = {"mean": np.mean, "max": np.max}
+REDUCTIONS = ("mean", "max")
 TINY = np.finfo("float32").tiny
 
 
@@ -35,7 +35,7 @@ def class_logits(
     preprocessor = required_preprocessor(task)
     check_positive_integers(batch_size=batch_size)
     _check_choice("long_texts", long_texts, LONG_TEXTS)
-    _check_choice("window_reduction", window_reduction, (*REDUCTIONS,))
+    _check_choice("window_reduction", window_reduction, REDUCTIONS)
     parts = texts if isinstance(texts, tuple) else (texts,)
     parts = tuple(as_texts(part) for part in parts)
     _check_parts(parts, long_texts)
@@ -64,7 +64,7 @@ def class_logits(
         ]
     )
     starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-    reduce = REDUCTIONS[window_reduction]
+    reduce: Any = np.mean if window_reduction == "mean" else np.max
     return np.stack(
         [reduce(part, axis=0) for part in np.split(logits, starts[1:])]
     )
@@ -111,9 +111,7 @@ def _windows(
 
 
 def _batches(rows: int, batch_size: int) -> list[tuple[int, int]]:
-    return [
-        (first, first + batch_size) for first in range(0, rows, batch_size)
-    ]
+    return [(first, first + batch_size) for first in range(0, rows, batch_size)]
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

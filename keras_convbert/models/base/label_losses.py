@@ -2,17 +2,21 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
 import keras
 
+from keras_convbert.models.base import problem_types
 from keras_convbert.text.class_labels import IDS
 from keras_convbert.text.class_labels import NUMBERS
 from keras_convbert.text.class_labels import ONE_HOT
 from keras_convbert.text.class_labels import VECTORS
 from keras_convbert.training import PearsonCorrelation
+from keras_convbert.types import Activation
+from keras_convbert.types import Config
 
 BY_SHAPE = "by_shape"
 """The form of labels of losses that Keras chooses by the shape of labels."""
@@ -70,8 +74,8 @@ def loss_labels(loss: Any) -> LossLabels:
         return UNKNOWN
     if isinstance(loss, str) and loss.lower() in CHOSEN_BY_SHAPE:
         return LossLabels(BY_SHAPE, False)
-    found = keras.losses.get(loss)
-    settings = {}
+    found: Any = keras.losses.get(loss)
+    settings: Config = {}
     if isinstance(found, functools.partial):
         found, settings = found.func, found.keywords
     function = getattr(found, "fn", found)
@@ -91,6 +95,42 @@ def form_by_shape(shape: Sequence[int | None], num_classes: int) -> str:
     if num_classes == 1:
         return VECTORS
     return IDS if len(shape) < 2 or shape[-1] == 1 else ONE_HOT
+
+
+def default_loss(
+    problem_type: str, activation: Activation
+) -> keras.losses.Loss:
+    """Returns the loss of a problem type."""
+    if problem_type == problem_types.REGRESSION:
+        return keras.losses.MeanSquaredError()
+    if problem_type == problem_types.MULTI_LABEL:
+        return keras.losses.BinaryCrossentropy(
+            from_logits=activation is not keras.activations.sigmoid
+        )
+    return keras.losses.SparseCategoricalCrossentropy(
+        from_logits=activation is not keras.activations.softmax
+    )
+
+
+def warn_of_mismatch(loss: Any, activation: Activation) -> None:
+    """Warns of logits in a loss of probabilities, and the reverse."""
+    from_logits = loss_labels(loss).from_logits
+    wanted = {
+        keras.activations.linear: True,
+        keras.activations.softmax: False,
+        keras.activations.sigmoid: False,
+    }.get(activation)
+    if None in (wanted, from_logits) or wanted == from_logits:
+        return
+    outputs = "logits" if wanted else "probabilities"
+    name = keras.activations.serialize(activation)
+    warnings.warn(
+        f"The task returns {outputs}, since its activation is {name!r}, but "
+        f"the loss expects `from_logits={from_logits}`. Training would go "
+        f"wrong. Expected a loss object with `from_logits={wanted}`. "
+        f"Received: loss={loss!r}",
+        stacklevel=3,
+    )
 
 
 def default_metrics(

@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,11 @@ from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.label_losses import BY_SHAPE
+from keras_convbert.models.base.label_losses import default_loss
 from keras_convbert.models.base.label_losses import default_metrics
 from keras_convbert.models.base.label_losses import form_by_shape
 from keras_convbert.models.base.label_losses import loss_labels
+from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
@@ -220,48 +221,22 @@ class ConvBertTextClassifier(
         """
         if isinstance(loss, str) and loss == "auto":
             self.problem_type = self._default_problem_type
-            loss = self._default_loss()
-        given = loss_labels(self._default_loss() if loss is None else loss)
+            loss = default_loss(self.problem_type, self.activation)
+        given = loss_labels(loss)
         linear = self.activation is keras.activations.linear
         if linear and given.form is not None:
             found = PROBLEM_TYPES[given.form]
             if self.num_classes > 1 or found != problem_types.SINGLE_LABEL:
                 self.problem_type = found
-        self._warn_of_mismatch(loss, given.from_logits)
+        warn_of_mismatch(loss, self.activation)
         if isinstance(metrics, str) and metrics == "auto":
+            if loss is None:
+                given = loss_labels(
+                    default_loss(self.problem_type, self.activation)
+                )
             metrics = default_metrics(given, linear, self.num_classes)
         super().compile(
             optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
-        )
-
-    def _default_loss(self) -> keras.losses.Loss:
-        if self.problem_type == problem_types.REGRESSION:
-            return keras.losses.MeanSquaredError()
-        if self.problem_type == problem_types.MULTI_LABEL:
-            return keras.losses.BinaryCrossentropy(
-                from_logits=self.activation is not keras.activations.sigmoid
-            )
-        return keras.losses.SparseCategoricalCrossentropy(
-            from_logits=self.activation is not keras.activations.softmax
-        )
-
-    def _warn_of_mismatch(self, loss: Any, from_logits: bool | None) -> None:
-        """Warns of logits in a loss of probabilities, and the reverse."""
-        wanted = {
-            keras.activations.linear: True,
-            keras.activations.softmax: False,
-            keras.activations.sigmoid: False,
-        }.get(self.activation)
-        if None in (wanted, from_logits) or wanted == from_logits:
-            return
-        outputs = "logits" if wanted else "probabilities"
-        name = keras.activations.serialize(self.activation)
-        warnings.warn(
-            f"The task returns {outputs}, since its activation is {name!r}, "
-            f"but the loss expects `from_logits={from_logits}`. Training "
-            "would go wrong. Expected a loss object with "
-            f"`from_logits={wanted}`. Received: loss={loss!r}",
-            stacklevel=3,
         )
 
     def check_labels(self, y: Any) -> Any:

@@ -32,10 +32,7 @@ SMALL = {
 def classifier(**options):
     """Tests compile it, and do not change its weights."""
     task = tasks.classifier(backbone_options=SMALL, **options)
-    generator = np.random.default_rng(0)
-    for weight in task.trainable_weights:
-        weight.assign_add(generator.normal(size=weight.shape, scale=0.2))
-    return task
+    return tasks.with_larger_weights(task, X)
 
 
 def spellings(name):
@@ -306,9 +303,7 @@ def test_several_names_are_labels_as_vectors_are():
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     nothing, *found = losses(task, np.zeros_like(VECTORS), [[]] * 6)
     np.testing.assert_allclose(found, nothing, rtol=1e-5)
-    pairs, found = losses(
-        task, [[1, 1, 0]] * 6, np.array([["so", "neg"]] * 6)
-    )
+    pairs, found = losses(task, [[1, 1, 0]] * 6, np.array([["so", "neg"]] * 6))
     np.testing.assert_allclose(found, pairs, rtol=1e-5)
 
 

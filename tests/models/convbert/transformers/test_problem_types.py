@@ -251,7 +251,7 @@ def test_a_single_label_of_one_class_is_refused(tmp_path):
     path = tmp_path / "config.json"
     config = {**json.loads(path.read_text()), "problem_type": SINGLE}
     path.write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="2 classes.*num_labels=1"):
+    with pytest.raises(ValueError, match=r"2 classes.*num_labels=1"):
         ConvBertTextClassifier.from_preset(folder)
 
 

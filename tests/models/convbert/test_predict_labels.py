@@ -1,8 +1,10 @@
 """`predict_labels` of the text classifier, beside `predict`."""
 
+import keras
 import numpy as np
 import pytest
 
+from keras_convbert import load_model
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from tests.models.convbert import tasks
@@ -69,6 +71,24 @@ def test_classes_above_the_threshold_are_named(activation):
         [NAMES[i] for i in np.flatnonzero(row > threshold)] for row in wanted
     ]
     assert task.predict_labels(X, threshold=1.0) == [[]] * 7
+
+
+def test_names_and_problem_type_are_kept_in_files(tmp_path):
+    task = classifier(labels=NAMES)
+    task.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    wanted = task.predict_labels(X, return_probabilities=True)
+    task.save(tmp_path / "task.keras")
+    task.save_to_preset(tmp_path / "preset")
+    for revived in (
+        load_model(tmp_path / "task.keras"),
+        ConvBertTextClassifier.from_preset(tmp_path / "preset"),
+    ):
+        assert revived.labels == NAMES
+        found = revived.predict_labels(X, return_probabilities=True)
+        assert found[0] == wanted[0]
+        np.testing.assert_allclose(found[1], wanted[1], atol=1e-6)
+        assert type(revived.loss) is keras.losses.BinaryCrossentropy
+        assert revived.loss.from_logits
 
 
 @pytest.mark.once

@@ -125,6 +125,13 @@ def test_logits_in_a_loss_of_probabilities_are_told_of(loss, from_logits):
 
 
 @pytest.mark.once
+def test_logits_of_a_masked_lm_in_a_loss_of_probabilities_are_told_of():
+    task = tasks.masked_lm(backbone_options=SMALL)
+    with pytest.warns(UserWarning, match="from_logits=True`. Received"):
+        task.compile(loss="sparse_categorical_crossentropy")
+
+
+@pytest.mark.once
 def test_unknown_losses_are_refused():
     with pytest.raises(ValueError, match="crossentropi"):
         classifier().compile(loss="crossentropi")

@@ -40,12 +40,9 @@ def test_a_model_brings_the_names_of_its_classes(tmp_path):
     names, wanted = model.predict_labels(TEXTS, return_probabilities=True)
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-6)
     assert [name.decode() for name in found["label"]] == names
-    other = ["x", "y", "z"]
-    found = serve(model, tmp_path, labels=other, version=2)
-    wanted = [other[tiny.LABELS.index(name)].encode() for name in names]
-    assert found["label"].tolist() == wanted
 
 
+@pytest.mark.long
 @pytest.mark.one_backend("torch")
 def test_logits_of_several_labels_are_told_to_the_export_process(tmp_path):
     model = tiny.classifier(labels=tiny.LABELS)

@@ -85,6 +85,7 @@ def test_one_output_without_a_problem_type_is_regression(tmp_path):
     assert type(task.loss).__name__ == "MeanSquaredError"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [

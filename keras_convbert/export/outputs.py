@@ -6,6 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_convbert.models.base.problem_types import MULTI_LABEL
+from keras_convbert.models.base.problem_types import REGRESSION
+from keras_convbert.models.base.problem_types import problem_type_of
 from keras_convbert.types import Tensor
 
 Outputs = dict[str, Tensor]
@@ -39,23 +42,28 @@ def embedding(model: Any, outputs: Tensor) -> Outputs:
 
 
 def classes(model: Any, outputs: Tensor) -> Outputs:
-    """Returns logits, probabilities and class ids, or a regression score."""
+    """Returns logits, probabilities and class ids, or regression scores."""
     outputs = ops.cast(outputs, "float32")  # (B, C)
-    if model.activation is keras.activations.softmax:
-        # A probability may have underflowed to 0, and JSON cannot represent
-        # an infinite logit.
-        probable = ops.maximum(outputs, np.finfo("float32").tiny)
-        return _with_label(ops.log(probable), outputs)
-    if model.activation is keras.activations.sigmoid:
-        tiny = np.finfo("float32").tiny
-        odds = ops.maximum(outputs, tiny) / ops.maximum(1.0 - outputs, tiny)
+    problem_type = problem_type_of(model)
+    # A probability may have underflowed to 0, and JSON cannot represent an
+    # infinite logit.
+    tiny = np.finfo("float32").tiny
+    if problem_type == REGRESSION:
+        one = model.num_classes == 1
+        return {"score": ops.squeeze(outputs, -1) if one else outputs}
+    if problem_type == MULTI_LABEL:
+        logits, probabilities = outputs, ops.sigmoid(outputs)
+        if model.activation is keras.activations.sigmoid:
+            probabilities = outputs
+            odds = ops.maximum(outputs, tiny) / ops.maximum(1 - outputs, tiny)
+            logits = ops.log(odds)
         return {
-            "logits": ops.log(odds),
-            "probabilities": outputs,
-            "label": ops.cast(outputs > 0.5, "int64"),
+            "logits": logits,
+            "probabilities": probabilities,
+            "label": ops.cast(probabilities > 0.5, "int64"),
         }
-    if model.num_classes == 1:
-        return {"score": ops.squeeze(outputs, -1)}
+    if model.activation is keras.activations.softmax:
+        return _with_label(ops.log(ops.maximum(outputs, tiny)), outputs)
     return _with_label(outputs, ops.softmax(outputs))
 
 

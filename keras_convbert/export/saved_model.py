@@ -19,6 +19,8 @@ from keras_convbert.export.writing import process_note
 from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
+from keras_convbert.models.base.problem_types import REGRESSION
+from keras_convbert.models.base.problem_types import problem_type_of
 
 
 def export_saved_model(
@@ -51,10 +53,12 @@ def export_saved_model(
     - `text`, for `ConvBertTextClassifier` and `ConvBertTextEmbedder`. It takes
       `text`, UTF-8 strings of shape `(batch,)`. A classifier returns `logits`
       and `probabilities` of shape `(batch, num_classes)`, and `label` of shape
-      `(batch,)`. With the activation `"sigmoid"`, `label` has shape `(batch,
-      num_classes)` and marks each predicted class. With one class, the only
-      output is `score`. An embedder returns `embedding` of shape `(batch,
-      hidden_dim)`.
+      `(batch,)`. In multi-label classification, `label` has shape `(batch,
+      num_classes)`: the name of each class with a probability over 0.5 (1
+      without names), and `""` (0) for the others. The only output of a
+      regression model is `score`, of shape `(batch,)`, or `(batch,
+      num_classes)` with several outputs. An embedder returns `embedding` of
+      shape `(batch, hidden_dim)`.
     - `text_pair`, for `ConvBertTextClassifier`. It takes `text` and
       `text_pair`, and returns the outputs of `text`.
     - `tokens`, for `ConvBertTokenClassifier`. It takes `text` and returns
@@ -98,8 +102,9 @@ def export_saved_model(
             `"auto"` selects all that the model supports. Without
             `"serving_default"`, that name is an alias of the first signature.
             Defaults to `"auto"`.
-        labels: sequence of strings. Names of the classes of a classifier; with
-            `None`, classes are numbers. Defaults to `None`.
+        labels: sequence of strings. Names of the classes of a classifier;
+            `None` uses the `labels` of the model, and numbers if it has none.
+            Defaults to `None`.
         warmup: sequence of strings, or of pairs of strings, that resemble real
             requests. Each one makes a warmup request for each signature on
             strings; `None` uses a short text and a long text. Defaults to
@@ -233,9 +238,13 @@ def _chosen(signatures: Sequence[str] | str, model: Any) -> list[str]:
 def _checked_labels(
     labels: Sequence[str] | None, model: Any
 ) -> list[str] | None:
+    classifier = (
+        model.task_kind == "text_classifier"
+        and problem_type_of(model) != REGRESSION
+    )
     if labels is None:
-        return None
-    if model.task_kind != "text_classifier" or model.num_classes == 1:
+        return getattr(model, "labels", None) if classifier else None
+    if not classifier:
         raise ValueError(
             "Expected `labels=None` for a model that is not a classifier, is "
             "a regression model, or has its own labels. "

@@ -68,10 +68,12 @@ this folder without a server must `import tensorflow_text`.
 """
 
 MEANINGS = {
-    "label": "name or number of the class",
+    "label": "name or number of the class; with several labels per text, the "
+    'name of each class with a probability over 0.5 (or 1), and `""` (or 0) '
+    "for the others",
     "logits": "scores before the softmax or sigmoid",
     "probabilities": "one per class, in the order of the classes",
-    "score": "predicted number of a regression model",
+    "score": "predicted numbers of a regression model",
     "embedding": "one vector per text",
 }
 OF_SIGNATURE = {

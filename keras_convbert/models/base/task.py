@@ -84,7 +84,8 @@ class Task(Trainer, TrainingState, CheckedWeights):
             **kwargs: arguments that replace those of the preset; `dtype` of
                 the backbone; `sequence_length` and `vocabulary` for
                 `from_preset` of the preprocessor. `num_classes` or different
-                `labels` give a new head.
+                `labels` give a new head; `labels` may name the classes of a
+                head without names.
 
         Returns:
             The task.

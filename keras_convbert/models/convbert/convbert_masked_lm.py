@@ -10,6 +10,7 @@ from keras_convbert.models.base.batch_prediction import required_preprocessor
 from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
+from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_masked_lm_preprocessor import (
     ConvBertMaskedLMPreprocessor,
@@ -137,6 +138,7 @@ class ConvBertMaskedLM(
             loss = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True, reduction="mean_with_sample_weight"
             )
+        warn_of_mismatch(loss, keras.activations.linear)
         super().compile(
             optimizer=optimizer,
             loss=loss,

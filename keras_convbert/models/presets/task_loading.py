@@ -28,6 +28,8 @@ from keras_convbert.models.presets.preset import Preset
 from keras_convbert.types import Config
 
 MAX_NAMED = 8
+# Arguments that give the number of outputs of a head; one is enough.
+HEAD_SIZES = frozenset({"num_classes", "labels"})
 
 
 def load_task(
@@ -95,6 +97,8 @@ def _load_from_keras(
         task_preprocessor(cls, preset, arguments)
         parameters = inspect.signature(cls).parameters.keys()
         wanted = parameters & saved.keys() - {"backbone", "preprocessor"}
+        if not HEAD_SIZES.isdisjoint(arguments):
+            wanted -= HEAD_SIZES
         kept = {name: saved[name] for name in wanted}
         backbone = cls.backbone_cls.from_preset(
             preset, load_weights, dtype=given
@@ -144,23 +148,31 @@ def check_head_size(
 ) -> None:
     """Raises `ValueError` if the arguments lack the size of a new head."""
     parameters = inspect.signature(cls.__init__).parameters
-    for name in ("num_classes", "labels"):
-        if name in parameters and name not in arguments:
-            raise ValueError(
-                f"The preset has no head for {cls.__name__}. Expected "
-                f"`{name}` to create one. "
-                f"Received: preset={preset.handle!r}"
-            )
+    sizes = [name for name in parameters if name in HEAD_SIZES]
+    if sizes and all(arguments.get(name) is None for name in sizes):
+        raise ValueError(
+            f"The preset has no head for {cls.__name__}. Expected "
+            f"{' or '.join(f'`{name}`' for name in sizes)} to create one. "
+            f"Received: preset={preset.handle!r}"
+        )
 
 
 def reuses_saved_head(saved: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Whether `arguments` ask for the head that the preset holds.
 
-    As in KerasHub, `num_classes` always creates a new head.
+    As in KerasHub, `num_classes` always creates a new head. `labels` may name
+    the classes of a head that has no names.
     """
     if "num_classes" in arguments:
         return False
-    return all(
-        arguments.get(name, saved.get(name)) == saved.get(name)
-        for name in ("head", "labels", "projection", "projection_dim")
-    )
+    if any(
+        arguments.get(name, saved.get(name)) != saved.get(name)
+        for name in ("head", "projection", "projection_dim")
+    ):
+        return False
+    labels, named = arguments.get("labels"), saved.get("labels")
+    if labels is None or isinstance(labels, str):
+        return True
+    if named is None:
+        return len(labels) == saved.get("num_classes")
+    return [*labels] == [*named]

@@ -493,11 +493,12 @@ def test_labels_that_are_none_are_refused(options, labels, message):
 
     task = tasks.classifier(**options)
     before = [to_numpy(weight) for weight in task.weights]
+    good = np.zeros_like(labels[:1], dtype="int32")
     for given in (labels, np.array(labels)):
         with pytest.raises(ValueError, match=message):
             task.fit(["a", "b"], given, verbose=0)
         with pytest.raises(ValueError, match=message):
-            task.fit(["a"], [0], validation_data=(["a", "b"], given))
+            task.fit(["a"], good, validation_data=(["a", "b"], given))
     for value, weight in zip(before, task.weights, strict=True):
         np.testing.assert_array_equal(value, to_numpy(weight))
     dataset = tf.data.Dataset.from_tensors((["a", "b"], labels))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import cast
 
+import keras
 import keras_hub
 import numpy as np
 
@@ -216,12 +217,10 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
         return {}
     if kind == "ConvBertMultipleChoice":
         return summary_settings(config)
-    if kind == "ConvBertTextClassifier" and config["head"] != "dense":
-        raise ValueError(
-            'Expected the head "dense", which a Hugging Face classifier has. '
-            'Export the backbone, or train a classifier with head="dense". '
-            f'Received: head="{config["head"]}"'
-        )
+    problem_type = {}
+    if kind == "ConvBertTextClassifier":
+        _check_classifier(task)
+        problem_type = {"problem_type": task.problem_type}
     named = config.get("labels") or [
         f"LABEL_{i}" for i in range(config["num_classes"])
     ]
@@ -230,7 +229,28 @@ def _head_settings(task: keras_hub.models.Task, kind: str) -> Config:
         "classifier_dropout": config["dropout"],
         "id2label": labels,
         "label2id": {label: int(i) for i, label in labels.items()},
+        **problem_type,
     }
+
+
+def _check_classifier(task: keras_hub.models.Task) -> None:
+    if task.head != "dense":
+        raise ValueError(
+            'Expected the head "dense", which a Hugging Face classifier has. '
+            'Export the backbone, or train a classifier with head="dense". '
+            f'Received: head="{task.head}"'
+        )
+    if task.activation not in (
+        keras.activations.linear,
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        raise ValueError(
+            "Expected a classifier without an activation, or with "
+            '"softmax" or "sigmoid", which a Hugging Face classifier has. '
+            "Received: activation="
+            f"{keras.activations.serialize(task.activation)!r}"
+        )
 
 
 def _tokenizer(task: keras_hub.models.Task) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_convbert.checkpoints.assignment import ArraySource
+from keras_convbert.models.base import problem_types
 from keras_convbert.models.convbert.transformers import weight_names as names
 from keras_convbert.models.convbert.transformers.sequence_summary import (
     summary_arguments,
@@ -25,7 +26,11 @@ def our_class_name(cls: type[Any]) -> str | None:
 def head_arguments(
     kind: str, source: ArraySource, config: Config
 ) -> dict[str, Any]:
-    """Returns the arguments of class `kind` for the head of a checkpoint."""
+    """Returns the arguments of class `kind` for the head of a checkpoint.
+
+    Raises:
+        ValueError: if a setting of the head is not supported.
+    """
     if kind == "ConvBertMaskedLM":
         return {}
     if kind == "ConvBertQuestionAnswerer":
@@ -39,13 +44,62 @@ def head_arguments(
         )
     if kind == "ConvBertTextClassifier":
         size = source.shapes.get("classifier.out_proj.bias", (0,))[0]
-        return {"head": "dense", "num_classes": size, "dropout": dropout}
+        return {
+            "head": "dense",
+            "num_classes": size,
+            "dropout": dropout,
+            "labels": _class_names(config, size),
+            **_problem_type(config, size),
+        }
     size = source.shapes.get("classifier.bias", (0,))[0]
-    return {"labels": _labels(config, size), "dropout": dropout}
+    labels = _class_names(config, size) or _default_names(size)
+    return {"labels": labels, "dropout": dropout}
 
 
-def _labels(config: Config, size: int) -> list[str]:
-    """Returns label names; missing ones are `LABEL_0`, `LABEL_1`, ..."""
+def _problem_type(config: Config, size: int) -> Config:
+    """Returns the arguments that the key `problem_type` implies."""
+    found = config.get("problem_type")
+    if found not in (None, *problem_types.PROBLEM_TYPES):
+        raise ValueError(
+            "Expected `problem_type` to be one of "
+            f"{problem_types.PROBLEM_TYPES} in config.json. "
+            f"Received: problem_type={found!r}"
+        )
+    if found == problem_types.SINGLE_LABEL and size == 1:
+        raise ValueError(
+            "Expected at least 2 classes in config.json. "
+            f"Received: problem_type={found!r}, num_labels={size}"
+        )
+    if found == problem_types.MULTI_LABEL:
+        return {"activation": "sigmoid", "problem_type": found}
+    if found == problem_types.REGRESSION and size > 1:
+        return {"problem_type": found}
+    return {}
+
+
+def _class_names(config: Config, size: int) -> list[str] | None:
+    """Returns the names of classes; `None` if they are the default names."""
     found = config.get("id2label")
-    found = found if isinstance(found, dict) else {}
-    return [str(found.get(str(i), f"LABEL_{i}")) for i in range(size)]
+    if found is None:
+        return None
+    if not isinstance(found, dict) or {*map(str, found)} != {
+        *map(str, range(size))
+    }:
+        raise ValueError(
+            f"Expected `id2label` to name the ids 0 to {size - 1} in "
+            f"config.json, as the head has {size} outputs. "
+            f"Received: id2label={found!r:.200}"
+        )
+    by_id = {str(i): label for i, label in found.items()}
+    labels = [by_id[str(i)] for i in range(size)]
+    unique = {label for label in labels if isinstance(label, str) and label}
+    if len(unique) < size:
+        raise ValueError(
+            "Expected `id2label` to have a different name for each class in "
+            f"config.json. Received: id2label={found!r:.200}"
+        )
+    return None if labels == _default_names(size) else labels
+
+
+def _default_names(size: int) -> list[str]:
+    return [f"LABEL_{i}" for i in range(size)]

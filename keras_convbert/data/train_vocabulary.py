@@ -90,7 +90,7 @@ def train_vocabulary(
     corpus = Corpus(files)
     counter = WordCounter(
         bert_pretokenizer.wordpiece_tokenizer(
-            SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents, []
+            SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents
         ).to_str()
     )
     chunks = corpus.chunks(progress_bar(corpus.size, progress))

@@ -50,7 +50,9 @@ class WordPieces:
         self._ids = _WordIds(tokenizer.model, dtype)
         self._dtype = dtype
         # The library finds added tokens. They depend on more than a word.
-        self._whole = tokenizer if tokenizer.get_added_tokens_decoder() else None
+        self._whole = (
+            tokenizer if tokenizer.get_added_tokens_decoder() else None
+        )
 
     def __call__(self, text: str) -> np.ndarray:
         if self._whole is not None:

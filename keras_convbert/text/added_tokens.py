@@ -151,10 +151,12 @@ class AddedTokenMatcher:
     ) -> None:
         import tensorflow as tf
 
+        # Cleaning surrounds Chinese characters with spaces, in texts too.
+        forms = [form.strip() for form in forms]
         # A lookup table would be a resource, which an exported function may
         # not create.
         with tf.init_scope():
-            hashes = _hash([form.strip() for form in forms]).numpy()
+            hashes = _hash(forms).numpy()
         order = np.argsort(hashes)
         self.hashes = hashes[order]
         self.numbers = (first + order).astype("int32")
@@ -247,9 +249,7 @@ class AddedTokenMatcher:
         order = tf.range(tf.size(parts.flat_values, "int64"))
         in_text = order - tf.gather(parts.row_splits, parts.value_rowids())
         matches = tf.boolean_mask(parts.flat_values, in_text % 2 == 1)
-        matches = tf.strings.regex_replace(
-            matches, f"^{SPACE}+|{SPACE}+$", ""
-        )
+        matches = tf.strings.regex_replace(matches, f"^{SPACE}+|{SPACE}+$", "")
         found = tf.searchsorted(self.hashes, _hash(matches))
         return tf.gather(self.numbers, found)
 

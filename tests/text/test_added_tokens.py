@@ -1,20 +1,13 @@
 """Added tokens are matched as `tokenizers` matches them, in graphs too."""
 
-import itertools
-
 import random
 
-
-import numpy as np
 import pytest
 
-from keras_convbert.data.word_pieces import WordPieces
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.text.bert_pretokenizer import character_table
 from tests.models.convbert.texts import SPECIAL
 from tests.models.convbert.texts import WORDS
 from tests.models.convbert.texts import in_graph
-from tests.text.test_bert_pretokenizer import check_all_ways
 from tests.text.test_bert_pretokenizer import with_offsets
 from tests.text.test_bert_pretokenizer import with_offsets_in_graph
 
@@ -23,14 +16,36 @@ pytestmark = pytest.mark.once
 # Overlapping, in other cases and scripts, inside of words, of one character,
 # with spaces inside, and cleaned to something else.
 CONTENTS = [
-    *("<loc>", "<Loc2>", "<", "ab", "abc", "BC", "a", "CAFÉ", "cafe", "[MASK]x"),
+    *(
+        "<loc>",
+        "<Loc2>",
+        "<",
+        "ab",
+        "abc",
+        "BC",
+        "a",
+        "CAFÉ",
+        "cafe",
+        "[MASK]x",
+    ),
     *("New York", "東京", "京a", "é", "##b", "x_y", "İ", "a\u0301b", "1", "…"),
 ]
 FLAGS = ("lstrip", "rstrip", "normalized", "single_word")
 PARTS = [
     *("ab", "abc", "ABC", "bc", "a", "b", "c", "é", "É", "cafe", "Café", "loc"),
     *("<", ">", "<loc>", "<LOC>", "<Loc2>", "2", "_", "x_y", "X_y", "1", "…"),
-    *("東", "京", "東京", "New York", "new  york", "İ", "i", "\u0301", "中", "##b"),
+    *(
+        "東",
+        "京",
+        "東京",
+        "New York",
+        "new  york",
+        "İ",
+        "i",
+        "\u0301",
+        "中",
+        "##b",
+    ),
     *(" ", " ", "  ", "\t", "\n", "\u00a0", "\u0085", "\u3000", "\u200d", "\0"),
     *(".", "-", "[", "\U000f0000", "\U000f0001", "\U000f0002", "\ufffd", "ⓐ"),
 ]
@@ -71,7 +86,7 @@ def reference(vocabulary, texts, added, lowercase):
 def drawn_tokens(generator, lowercase):
     """Some added tokens with flags, of which no two look alike."""
     tokens = {}
-    for content in generator.sample(CONTENTS, generator.randrange(1, 8)):
+    for content in generator.sample(CONTENTS, generator.randrange(8, 12)):
         token = {flag: generator.random() < 0.3 for flag in FLAGS}
         form = content.lower() if lowercase else content
         form = form.replace("é", "e") if lowercase else form
@@ -87,12 +102,12 @@ def test_noise_around_added_tokens_gets_the_ids_of_transformers(
     generator = random.Random(f"{lowercase} {special}")
     parts = [*PARTS, *SPECIAL] if special else PARTS
     hits = 0
-    for _ in range(12):
+    for _ in range(1):
         added = drawn_tokens(generator, lowercase)
         contents = [token["content"] for token in added]
         texts = [
             "".join(generator.choices(parts + 4 * contents, k=7))
-            for _ in range(300)
+            for _ in range(800)
         ]
         if not special:
             texts = [t for t in texts if not any(s in t for s in SPECIAL)]
@@ -112,7 +127,10 @@ def test_noise_around_added_tokens_gets_the_ids_of_transformers(
         for text, one, other in zip(
             texts, with_offsets_in_graph(tokenizer, texts), found, strict=True
         ):
-            assert tuple(map(list, one)) == tuple(map(list, other)), (text, added)
+            assert tuple(map(list, one)) == tuple(map(list, other)), (
+                text,
+                added,
+            )
         new = {theirs.convert_tokens_to_ids(content) for content in contents}
         hits += sum(bool(new & {*row}) for row in ids)
-    assert hits > 1500
+    assert hits > 300

@@ -4,7 +4,6 @@ from typing import Any
 
 from keras_convbert.checkpoints.assignment import ArraySource
 from keras_convbert.checkpoints.assignment import WeightMapping
-from keras_convbert.types import Config
 
 if TYPE_CHECKING:
     from keras_convbert.models.presets.preset import Preset
@@ -55,13 +54,16 @@ class ForeignFormat(abc.ABC):
 
     @abc.abstractmethod
     def tokenizer_arguments(
-        self, preset: "Preset", vocabulary: Any = None
+        self,
+        preset: "Preset",
+        vocabulary: Any = None,
+        lowercase: bool | None = None,
     ) -> dict[str, Any]:
-        """Returns tokenizer arguments; `vocabulary` overrides the preset."""
+        """Returns tokenizer arguments; those given override the preset."""
 
     @abc.abstractmethod
-    def max_sequence_length(self, config: Config) -> int | None:
-        """Returns the maximum input length of the model of a config."""
+    def max_sequence_length(self, preset: "Preset") -> int | None:
+        """Returns the maximum input length of the model and tokenizer."""
 
     @abc.abstractmethod
     def class_name(self, preset: "Preset") -> str:

@@ -32,7 +32,9 @@ def load_tokenizer(
     if preset.foreign_tokenizer is not None:
         with preset_errors(preset):
             found = preset.foreign_tokenizer.tokenizer_arguments(
-                preset, arguments.pop("vocabulary", None)
+                preset,
+                arguments.pop("vocabulary", None),
+                arguments.get("lowercase"),
             )
         return cls(**{**found, **arguments})
     preset.check(load_weights=False, needed=TOKENIZER_FILE)
@@ -113,5 +115,5 @@ def _longest(cls: type[Any], preset: Preset) -> int:
     config = preset.read(CONFIG_FILE)
     longest = config.get("config", {}).get("max_sequence_length")
     if preset.foreign is not None:
-        longest = preset.foreign.max_sequence_length(config)
+        longest = preset.foreign.max_sequence_length(preset)
     return default if longest is None else min(default, longest)

@@ -26,7 +26,6 @@ from keras_convbert.models.presets.size_limits import MAX_LAYERS
 from keras_convbert.models.presets.task_loading import check_head_size
 from keras_convbert.models.presets.task_loading import head_weights
 from keras_convbert.models.presets.task_loading import reuses_saved_head
-from keras_convbert.types import Config
 
 
 class TransformersFormat(ForeignFormat):
@@ -89,12 +88,19 @@ class TransformersFormat(ForeignFormat):
         return task, has_head
 
     def tokenizer_arguments(
-        self, preset: Preset, vocabulary: Any = None
+        self,
+        preset: Preset,
+        vocabulary: Any = None,
+        lowercase: bool | None = None,
     ) -> dict[str, Any]:
-        return tokenizer.tokenizer_arguments(preset, vocabulary)
+        return tokenizer.tokenizer_arguments(preset, vocabulary, lowercase)
 
-    def max_sequence_length(self, config: Config) -> int | None:
-        return config.get("max_position_embeddings")
+    def max_sequence_length(self, preset: Preset) -> int | None:
+        limits = (
+            preset.read(CONFIG_FILE).get("max_position_embeddings"),
+            tokenizer.max_sequence_length(preset),
+        )
+        return min((n for n in limits if n is not None), default=None)
 
     def class_name(self, preset: Preset) -> str:
         theirs = preset.read(CONFIG_FILE).get("architectures") or []

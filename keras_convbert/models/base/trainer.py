@@ -11,6 +11,7 @@ from keras_convbert.compat import apply_preprocessing
 from keras_convbert.models.base.in_memory_dataset import InMemoryAdapter
 from keras_convbert.models.base.in_memory_dataset import InMemoryDataset
 from keras_convbert.models.base.in_memory_dataset import leaves_of
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.types import Mixin
 
 BATCH_SIZE = 32
@@ -57,6 +58,7 @@ class Trainer(Mixin):
         Returns:
             A `keras.callbacks.History`.
         """
+        check_fits(self.backbone, self.preprocessor)
         if self.compiled and self.optimizer and not self.optimizer.built:
             # TensorFlow traces a step twice if the first creates variables.
             self.optimizer.build(self.trainable_variables)
@@ -112,6 +114,7 @@ class Trainer(Mixin):
         Returns:
             As `keras.Model.evaluate` does.
         """
+        check_fits(self.backbone, self.preprocessor)
         if _in_memory(x):
             x = _batches(self, (x, y, sample_weight), batch_size)
         if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):
@@ -135,6 +138,7 @@ class Trainer(Mixin):
         Returns:
             Arrays, as `keras.Model.predict` does.
         """
+        check_fits(self.backbone, self.preprocessor)
         if _in_memory(x):
             x = _batches(self, (x, None, None), batch_size)
         if isinstance(x, (keras.utils.PyDataset, InMemoryAdapter)):

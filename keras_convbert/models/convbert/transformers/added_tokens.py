@@ -84,7 +84,9 @@ def _decoded(decoder: Any, where: str) -> Any:
         number.isdecimal() and isinstance(token, dict)
         for number, token in decoder.items()
     ):
-        raise _refusal("a dict from ids to added tokens", decoder, CONFIG_FILE, where)
+        raise _refusal(
+            "a dict from ids to added tokens", decoder, CONFIG_FILE, where
+        )
     return [{**token, "id": int(n)} for n, token in decoder.items()]
 
 
@@ -122,7 +124,9 @@ def _read(
     ids = [token["id"] for token in tokens]
     if file == TOKENIZER_FILE and ids != sorted(ids):
         # `tokenizers` gives ids in the order of the list.
-        raise _refusal("added tokens in the order of their ids", ids, file, where)
+        raise _refusal(
+            "added tokens in the order of their ids", ids, file, where
+        )
     contents = set()
     for token in tokens:
         if token.get("content") in SPECIAL_TOKENS.values() and has_flags(token):

@@ -9,13 +9,8 @@ import pytest
 import tokenizers
 
 from keras_convbert.models import ConvBertTokenizer
-from keras_convbert.models import ConvBertTextClassifierPreprocessor
-from keras_convbert.models.convbert.transformers.tokenizer_config import (
-    HONORED,
-)
-from keras_convbert.models.convbert.transformers.tokenizer_config import (
-    IGNORED,
-)
+from keras_convbert.models.convbert.transformers.tokenizer_config import HONORED
+from keras_convbert.models.convbert.transformers.tokenizer_config import IGNORED
 from keras_convbert.models.convbert.transformers.tokenizer_config import (
     REQUIRED,
 )
@@ -49,7 +44,15 @@ ALSO_NAMED = ("added tokens", "special token", "vocabulary")
 # which `transformers` matches and this library does not.
 TEXTS = [
     *("Café opens.", "a <loc> b", "<LOC>", "open ab OPEN", "opened", "CAFES"),
-    *("a\u200bb", "a" + "b" * LONGEST, "abb", "中b", "maskb", "a\u0301", "mask"),
+    *(
+        "a\u200bb",
+        "a" + "b" * LONGEST,
+        "abb",
+        "中b",
+        "maskb",
+        "a\u0301",
+        "mask",
+    ),
     *(" a <loc>  b", "[", "x", "İ", "a open  b", "amask b", "é"),
 ]
 TABLE = [pytest.param(True, id="uncased"), pytest.param(False, id="cased")]

@@ -71,9 +71,9 @@ def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
     lines = [line.removesuffix("\r") for line in lines]
     if garbling(lines) and (repaired := repair(lines)):
         warnings.warn(
-            f"The vocabulary {os.fspath(path)!r} is BERT-uncased, damaged as in "
-            f"the release of the ConvBERT authors; {repaired} of {len(lines)} "
-            "tokens are repaired.",
+            f"The vocabulary {os.fspath(path)!r} is BERT-uncased, damaged as "
+            f"in the release of the ConvBERT authors; {repaired} of "
+            f"{len(lines)} tokens are repaired.",
             stacklevel=3,
         )
     elif has_returns:

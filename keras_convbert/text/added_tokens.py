@@ -151,7 +151,22 @@ class AddedTokenMatcher:
     ) -> None:
         import tensorflow as tf
 
+        single = [
+            form
+            for token, form in zip(tokens, forms, strict=True)
+            if token.single_word
+        ]
         # Cleaning surrounds Chinese characters with spaces, in texts too.
+        self.single_words = [
+            (
+                space,
+                _any_of(
+                    [f for f in single if f.startswith(" ") == bool(space)]
+                ),
+                _any_of([f for f in single if f.endswith(" ") == bool(space)]),
+            )
+            for space in ("", " ")
+        ]
         forms = [form.strip() for form in forms]
         # A lookup table would be a resource, which an exported function may
         # not create.
@@ -169,7 +184,7 @@ class AddedTokenMatcher:
                     if getattr(token, flag)
                 ]
             )
-            for flag in ("single_word", "lstrip", "rstrip")
+            for flag in ("lstrip", "rstrip")
         }
 
     def __call__(self, characters: Characters) -> Characters:
@@ -213,17 +228,18 @@ class AddedTokenMatcher:
         opening, closing = chr(OPEN), chr(CLOSE)
         enclosed = f"{opening}\\1{closing}"
         texts = tf.strings.regex_replace(texts, self.pattern, enclosed)
-        single = self.inner["single_word"]
-        # Matches of a regular expression do not overlap, so that one pass
-        # skips every other one of adjacent tokens.
-        for _ in range(2 if single else 0):
-            texts = tf.strings.regex_replace(
-                texts, f"({WORD}{closing}?){opening}{single}{closing}", r"\1\2"
-            )
-        for _ in range(2 if single else 0):
-            texts = tf.strings.regex_replace(
-                texts, f"{opening}{single}{closing}({opening}?{WORD})", r"\1\2"
-            )
+        for space, after, before in self.single_words:
+            for wanted, pattern in (
+                (after, f"({WORD}{closing}?{space}){opening}{after}{closing}"),
+                (
+                    before,
+                    f"{opening}{before}{closing}({space}{opening}?{WORD})",
+                ),
+            ):
+                # Matches of a regular expression do not overlap, so that one
+                # pass skips every other one of adjacent tokens.
+                for _ in range(2 if wanted else 0):
+                    texts = tf.strings.regex_replace(texts, pattern, r"\1\2")
         if self.inner["rstrip"]:
             texts = tf.strings.regex_replace(
                 texts,
@@ -260,11 +276,12 @@ def _hash(forms: Any) -> Tensor:
     return tf.strings.to_hash_bucket_fast(forms, 2**62)
 
 
-def _any_of(forms: Sequence[str]) -> str:
+def _any_of(forms: Iterable[str]) -> str:
     """Returns a pattern of the longest form that matches, as a group."""
     if not forms:
         return ""
-    longest_first = sorted(set(forms), key=len, reverse=True)
+    forms = {form.strip() for form in forms}
+    longest_first = sorted(forms, key=len, reverse=True)
     escaped = [
         "".join(f"\\x{{{ord(character):x}}}" for character in form)
         for form in longest_first

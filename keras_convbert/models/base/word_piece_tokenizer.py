@@ -270,8 +270,10 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return form([self._pieces(encoding) for encoding in encodings])
 
     def _pieces(self, encoding: Any) -> list[Any]:
-        strings = self.compute_dtype == "string"
-        return encoding.tokens if strings else encoding.ids
+        if self.compute_dtype != "string":
+            return encoding.ids
+        # The library gives the text of an added token, not its content.
+        return [self.vocabulary[i] for i in encoding.ids]
 
     def _encode(self, inputs: Any) -> tuple[list[Any], Callable[..., Any]]:
         """Returns encodings, and a function that restores the outer shape."""

@@ -25,7 +25,7 @@ BERT_TOKENIZERS = (
 GENERIC_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
 FLAGS = ("lstrip", "rstrip", "normalized", "single_word")
 # The only values of these settings with which ids are those of this library.
-REQUIRED = {
+REQUIRED: dict[str, tuple[Any, ...]] = {
     "auto_map": (None,),
     "clean_text": (None, True),
     "do_basic_tokenize": (None, True),

@@ -37,6 +37,8 @@ VALUES = {
     "image_token": ["b"],
     "word_tokenizer_type": ["mecab", "basic"],
 }
+# Tokens, and ids of tokens, that stand for the others.
+SOME = {"open", "[MASK]", "Open", "4", "20"}
 LONGEST = 8
 # Errors about tokens.
 ALSO_NAMED = ("added tokens", "special token", "vocabulary")
@@ -114,14 +116,15 @@ def test_added_tokens_come_back_from_each_file(lowercase, tmp_path):
 
 
 def leaves(content, path=()):
-    """The paths of all values in JSON, but of one token of many."""
+    """The paths of all values in JSON, but of some tokens of many."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if path[-1:] != ("vocab",) or key == "open":
+            if path[-1:] != ("vocab",) and not key.isdecimal() or key in SOME:
                 yield from leaves(value, (*path, key))
     elif isinstance(content, list):
         for i, value in enumerate(content):
-            yield from leaves(value, (*path, i))
+            if path != ("added_tokens",) or value["content"] in SOME:
+                yield from leaves(value, (*path, i))
     if path:
         yield path
 
@@ -134,7 +137,7 @@ def get(content, path):
 
 def others(value):
     """Other values of a setting."""
-    found = [None, True, False, 0, 1, 3, "left", "Left", "BertNormalizer", {}]
+    found = [None, not value, 3, "left"]
     if isinstance(value, list):
         found += [value[::-1], [*value, "<other>"], value[1:]]
     if isinstance(value, dict):
@@ -202,7 +205,7 @@ def test_every_value_of_tokenizer_json_is_honored_or_refused(tmp_path):
         for value in others(get(whole, path)):
             write(folder, "tokenizer.json", changed(whole, path, value))
             counts[check_refused_or_honored(folder, path, value, peer)] += 1
-    assert counts["honored"] > 80
+    assert counts["honored"] > 40
     assert counts["broken"] < 20
 
 
@@ -225,5 +228,5 @@ def test_every_value_of_tokenizer_config_is_honored_or_refused(tmp_path):
                     folder, path, value, lambda: theirs(folder)
                 )
             ] += 1
-    assert counts["honored"] > 80
+    assert counts["honored"] > 40
     assert counts["broken"] < 60

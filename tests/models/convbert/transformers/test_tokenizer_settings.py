@@ -119,7 +119,8 @@ def leaves(content, path=()):
     """The paths of all values in JSON, but of some tokens of many."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if path[-1:] != ("vocab",) and not key.isdecimal() or key in SOME:
+            in_a_table = path[-1:] == ("vocab",) or key.isdecimal()
+            if not in_a_table or key in SOME:
                 yield from leaves(value, (*path, key))
     elif isinstance(content, list):
         for i, value in enumerate(content):

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import keras_convbert
+from keras_convbert.text.published_vocabulary import FOREIGN_FILE
 
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -75,3 +76,20 @@ def test_citation_has_the_version_of_the_package():
     assert citation["version"] == keras_convbert.__version__
     assert citation["license"] == PROJECT["license"]
     assert citation["repository-code"] == PROJECT["urls"]["Homepage"]
+
+
+def test_wheel_has_every_data_file():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
+        "tool"
+    ]["setuptools"]["package-data"]["keras_convbert"]
+    package = ROOT / "keras_convbert"
+    packed = {path for name in patterns for path in package.glob(name)}
+    data = {
+        path
+        for path in package.rglob("*")
+        if path.is_file()
+        and path.suffix not in (".py", ".pyc")
+        and "__pycache__" not in path.parts
+    }
+    assert data <= packed
+    assert package / "text" / FOREIGN_FILE in packed

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
+from keras_convbert.text.bert_pretokenizer import MAX_CHARACTERS_PER_WORD
 
 if TYPE_CHECKING:
     from keras_convbert.models.base.word_piece_tokenizer import (
@@ -115,9 +116,17 @@ class Manifest:
 
 def hash_tokenizer(tokenizer: "WordPieceTokenizer") -> str:
     """Returns a hash of everything that determines the ids of a text."""
-    settings = [
+    config = tokenizer.get_config()
+    settings: list[Any] = [
         tokenizer.vocabulary,
         tokenizer.lowercase,
         tokenizer.strip_accents,
     ]
+    # Older manifests do not have these settings.
+    for name, default in (
+        ("added_tokens", []),
+        ("max_input_chars_per_word", MAX_CHARACTERS_PER_WORD),
+    ):
+        if config[name] != default:
+            settings.append({name: config[name]})
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

@@ -19,7 +19,6 @@ from keras_convbert.data.workers import map_in_order
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
 from keras_convbert.models.base.word_piece_tokenizer import WordPieceTokenizer
-from keras_convbert.text import bert_pretokenizer
 
 SHORTEST_SEQUENCE = 8
 LONGEST_SEQUENCE = np.iinfo("uint16").max
@@ -172,13 +171,7 @@ def prepare(
 def _row_maker(
     tokenizer: WordPieceTokenizer, sequence_length: int, seed: int
 ) -> RowMaker:
-    rust = bert_pretokenizer.wordpiece_tokenizer(
-        tokenizer.vocabulary,
-        tokenizer.unk_token,
-        tokenizer.lowercase,
-        tokenizer.strip_accents,
-        special_tokens=[],
-    )
+    rust = tokenizer.rust_tokenizer(special_tokens_in_strings=False)
     largest = tokenizer.vocabulary_size() - 1
     return RowMaker(
         tokenizer=rust.to_str(),

@@ -1,5 +1,6 @@
 import collections
 import itertools
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 import tokenizers
@@ -12,6 +13,7 @@ from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
 from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.added_tokens import make_added_tokens
 from keras_convbert.text.vocabulary import SPECIAL_TOKENS
 
 SMALLEST_VOCABULARY = 20
@@ -32,6 +34,7 @@ def train_vocabulary(
     workers: int | None = None,
     progress: bool = True,
     column: str = "text",
+    extra_tokens: Iterable[str] = (),
 ) -> list[str]:
     """Learns a WordPiece vocabulary from text files.
 
@@ -54,6 +57,10 @@ def train_vocabulary(
         progress: bool. Whether to show progress bars. Defaults to `True`.
         column: string. The column of JSON Lines and Parquet files with the
             text. Defaults to `"text"`.
+        extra_tokens: list of strings. Tokens to add to the vocabulary after
+            the special tokens. No word pieces are learned from them. Pass the
+            same list as `added_tokens` to `ConvBertTokenizer`, which then
+            never splits them. Defaults to `()`.
 
     Returns:
         The tokens in the order of their ids, `[PAD]`, `[UNK]`, `[CLS]`,
@@ -76,16 +83,25 @@ def train_vocabulary(
     corpus = pathlib.Path(tempfile.mkdtemp()) / "corpus.txt"
     corpus.write_text("Low, lower, lowest.\\nNew, newer, newest.\\n")
     tokenizer = ConvBertTokenizer(train_vocabulary(corpus, size=40))
+
+    extra = ["<user>", "<url>"]
+    vocabulary = train_vocabulary(corpus, size=40, extra_tokens=extra)
+    tokenizer = ConvBertTokenizer(vocabulary, added_tokens=extra)
     ```
 
     Reference:
         - [Schuster and Nakajima](https://doi.org/10.1109/ICASSP.2012.6289079),
           "Japanese and Korean voice search", section 3
     """
-    if size < SMALLEST_VOCABULARY:
+    extra = [
+        token.content
+        for token in make_added_tokens(extra_tokens, SPECIAL_TOKENS)
+    ]
+    if size < SMALLEST_VOCABULARY + len(extra):
         raise ValueError(
-            f"Expected `size` of at least {SMALLEST_VOCABULARY}. "
-            f"Received: size={size}"
+            f"Expected `size` of at least {SMALLEST_VOCABULARY}, besides the "
+            f"extra tokens. Received: size={size} and {len(extra)} extra "
+            "tokens"
         )
     workers = available_cores() if workers is None else check_workers(workers)
     if strip_accents is None:
@@ -93,8 +109,9 @@ def train_vocabulary(
     corpus = Corpus(files, column)
     counter = WordCounter(
         bert_pretokenizer.wordpiece_tokenizer(
-            SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents, []
-        ).to_str()
+            SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents
+        ).to_str(),
+        tuple(extra),
     )
     chunks = corpus.chunks(progress_bar(corpus.size, progress))
     counts = _sum_of_counts(map_in_order(counter, chunks, workers))
@@ -103,7 +120,7 @@ def train_vocabulary(
             "Expected files with text in them. Received: files="
             f"{[str(path) for path in corpus.paths]}"
         )
-    return _word_pieces(counts, size, progress)
+    return _word_pieces(counts, size, progress, extra)
 
 
 def _sum_of_counts(parts: Iterator[dict[str, int]]) -> dict[str, int]:
@@ -120,9 +137,9 @@ def _sum_of_counts(parts: Iterator[dict[str, int]]) -> dict[str, int]:
 
 
 def _word_pieces(
-    counts: dict[str, int], size: int, progress: bool
+    counts: dict[str, int], size: int, progress: bool, extra: list[str]
 ) -> list[str]:
-    characters, continuing = _characters(counts, size)
+    characters, continuing = _characters(counts, size - len(extra))
     counts = {w: n for w, n in counts.items() if characters.issuperset(w)}
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece(unk_token="[UNK]")
@@ -135,7 +152,7 @@ def _word_pieces(
         # The trainer breaks ties by id, and gives ids to continuing characters
         # in an order that changes between runs. As special tokens they have
         # fixed ids.
-        special_tokens=[*SPECIAL_TOKENS, *continuing],
+        special_tokens=[*SPECIAL_TOKENS, *extra, *continuing],
     )
     tokenizer.train_from_iterator(_texts(counts), trainer)
     vocabulary = tokenizer.get_vocab()

@@ -34,7 +34,8 @@ class WordSplitter:
 class WordPieces:
     """Turns a text into ids, without adding special tokens.
 
-    Special tokens that occur in the text are read as ordinary text.
+    Special tokens that occur in the text are read as ordinary text, unless
+    they are added tokens of the tokenizer.
 
     Args:
         state: string. A BERT `tokenizers.Tokenizer` in JSON.
@@ -48,8 +49,15 @@ class WordPieces:
         )
         self._ids = _WordIds(tokenizer.model, dtype)
         self._dtype = dtype
+        # The library finds added tokens. They depend on more than a word.
+        self._whole = (
+            tokenizer if tokenizer.get_added_tokens_decoder() else None
+        )
 
     def __call__(self, text: str) -> np.ndarray:
+        if self._whole is not None:
+            encoding = self._whole.encode(text, add_special_tokens=False)
+            return np.array(encoding.ids, self._dtype)
         ids = map(self._ids.__getitem__, self._split(text))
         return np.frombuffer(b"".join(ids), self._dtype)
 

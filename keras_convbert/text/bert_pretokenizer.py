@@ -7,13 +7,18 @@ independently of its neighbors.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 import tokenizers
 
+from keras_convbert.text.added_tokens import CLOSE
+from keras_convbert.text.added_tokens import MARK
+from keras_convbert.text.added_tokens import OPEN
+from keras_convbert.text.added_tokens import AddedToken
+from keras_convbert.text.added_tokens import Characters
 from keras_convbert.types import Tensor
 
 MAX_CHARACTERS_PER_WORD = 100
@@ -29,21 +34,20 @@ def wordpiece_tokenizer(
     unknown_token: str,
     lowercase: bool,
     strip_accents: bool,
-    special_tokens: list[str],
+    added_tokens: Iterable[AddedToken] = (),
+    max_characters: int = MAX_CHARACTERS_PER_WORD,
 ) -> tokenizers.Tokenizer:
-    """Returns a BERT tokenizer that recognizes `special_tokens` in texts."""
+    """Returns a BERT tokenizer that recognizes `added_tokens` in texts."""
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece(
             vocab={token: i for i, token in enumerate(vocabulary)},
             unk_token=unknown_token,
-            max_input_chars_per_word=MAX_CHARACTERS_PER_WORD,
+            max_input_chars_per_word=max_characters,
         )
     )
     tokenizer.normalizer = bert_normalizer(lowercase, strip_accents)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    tokenizer.add_special_tokens(
-        [tokenizers.AddedToken(t, normalized=False) for t in special_tokens]
-    )
+    tokenizer.add_tokens([token.rust() for token in added_tokens])
     return tokenizer
 
 
@@ -62,20 +66,24 @@ def bert_normalizer(
 class CharacterTable:
     """What BERT turns each character into, as arrays for a graph.
 
-    The characters in `marks` become words of their own.
+    The character `MARK` becomes a word of its own if `marks` is true. Without
+    `split` the table only cleans: words are not separated.
 
     `codes[pages[c // PAGE], c % PAGE]` is the entry of character `c`, and
     `values[splits[e]:splits[e + 1]]` are the characters of entry `e`.
     """
 
     def __init__(
-        self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...] = ()
+        self,
+        lowercase: bool,
+        strip_accents: bool,
+        marks: bool = False,
+        split: bool = True,
     ) -> None:
-        read_page = _PageReader(lowercase, strip_accents, marks)
+        read_page = _PageReader(lowercase, strip_accents, marks, split)
         entries: dict[tuple[int, ...], int] = {(ITSELF,): 0}
         unique_pages: dict[bytes, int] = {}
         self.pages = np.zeros(0x110000 // PAGE, "int32")
-        marked_pages = {ord(mark) // PAGE for mark in marks}
 
         @functools.cache
         def codes(first: int) -> bytes:
@@ -86,7 +94,7 @@ class CharacterTable:
         for number in range(len(self.pages)):
             plane, page = divmod(number, 256)
             empty = plane > 3 and plane != 14
-            if empty and page != 255 and number not in marked_pages:
+            if empty and page != 255 and number != MARK // PAGE:
                 # Planes without characters and those for private use are
                 # uniform, except for their last page, so one page is read.
                 page = 1
@@ -102,31 +110,39 @@ class CharacterTable:
 
 @functools.cache
 def character_table(
-    lowercase: bool, strip_accents: bool, marks: tuple[str, ...] = ()
+    lowercase: bool,
+    strip_accents: bool,
+    marks: bool = False,
+    split: bool = True,
 ) -> CharacterTable:
-    return CharacterTable(lowercase, strip_accents, marks)
+    return CharacterTable(lowercase, strip_accents, marks, split)
 
 
 class _PageReader:
     """Reads the entries of a page of characters from the library."""
 
     def __init__(
-        self, lowercase: bool, strip_accents: bool, marks: tuple[str, ...]
+        self, lowercase: bool, strip_accents: bool, marks: bool, split: bool
     ) -> None:
         self.normalizer = bert_normalizer(lowercase, strip_accents)
         self.splitter = tokenizers.pre_tokenizers.BertPreTokenizer()
-        self.marks = {ord(mark) for mark in marks}
+        self.marks = marks
+        self.split = split
         self.parts: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, first: int) -> list[tuple[int, ...]]:
         """Returns the entries of the characters from `first` on."""
         normal = self._normalize(first)
-        self._split({c for c in "".join(normal) if c not in self.parts})
+        letters = {c for c in "".join(normal) if c not in self.parts}
+        if self.split:
+            self._split(letters)
+        else:
+            self.parts.update((letter, (ord(letter),)) for letter in letters)
         return [self._entry(c, text) for c, text in enumerate(normal, first)]
 
     def _entry(self, codepoint: int, text: str) -> tuple[int, ...]:
-        if codepoint in self.marks:
-            return (SPACE, ITSELF, SPACE)
+        if codepoint == MARK and self.marks:
+            return (SPACE, ITSELF, SPACE) if self.split else (ITSELF,)
         parts = [c for letter in text for c in self.parts[letter]]
         if parts == [codepoint]:
             return (ITSELF,)
@@ -169,28 +185,41 @@ class PretokenizedWords(NamedTuple):
     They count code points.
     """
     ends: Tensor
+    added: Tensor
+    """Numbers of the added tokens that the words stand for, else -1."""
 
 
-def words_in_graph(
-    texts: Tensor,
-    table: CharacterTable,
-    widths: Mapping[str, int] | None = None,
-) -> PretokenizedWords:
-    """Splits texts into words.
+def read_characters(texts: Tensor, marks: bool = False) -> Characters:
+    """Returns the characters of texts.
 
     Args:
-        texts: string tensor of shape `(batch,)`, in UTF-8. Invalid bytes are
-            dropped, as BERT drops U+FFFD.
-        table: the `CharacterTable`.
-        widths: dict from characters that replace several characters of the
-            text to their numbers. Defaults to `None`.
+        texts: string tensor of shape `(batch,)`, in UTF-8. Invalid bytes
+            become U+FFFD, which BERT drops.
+        marks: bool. Whether to replace the characters that mark added tokens
+            by U+FFFD. Deleting them would join the characters around them.
+            Defaults to `False`.
     """
     import tensorflow as tf
 
-    characters = tf.strings.unicode_decode(
+    codes = tf.strings.unicode_decode(
         texts, "UTF-8", errors="replace", replacement_char=0xFFFD
     )  # (B, None)
-    flat = characters.flat_values
+    flat = codes.flat_values
+    if marks:
+        reserved = (flat == OPEN) | (flat == CLOSE) | (flat == MARK)
+        codes = codes.with_flat_values(tf.where(reserved, 0xFFFD, flat))
+    starts = tf.range(tf.size(flat))
+    before = tf.cast(codes.row_starts(), "int32")
+    starts -= tf.repeat(before, codes.row_lengths())
+    return Characters(codes, starts, starts + 1, tf.fill(tf.shape(flat), -1))
+
+
+def look_up(characters: Characters, table: CharacterTable) -> Characters:
+    """Returns what BERT turns characters into."""
+    import tensorflow as tf
+
+    codes = characters.codes
+    flat = codes.flat_values
     page = tf.gather(table.pages, flat // PAGE)
     entry = tf.gather_nd(
         tf.constant(table.codes), tf.stack([page, flat % PAGE], axis=-1)
@@ -200,40 +229,49 @@ def words_in_graph(
     )
     becomes = tf.gather(entries, entry)  # (characters, None)
     counts = becomes.row_lengths()
-    themselves = tf.repeat(flat, counts)
     values = tf.where(
-        becomes.flat_values == ITSELF, themselves, becomes.flat_values
+        becomes.flat_values == ITSELF,
+        tf.repeat(flat, counts),
+        becomes.flat_values,
     )
     # Back to one row per text: the row splits of characters count entries.
     splits = tf.gather(
-        tf.cast(becomes.row_splits, characters.row_splits.dtype),
-        characters.row_splits,
+        tf.cast(becomes.row_splits, codes.row_splits.dtype), codes.row_splits
     )
-    clean = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-    starts, ends = _spans(characters, widths or {})
-    is_letter = values != SPACE
-    return PretokenizedWords(
-        tf.strings.split(tf.strings.unicode_encode(clean, "UTF-8")),
-        tf.boolean_mask(tf.repeat(starts, counts), is_letter),
-        tf.boolean_mask(tf.repeat(ends, counts), is_letter),
+    return Characters(
+        tf.RaggedTensor.from_row_splits(values, splits, validate=False),
+        tf.repeat(characters.starts, counts),
+        tf.repeat(characters.ends, counts),
+        tf.repeat(characters.added, counts),
     )
 
 
-def _spans(
-    characters: Tensor, widths: Mapping[str, int]
-) -> tuple[Tensor, Tensor]:
-    """Returns the start and end of each character in its text."""
+def words_in_graph(
+    characters: Characters, table: CharacterTable
+) -> PretokenizedWords:
+    """Splits texts into words.
+
+    Args:
+        characters: the `Characters` of the texts.
+        table: the `CharacterTable`.
+    """
     import tensorflow as tf
 
-    width = tf.ones_like(characters.flat_values)
-    for character, number in widths.items():
-        width = tf.where(
-            characters.flat_values == ord(character), number, width
-        )
-    ends = tf.cumsum(width)
-    before = tf.gather(tf.pad(ends, [[1, 0]]), characters.row_splits[:-1])
-    ends -= tf.repeat(before, characters.row_lengths())
-    return ends - width, ends
+    clean = look_up(characters, table)
+    is_letter = clean.codes.flat_values != SPACE
+    strings = tf.strings.split(tf.strings.unicode_encode(clean.codes, "UTF-8"))
+    added = tf.boolean_mask(clean.added, is_letter)
+    is_added = strings.flat_values == chr(MARK)
+    return PretokenizedWords(
+        strings,
+        tf.boolean_mask(clean.starts, is_letter),
+        tf.boolean_mask(clean.ends, is_letter),
+        tf.tensor_scatter_nd_update(
+            tf.fill(tf.shape(is_added), -1),
+            tf.where(is_added),
+            tf.boolean_mask(added, added >= 0),
+        ),
+    )
 
 
 def piece_spans(

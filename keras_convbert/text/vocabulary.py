@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Set
 
+from keras_convbert.text.published_vocabulary import repair
+
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 """The special tokens of BERT, in the order of their ids in new vocabularies."""
 
@@ -28,8 +30,9 @@ UNWRITABLE = {"\n", "\r", "\0"}
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
     """Reads the tokens of a UTF-8 file, one per line.
 
-    Line ends of CRLF are read too, with a warning. No other defect is
-    repaired.
+    Line ends of CRLF are read too, with a warning. The damage of the
+    vocabulary that the ConvBERT authors published, which is BERT-uncased, is
+    repaired with a warning. No other defect is repaired.
 
     Raises:
         FileNotFoundError: if the file does not exist.
@@ -64,13 +67,21 @@ def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    if any(line.endswith("\r") for line in lines):
+    has_returns = any(line.endswith("\r") for line in lines)
+    lines = [line.removesuffix("\r") for line in lines]
+    if garbling(lines) and (repaired := repair(lines)):
+        warnings.warn(
+            f"The vocabulary {os.fspath(path)!r} is BERT-uncased, damaged as "
+            f"in the release of the ConvBERT authors; {repaired} of "
+            f"{len(lines)} tokens are repaired.",
+            stacklevel=3,
+        )
+    elif has_returns:
         warnings.warn(
             f"The lines of the vocabulary {os.fspath(path)!r} end in CRLF; "
             "the carriage returns are left out.",
             stacklevel=3,
         )
-        lines = [line.removesuffix("\r") for line in lines]
     return lines
 
 
@@ -122,18 +133,24 @@ def check_vocabulary(
 
 
 def _check_encoding(tokens: list[str]) -> None:
+    for name, garbled in garbling(tokens).items():
+        raise ValueError(
+            f"The vocabulary is damaged: its UTF-8 was read as {name} and "
+            f"saved again, which garbled {len(garbled)} of {len(tokens)} "
+            f"tokens, such as {garbled[:3]}. Pass an undamaged vocabulary as "
+            "`vocabulary=`."
+        )
+
+
+def garbling(tokens: list[str]) -> dict[str, list[str]]:
+    """Returns the garbled tokens of a damaged vocabulary, by encoding."""
     foreign = [token for token in tokens if not token.isascii()]
+    found = {}
     for name, encoding in ENCODINGS.items():
         garbled = [t for t in foreign if _looks_garbled(t, encoding)]
         if len(garbled) > max(3, GARBLED_FRACTION * len(foreign)):
-            raise ValueError(
-                f"The vocabulary is damaged: its UTF-8 was read as {name} and "
-                f"saved again, which garbled {len(garbled)} of {len(tokens)} "
-                f"tokens, such as {garbled[:3]}. (The `vocab.txt` of the "
-                "ConvBERT authors' release and its copies are damaged so, by "
-                "GBK; their ids are those of BERT-uncased.) Pass an undamaged "
-                "vocabulary as `vocabulary=`."
-            )
+            found[name] = garbled
+    return found
 
 
 def _looks_garbled(token: str, encoding: str) -> bool:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import warnings
 
@@ -252,3 +253,29 @@ def test_progress_is_shown_if_wanted(tmp_path, capsys):
     (tmp_path / "corpus.txt").write_text("a b")
     prepared(tmp_path, tmp_path / "corpus.txt", progress=True)
     assert "1/1" in capsys.readouterr().out
+
+
+def test_added_tokens_are_whole_in_sequences(tmp_path):
+    file = tmp_path / "corpus.txt"
+    file.write_text("a <x> b<X>c. [SEP] a")
+    plain = corpora.tokenizer()
+    tokenizer = ConvBertTokenizer(plain.get_vocabulary(), added_tokens=["<x>"])
+    manifest, rows = prepared(tmp_path, file, tokenizer=tokenizer)
+    new = plain.vocabulary_size()
+    (ids,) = texts_of(rows)
+    assert [*itertools.chain(*ids)] == [
+        A,
+        new,
+        B,
+        new,
+        C,
+        DOT,
+        UNK,
+        UNK,
+        UNK,
+        A,
+    ]
+    other = prepare(
+        file, plain, tmp_path / "other", sequence_length=16, progress=False
+    )
+    assert other["tokenizer_hash"] != manifest["tokenizer_hash"]

@@ -39,7 +39,7 @@ def pair(lowercase=True, strip_accents=True):
     """A tokenizer, and the quick form of it."""
     tokenizer = ConvBertTokenizer(TOKENS, lowercase, strip_accents)
     rust = bert_pretokenizer.wordpiece_tokenizer(
-        TOKENS, "[UNK]", lowercase, strip_accents, special_tokens=[]
+        TOKENS, "[UNK]", lowercase, strip_accents
     )
     return tokenizer, WordPieces(rust.to_str(), "uint16")
 

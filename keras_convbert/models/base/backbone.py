@@ -11,6 +11,7 @@ from keras_convbert.models.base.checked_weights import CheckedWeights
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.lora_weights import LoraWeights
+from keras_convbert.models.base.resized_embeddings import ResizesTokenEmbeddings
 from keras_convbert.models.presets.backbone_loading import load_backbone
 from keras_convbert.models.presets.family import Family
 from keras_convbert.models.presets.family import register_backbone
@@ -18,7 +19,12 @@ from keras_convbert.models.presets.saving import save_model
 from keras_convbert.types import Config
 
 
-class Backbone(LoraWeights, CheckedWeights, keras_hub.models.Backbone):
+class Backbone(
+    ResizesTokenEmbeddings,
+    LoraWeights,
+    CheckedWeights,
+    keras_hub.models.Backbone,
+):
     """Base of the backbones of all families.
 
     A subclass sets `family`, and has the attributes `vocabulary_size` and

@@ -9,6 +9,7 @@ from keras_convbert.models.base.checked_weights import CheckedWeights
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.layer_costs import head_costs
+from keras_convbert.models.base.resized_embeddings import ResizesTokenEmbeddings
 from keras_convbert.models.base.trainer import Trainer
 from keras_convbert.models.base.training_state import TrainingState
 from keras_convbert.models.presets.saving import save_model
@@ -17,7 +18,7 @@ from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 
-class Task(Trainer, TrainingState, CheckedWeights):
+class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
     """Base of the tasks of all families, the first base of each.
 
     It is not a `keras.Model`, since Keras allows only one model among the

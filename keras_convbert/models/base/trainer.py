@@ -6,6 +6,7 @@ from keras_convbert.compat import DataAdapter
 from keras_convbert.compat import DistributedBuild
 from keras_convbert.compat import build_optimizer
 from keras_convbert.models.base.batch_reader import BatchReader
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.training_data import as_data
 from keras_convbert.models.base.training_data import as_samples
 from keras_convbert.models.base.training_data import as_validation_data
@@ -61,6 +62,7 @@ class Trainer(DistributedBuild):
         Returns:
             A `keras.callbacks.History`.
         """
+        check_fits(self.backbone, self.preprocessor)
         if self.compiled and self.optimizer and not self.optimizer.built:
             # TensorFlow traces a step twice if the first creates variables.
             build_optimizer(self)
@@ -125,6 +127,7 @@ class Trainer(DistributedBuild):
         Returns:
             As `keras.Model.evaluate` does.
         """
+        check_fits(self.backbone, self.preprocessor)
         data = as_data(self, (x, y, sample_weight), batch_size)
         if data is None:
             return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
@@ -147,6 +150,7 @@ class Trainer(DistributedBuild):
         Returns:
             Arrays, as `keras.Model.predict` does.
         """
+        check_fits(self.backbone, self.preprocessor)
         data = as_data(self, (x, None, None), batch_size)
         if data is None:
             return super().predict(x, batch_size, **kwargs)

@@ -1,5 +1,5 @@
+import dataclasses
 import os
-import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -12,9 +12,17 @@ from keras_convbert.compat import canonicalize_python_string_inputs
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import write_text
+from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.tokenizer import Tokenizer
 from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.added_tokens import AddedToken
+from keras_convbert.text.added_tokens import AddedTokenMatcher
+from keras_convbert.text.added_tokens import make_added_tokens
+from keras_convbert.text.bert_pretokenizer import MAX_CHARACTERS_PER_WORD
+from keras_convbert.text.bert_pretokenizer import PretokenizedWords
+from keras_convbert.text.bert_pretokenizer import look_up
 from keras_convbert.text.bert_pretokenizer import piece_spans
+from keras_convbert.text.bert_pretokenizer import read_characters
 from keras_convbert.text.bert_pretokenizer import words_in_graph
 from keras_convbert.text.vocabulary import check_vocabulary
 from keras_convbert.text.vocabulary import read_vocabulary
@@ -23,9 +31,7 @@ from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
 VOCABULARY_FILE = "vocabulary.txt"
-# Characters that replace special tokens while a TensorFlow graph cleans a text.
-# They are safe: BERT deletes private-use characters from texts.
-FIRST_MARK = 0xF0000
+MAX_INT = 2**31 - 1
 
 
 class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
@@ -43,6 +49,8 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         special_tokens_in_strings: bool = False,
         sequence_length: int | None = None,
         dtype: DType = "int32",
+        added_tokens: Iterable[Any] = (),
+        max_input_chars_per_word: int = MAX_CHARACTERS_PER_WORD,
         **kwargs: Any,
     ) -> None:
         self.unk_token = "[UNK]"
@@ -51,6 +59,11 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         # The preprocessors of KerasHub use these names.
         self._add_special_token("[CLS]", "start_token")
         self._add_special_token("[SEP]", "end_token")
+        self.added_tokens = make_added_tokens(added_tokens, self._reserved)
+        check_positive_integers(
+            max_input_chars_per_word=max_input_chars_per_word
+        )
+        self.max_input_chars_per_word = max_input_chars_per_word
         super().__init__(
             vocabulary=vocabulary,
             lowercase=lowercase,
@@ -79,32 +92,128 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         self._use(read_vocabulary(os.path.join(dir_path, VOCABULARY_FILE)))
 
     def save_assets(self, dir_path: str) -> None:
-        self._check_vocabulary()
         write_text(
             os.path.join(dir_path, VOCABULARY_FILE),
-            "".join(f"{token}\n" for token in self.vocabulary),
+            "".join(f"{token}\n" for token in self.model_vocabulary),
         )
 
-    def _use(self, vocabulary: Iterable[str] | None) -> None:
-        if vocabulary is not None:
-            vocabulary = check_vocabulary(
-                vocabulary, sorted([self.unk_token, *self.special_tokens])
-            )
-        super().set_vocabulary(vocabulary)
-        self._rust: Any = None
-        if vocabulary is not None:
-            self._rust = bert_pretokenizer.wordpiece_tokenizer(
-                vocabulary,
-                self.unk_token,
-                self.lowercase,
-                self.strip_accents,
-                self._marked_tokens(),
-            )
+    @property
+    def model_vocabulary(self) -> list[str]:
+        """The vocabulary without the added tokens that follow it."""
+        self._check_vocabulary()
+        return self.vocabulary[: self._model_size]
 
-    def _marked_tokens(self) -> list[str]:
-        if not self.special_tokens_in_strings:
-            return []
+    def add_tokens(self, tokens: Iterable[Any]) -> int:
+        """Adds tokens that are matched in a text before it is split.
+
+        A token that the vocabulary lacks gets the next id. The embeddings of
+        a model need a row for it: see
+        `ConvBertBackbone.resize_token_embeddings`. Graphs that were traced
+        before, such as a `tf.data.Dataset`, keep the old tokens.
+
+        Args:
+            tokens: list of strings, or of dicts with a `"content"` and any of
+                the flags `"lstrip"`, `"rstrip"`, `"normalized"`,
+                `"single_word"` and `"special"` of `tokenizers.AddedToken`. A
+                string matches text that is equal to it after cleaning, so
+                that case does not matter if the tokenizer lowercases. Tokens
+                that were added before are skipped.
+
+        Returns:
+            The number of new ids.
+
+        Raises:
+            ValueError: if a token is empty, starts or ends with a space, is a
+                special token or is repeated, or if no vocabulary is set.
+
+        Example:
+
+        ```python
+        from keras_convbert.models import ConvBertTokenizer
+
+        tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        tokenizer = ConvBertTokenizer([*tokens, "meet", "at"])
+        tokenizer.add_tokens(["<loc>"])  # 1
+        tokenizer(["Meet at <loc>"])  # [[5, 6, 7]]
+        ```
+        """
+        old, size = self.model_vocabulary, self.vocabulary_size()
+        known = {token.content for token in self.added_tokens}
+        new = make_added_tokens(tokens, self._reserved)
+        before = self.added_tokens
+        self.added_tokens = (
+            *before,
+            *(token for token in new if token.content not in known),
+        )
+        try:
+            self._use(old)
+        except ValueError:
+            self.added_tokens = before
+            raise
+        return self.vocabulary_size() - size
+
+    @property
+    def _reserved(self) -> list[str]:
         return sorted([self.unk_token, *self.special_tokens])
+
+    def _use(self, vocabulary: Iterable[str] | None) -> None:
+        if vocabulary is None:
+            super().set_vocabulary(None)
+            self._rust: Any = None
+            return
+        tokens = check_vocabulary(vocabulary, self._reserved)
+        self._check_forms()
+        model = set(tokens)
+        added = [t.content for t in self.added_tokens if t.content not in model]
+        self._model_size = len(tokens)
+        # The base class decodes by all tokens.
+        super().set_vocabulary([*tokens, *added])
+        self._rust = self.rust_tokenizer(self.special_tokens_in_strings)
+
+    def rust_tokenizer(self, special_tokens_in_strings: bool) -> Any:
+        """Returns the `tokenizers.Tokenizer` with the same ids."""
+        special = self._special_tokens() if special_tokens_in_strings else []
+        return bert_pretokenizer.wordpiece_tokenizer(
+            self.model_vocabulary,
+            self.unk_token,
+            self.lowercase,
+            self.strip_accents,
+            [*special, *self.added_tokens],
+            self.max_input_chars_per_word,
+        )
+
+    def _special_tokens(self) -> list[AddedToken]:
+        return [
+            AddedToken(token, normalized=False, special=True)
+            for token in self._reserved
+        ]
+
+    def _forms(self, tokens: Iterable[AddedToken]) -> list[str]:
+        """Returns what added tokens look like in a text."""
+        normalizer = bert_pretokenizer.bert_normalizer(
+            self.lowercase, self.strip_accents
+        )
+        return [
+            normalizer.normalize_str(token.content)
+            if token.normalized
+            else token.content
+            for token in tokens
+        ]
+
+    def _check_forms(self) -> None:
+        seen: dict[tuple[bool, str], str] = {}
+        for token, form in zip(
+            self.added_tokens, self._forms(self.added_tokens), strict=True
+        ):
+            key = (token.normalized, form.strip())
+            if not form.strip() or key in seen:
+                raise ValueError(
+                    "Expected added tokens that differ after the cleaning of "
+                    "BERT and are not empty. Received: "
+                    f"{token.content!r}, which becomes {form!r}"
+                    + (f" as {seen[key]!r} does" if key in seen else "")
+                )
+            seen[key] = token.content
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -161,8 +270,10 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return form([self._pieces(encoding) for encoding in encodings])
 
     def _pieces(self, encoding: Any) -> list[Any]:
-        strings = self.compute_dtype == "string"
-        return encoding.tokens if strings else encoding.ids
+        if self.compute_dtype != "string":
+            return encoding.ids
+        # The library gives the text of an added token, not its content.
+        return [self.vocabulary[i] for i in encoding.ids]
 
     def _encode(self, inputs: Any) -> tuple[list[Any], Callable[..., Any]]:
         """Returns encodings, and a function that restores the outer shape."""
@@ -199,15 +310,46 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         return outputs
 
     def _set_vocabulary_tf(self) -> None:
+        # The base class detokenizes with this one.
+        self._fast_word_piece = self._word_pieces_in_graph(self.vocabulary)
+        # Words are not split into added tokens.
+        self._model_word_piece = self._fast_word_piece
+        if self._model_size < len(self.vocabulary):
+            self._model_word_piece = self._word_pieces_in_graph(
+                self.model_vocabulary
+            )
+        special = (
+            self._special_tokens() if self.special_tokens_in_strings else []
+        )
+        # Raw text is searched first, then the cleaned rest of it.
+        self._graph_tokens = sorted(
+            [*special, *self.added_tokens], key=lambda token: token.normalized
+        )
+        self._matchers = []
+        first = 0
+        for normalized in (False, True):
+            tokens = [
+                token
+                for token in self._graph_tokens
+                if token.normalized == normalized
+            ]
+            self._matchers.append(
+                AddedTokenMatcher(tokens, self._forms(tokens), first)
+                if tokens
+                else None
+            )
+            first += len(tokens)
+
+    def _word_pieces_in_graph(self, vocabulary: list[str]) -> Any:
         import tensorflow_text
 
         # Longer words were replaced by `[UNK]` before.
-        self._fast_word_piece = tensorflow_text.FastWordpieceTokenizer(
-            vocab=self.vocabulary,
+        return tensorflow_text.FastWordpieceTokenizer(
+            vocab=vocabulary,
             token_out_type=self.compute_dtype,
             suffix_indicator=self.suffix_indicator,
             unknown_token=self.unk_token,
-            max_bytes_per_word=4 * bert_pretokenizer.MAX_CHARACTERS_PER_WORD,
+            max_bytes_per_word=min(4 * self.max_input_chars_per_word, MAX_INT),
             no_pretokenization=True,
             support_detokenization=True,
         )
@@ -272,41 +414,64 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         """Returns ragged tokens of texts, optionally with offsets."""
         import tensorflow as tf
 
-        marks = {
-            token: chr(FIRST_MARK + i)
-            for i, token in enumerate(self._marked_tokens())
-        }
-        for token, mark in marks.items():
-            # A private-use character of the text itself becomes U+FFFD.
-            # Deleting it here would join the characters around it.
-            texts = tf.strings.regex_replace(texts, mark, "\ufffd")
-            texts = tf.strings.regex_replace(texts, re.escape(token), mark)
-        table = bert_pretokenizer.character_table(
-            self.lowercase, self.strip_accents, tuple(marks.values())
-        )
-        widths = {mark: len(token) for token, mark in marks.items()}
-        words = words_in_graph(texts, table, widths)
+        words = self._words_in_graph(texts)
         flat = words.strings.flat_values
-        whole = tf.zeros_like(flat, dtype=bool)
-        for token, mark in marks.items():
-            whole |= flat == mark
-            flat = tf.where(flat == mark, token, flat)
+        is_added = words.added >= 0
         lengths = tf.strings.length(flat, unit="UTF8_CHAR")
-        too_long = lengths > bert_pretokenizer.MAX_CHARACTERS_PER_WORD
-        flat = tf.where(too_long, self.unk_token, flat)
+        whole = is_added | (lengths > self.max_input_chars_per_word)
+        # An unknown token is one piece. Added tokens get their ids below.
+        flat = tf.where(whole, self.unk_token, flat)
         to_split = words.strings.with_flat_values(flat)
         if not offsets:
-            pieces = self._fast_word_piece.tokenize(to_split)
-            return (pieces.merge_dims(-2, -1),)
-        pieces, starts, ends = self._fast_word_piece.tokenize_with_offsets(
+            pieces = self._model_word_piece.tokenize(to_split)
+            return (self._with_added(pieces, words.added),)
+        pieces, starts, ends = self._model_word_piece.tokenize_with_offsets(
             to_split
         )
-        tokens = pieces.merge_dims(-2, -1)
-        spans = piece_spans(words, pieces, starts, ends, whole | too_long)
+        tokens = self._with_added(pieces, words.added)
+        spans = piece_spans(words, pieces, starts, ends, whole)
         return (tokens, *(tokens.with_flat_values(span) for span in spans))
+
+    def _words_in_graph(self, texts: Tensor) -> PretokenizedWords:
+        marks = bool(self._graph_tokens)
+        characters = read_characters(texts, marks)
+        options = (self.lowercase, self.strip_accents, marks)
+        raw, normalized = self._matchers
+        if raw is not None:
+            characters = raw(characters)
+        if normalized is not None:
+            table = bert_pretokenizer.character_table(*options, split=False)
+            characters = normalized(look_up(characters, table))
+        # Cleaning twice is the same as cleaning once.
+        table = bert_pretokenizer.character_table(*options)
+        return words_in_graph(characters, table)
+
+    def _with_added(self, pieces: Any, added: Tensor) -> Any:
+        """Returns the tokens of texts; `pieces` has those of each word."""
+        import tensorflow as tf
+
+        tokens = pieces.merge_dims(-2, -1)
+        if not self._graph_tokens:
+            return tokens
+        known: list[Any] = [token.content for token in self._graph_tokens]
+        if self.compute_dtype != "string":
+            known = [self.token_to_id(token) for token in known]
+        known = tf.constant(known, tokens.dtype)
+        added = tf.gather(added, pieces.values.value_rowids())
+        return tokens.with_flat_values(
+            tf.where(
+                added >= 0,
+                tf.gather(known, tf.maximum(added, 0)),
+                tokens.flat_values,
+            )
+        )
 
     def get_config(self) -> Config:
         config = super().get_config()
+        config["added_tokens"] = [
+            dataclasses.asdict(token) for token in self.added_tokens
+        ]
+        config["max_input_chars_per_word"] = self.max_input_chars_per_word
         # Arguments of the base class that this class fixes.
         for name in ("split", "suffix_indicator", "oov_token"):
             config.pop(name)

@@ -23,8 +23,9 @@ class ConvBertTokenizer(WordPieceTokenizer):
 
     Args:
         vocabulary: list of strings, the tokens in the order of their ids, or
-            the path of a text file with one token per line. `None` requires a
-            later `set_vocabulary`. Defaults to `None`.
+            the path of a text file with one token per line. The file that the
+            ConvBERT authors published is repaired, with a warning. `None`
+            requires a later `set_vocabulary`. Defaults to `None`.
         lowercase: bool. Whether to lowercase. Defaults to `True`.
         strip_accents: bool. Whether to strip accents; `None` follows
             `lowercase`. Defaults to `None`.
@@ -35,6 +36,11 @@ class ConvBertTokenizer(WordPieceTokenizer):
             Defaults to `None`.
         dtype: string. Type of the output, an integer type or `"string"`.
             Defaults to `"int32"`.
+        added_tokens: list of strings or dicts. Tokens that are matched in a
+            text before it is split into words; see `add_tokens`. Those that
+            the vocabulary lacks get the ids after it. Defaults to `()`.
+        max_input_chars_per_word: int. Longer words are unknown. Defaults to
+            `100`.
         **kwargs: `name` and `trainable`.
 
     Call arguments:
@@ -42,7 +48,8 @@ class ConvBertTokenizer(WordPieceTokenizer):
 
     Raises:
         ValueError: if the vocabulary is damaged, has duplicates or lacks a
-            special token; if an input is not text.
+            special token; if an added token is not one; if an input is not
+            text.
 
     Example:
 

@@ -61,9 +61,12 @@ class ForeignFormat(abc.ABC):
 
     @abc.abstractmethod
     def tokenizer_arguments(
-        self, preset: "Preset", vocabulary: Any = None
+        self,
+        preset: "Preset",
+        vocabulary: Any = None,
+        lowercase: bool | None = None,
     ) -> dict[str, Any]:
-        """Returns tokenizer arguments; `vocabulary` overrides the preset."""
+        """Returns tokenizer arguments; those given override the preset."""
 
     @abc.abstractmethod
     def sequence_length(

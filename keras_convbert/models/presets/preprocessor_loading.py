@@ -36,7 +36,9 @@ def load_tokenizer(
     if preset.foreign_tokenizer is not None:
         with preset_errors(preset):
             found = preset.foreign_tokenizer.tokenizer_arguments(
-                preset, arguments.pop("vocabulary", None)
+                preset,
+                arguments.pop("vocabulary", None),
+                arguments.get("lowercase"),
             )
         return cls(**{**found, **arguments})
     preset.check(load_weights=False, needed=TOKENIZER_FILE)

@@ -100,10 +100,15 @@ class TransformersFormat(ForeignFormat):
         return task, has_head
 
     def tokenizer_arguments(
-        self, preset: Preset, vocabulary: Any = None
+        self,
+        preset: Preset,
+        vocabulary: Any = None,
+        lowercase: bool | None = None,
     ) -> dict[str, Any]:
-        arguments = tokenizer.tokenizer_arguments(preset, vocabulary)
+        arguments = tokenizer.tokenizer_arguments(preset, vocabulary, lowercase)
         check_pad_token_id(preset.read(CONFIG_FILE), arguments["vocabulary"])
+        if lowercase is not None:
+            return arguments
         return {
             **arguments,
             **sentence_modules.tokenizer_arguments(preset, arguments),
@@ -116,12 +121,17 @@ class TransformersFormat(ForeignFormat):
         self, cls: type[Any], preset: Preset, default: int
     ) -> int:
         config = preset.read(CONFIG_FILE)
-        limit = config.get(
-            "max_position_embeddings", names.HF_DEFAULTS["max_sequence_length"]
-        )
         if issubclass(cls, keras_hub.models.TextEmbedderPreprocessor):
             default = sentence_modules.sequence_length(preset) or default
-        return min(default, limit)
+        limits = (
+            default,
+            config.get(
+                "max_position_embeddings",
+                names.HF_DEFAULTS["max_sequence_length"],
+            ),
+            tokenizer.max_sequence_length(preset),
+        )
+        return min(limit for limit in limits if limit is not None)
 
     def class_name(self, preset: Preset) -> str:
         if sentence_modules.has_modules(preset):

@@ -1,8 +1,10 @@
 """Reads and writes Hugging Face tokenizers."""
 
+import dataclasses
 import json
 import os
 import pathlib
+import warnings
 from typing import Any
 
 import keras_hub
@@ -11,20 +13,51 @@ import tokenizers
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.files import AnyPath
 from keras_convbert.files import write_text
+from keras_convbert.models.convbert.transformers.added_tokens import (
+    ADDED_TOKENS_FILE,
+)
+from keras_convbert.models.convbert.transformers.added_tokens import (
+    read_added_tokens,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    CONFIG_FILE,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    GENERIC_TOKENIZERS,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    SPECIAL_TOKENS,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    SPECIAL_TOKENS_FILE,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    check_tokenizer_config,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    content_of,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_config import (
+    max_length,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_json import (
+    TOKENIZER_FILE,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_json import (
+    check_tokenizer_json,
+)
+from keras_convbert.models.convbert.transformers.tokenizer_json import (
+    normalizer_settings,
+)
 from keras_convbert.models.presets.files import CONFIG_FILE as MODEL_FILE
 from keras_convbert.models.presets.preset import Preset
-from keras_convbert.text import bert_pretokenizer
+from keras_convbert.text.added_tokens import AddedToken
+from keras_convbert.text.bert_pretokenizer import MAX_CHARACTERS_PER_WORD
 from keras_convbert.text.vocabulary import read_vocabulary
 from keras_convbert.types import Config
 
 VOCABULARY_FILE = "vocab.txt"
-TOKENIZER_FILE = "tokenizer.json"
-CONFIG_FILE = "tokenizer_config.json"
 MAX_BYTES = 2**26
-SPECIAL_TOKENS = {
-    f"{name}_token": f"[{name.upper()}]"
-    for name in ("pad", "unk", "cls", "sep", "mask")
-}
 
 
 def has_tokenizer(preset: Preset) -> bool:
@@ -43,7 +76,7 @@ def holds_tokenizer_alone(preset: Preset) -> bool:
 
 
 def tokenizer_arguments(
-    preset: Preset, vocabulary: Any = None
+    preset: Preset, vocabulary: Any = None, lowercase: bool | None = None
 ) -> dict[str, Any]:
     """Returns the arguments of `ConvBertTokenizer` for a preset.
 
@@ -51,46 +84,117 @@ def tokenizer_arguments(
         preset: the open `Preset`.
         vocabulary: list of strings, or the path of a file, that replaces the
             vocabulary of the preset. Defaults to `None`.
+        lowercase: bool. Overrides the preset; `None` does not. Defaults to
+            `None`.
 
     Raises:
-        ValueError: if special tokens or splitting differ from those of BERT.
+        ValueError: if a setting cannot be honored, or the files contradict
+            each other.
         CheckpointError: if the ids of the vocabulary have gaps.
     """
-    config = preset.read(CONFIG_FILE)
+    config = _read_config(preset)
     whole = preset.read(TOKENIZER_FILE, MAX_BYTES)
+    check_tokenizer_config(config, bool(whole), preset.handle)
     if whole:
-        _check_splitting(whole, preset)
-    normalizer = _normalizer(whole)
-    for name, of_whole in normalizer.items():
-        if config.get(name, of_whole) not in (of_whole, None):
-            raise ValueError(
-                f"Expected {CONFIG_FILE!r} and {TOKENIZER_FILE!r} to agree. "
-                f"Received: {name}={config[name]!r} and {of_whole!r} in "
-                f"preset={preset.handle!r}"
-            )
-    config = {**config, **normalizer}
-    for name, ours in SPECIAL_TOKENS.items():
-        theirs = config.get(name, ours)
-        if isinstance(theirs, dict):
-            theirs = theirs.get("content")
-        if theirs != ours:
-            raise ValueError(
-                f"Expected {name} to be {ours!r}. Received: {theirs!r} in "
-                f"preset={preset.handle!r}"
-            )
-    if config.get("tokenize_chinese_chars") is False:
-        raise ValueError(
-            "Expected a tokenizer that splits Chinese characters. "
-            "Received: tokenize_chinese_chars=False in "
-            f"preset={preset.handle!r}"
-        )
+        check_tokenizer_json(whole, preset.handle)
+    settings = _cleaning(config, whole, preset)
+    if lowercase is not None:
+        settings["do_lower_case"] = lowercase
     if vocabulary is None:
         vocabulary = _vocabulary(whole, preset)
-    return {
-        "vocabulary": vocabulary,
-        "lowercase": config.get("do_lower_case", True),
-        "strip_accents": config.get("strip_accents"),
+    elif isinstance(vocabulary, str | os.PathLike):
+        vocabulary = read_vocabulary(vocabulary)
+    vocabulary = [*vocabulary]
+    if settings.get("do_lower_case") is None:
+        _warn_of_capitals(vocabulary, preset)
+    added = read_added_tokens(
+        whole,
+        config,
+        preset.read(ADDED_TOKENS_FILE),
+        vocabulary,
+        preset.handle,
+    )
+    longest_word = (whole.get("model") or {}).get("max_input_chars_per_word")
+    found = {
+        "lowercase": settings.get("do_lower_case"),
+        "strip_accents": settings.get("strip_accents"),
+        "max_input_chars_per_word": longest_word,
+        "added_tokens": added or None,
     }
+    kept = {name: value for name, value in found.items() if value is not None}
+    return {"vocabulary": vocabulary, **kept}
+
+
+def _cleaning(config: Config, whole: Config, preset: Preset) -> Config:
+    """Returns how texts are cleaned; `None` where no file says it."""
+    names = ("do_lower_case", "strip_accents")
+    settings = {name: config.get(name) for name in names}
+    if not whole:
+        return settings
+    normalizer = normalizer_settings(whole)
+    effective = dict(normalizer)
+    if normalizer["strip_accents"] is None:
+        effective["strip_accents"] = normalizer["do_lower_case"]
+    for name in names:
+        if settings[name] not in (None, effective[name]):
+            raise ValueError(
+                f"Expected {CONFIG_FILE!r} and {TOKENIZER_FILE!r} to agree. "
+                f"Received: {name}={settings[name]!r} and "
+                f"{effective[name]!r} in preset={preset.handle!r}"
+            )
+    return normalizer
+
+
+def max_sequence_length(preset: Preset) -> int | None:
+    """Returns the maximum length that the tokenizer of a preset sets."""
+    return max_length(preset.read(CONFIG_FILE))
+
+
+def _read_config(preset: Preset) -> Config:
+    """Returns the tokenizer config with what other files say of it."""
+    config = preset.read(CONFIG_FILE)
+    listed = preset.read(SPECIAL_TOKENS_FILE)
+    for key, value in listed.items():
+        ours, theirs = _contents(config.get(key, value)), _contents(value)
+        if ours != theirs:
+            raise ValueError(
+                f"Expected {CONFIG_FILE!r} and {SPECIAL_TOKENS_FILE!r} to "
+                f"agree. Received: {key}={ours!r} and {theirs!r} in "
+                f"preset={preset.handle!r}"
+            )
+        # These entries may have flags.
+        config[key] = config.get(key) if isinstance(value, str) else value
+        if config[key] is None:
+            config[key] = value
+    if config.get("tokenizer_class") is None:
+        model = preset.read(MODEL_FILE)
+        config["tokenizer_class"] = model.get("tokenizer_class")
+    return config
+
+
+def _contents(tokens: Any) -> Any:
+    if isinstance(tokens, list):
+        return [content_of(token) for token in tokens]
+    return content_of(tokens)
+
+
+def _warn_of_capitals(vocabulary: list[str], preset: Preset) -> None:
+    with_capitals = [
+        token
+        for token in vocabulary
+        if isinstance(token, str)
+        and token != token.lower()
+        and not token.startswith("[")
+    ]
+    if with_capitals:
+        warnings.warn(
+            "No file says whether the tokenizer lowercases; lowercase=True is "
+            f"assumed, as in `transformers`. {len(with_capitals)} tokens of "
+            f"the vocabulary, such as {with_capitals[:3]}, are then never "
+            "used. Pass `lowercase=False` to the tokenizer for a cased model. "
+            f"Received: preset={preset.handle!r}",
+            stacklevel=2,
+        )
 
 
 def write_tokenizer(
@@ -100,9 +204,13 @@ def write_tokenizer(
 ) -> None:
     """Writes the three tokenizer files that `transformers` loads."""
     folder = pathlib.Path(folder)
-    vocabulary = tokenizer.get_vocabulary()
+    vocabulary = tokenizer.model_vocabulary
+    default = tokenizer.max_input_chars_per_word == MAX_CHARACTERS_PER_WORD
     config = {
-        "tokenizer_class": "ConvBertTokenizer",
+        # `transformers` 5 ignores `tokenizer.json` for a class with a name.
+        "tokenizer_class": "ConvBertTokenizer"
+        if default
+        else GENERIC_TOKENIZERS[0],
         "do_lower_case": tokenizer.lowercase,
         "strip_accents": tokenizer.strip_accents,
         "tokenize_chinese_chars": True,
@@ -110,26 +218,43 @@ def write_tokenizer(
     }
     if max_length is not None:
         config["model_max_length"] = max_length
+    if tokenizer.added_tokens:
+        _write_added_tokens(tokenizer, config, folder)
     write_text(
         folder / VOCABULARY_FILE, "".join(f"{token}\n" for token in vocabulary)
     )
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     write_text(
         folder / TOKENIZER_FILE,
-        _rust_tokenizer(tokenizer, vocabulary).to_str(pretty=True),
+        _rust_tokenizer(tokenizer).to_str(pretty=True),
     )
+
+
+def _write_added_tokens(
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    config: Config,
+    folder: pathlib.Path,
+) -> None:
+    """Writes the new ids, and adds all added tokens to `config`."""
+    special = [
+        AddedToken(token, normalized=False, special=True)
+        for token in SPECIAL_TOKENS.values()
+    ]
+    config["added_tokens_decoder"] = {
+        str(tokenizer.token_to_id(token.content)): dataclasses.asdict(token)
+        for token in [*special, *tokenizer.added_tokens]
+    }
+    size = len(tokenizer.model_vocabulary)
+    new = {
+        token: size + i for i, token in enumerate(tokenizer.vocabulary[size:])
+    }
+    write_text(folder / ADDED_TOKENS_FILE, json.dumps(new, indent=2) + "\n")
 
 
 def _rust_tokenizer(
-    tokenizer: keras_hub.tokenizers.Tokenizer, vocabulary: list[str]
+    tokenizer: keras_hub.tokenizers.Tokenizer,
 ) -> tokenizers.Tokenizer:
-    rust = bert_pretokenizer.wordpiece_tokenizer(
-        vocabulary,
-        tokenizer.unk_token,
-        tokenizer.lowercase,
-        tokenizer.strip_accents,
-        [*SPECIAL_TOKENS.values()],
-    )
+    rust = tokenizer.rust_tokenizer(special_tokens_in_strings=True)
     rust.post_processor = tokenizers.processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -140,49 +265,6 @@ def _rust_tokenizer(
     )
     rust.decoder = tokenizers.decoders.WordPiece(prefix="##", cleanup=True)
     return rust
-
-
-def _normalizer(whole: Config) -> Config:
-    """Returns the text-cleaning settings of `tokenizer.json`."""
-    normalizer = whole.get("normalizer") or {}
-    found = {
-        "do_lower_case": normalizer.get("lowercase"),
-        "strip_accents": normalizer.get("strip_accents"),
-        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars"),
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _check_splitting(whole: Config, preset: Preset) -> None:
-    """Raises `ValueError` if `tokenizer.json` is not a BERT WordPiece."""
-    model = whole.get("model") or {}
-    found = {
-        "normalizer": (whole.get("normalizer") or {}).get("type"),
-        "pre_tokenizer": (whole.get("pre_tokenizer") or {}).get("type"),
-        "model": model.get("type", "WordPiece"),
-        "unk_token": model.get("unk_token"),
-        "prefix": model.get("continuing_subword_prefix"),
-    }
-    wanted = {
-        "normalizer": "BertNormalizer",
-        "pre_tokenizer": "BertPreTokenizer",
-        "model": "WordPiece",
-        "unk_token": SPECIAL_TOKENS["unk_token"],
-        "prefix": "##",
-    }
-    other = {n: v for n, v in found.items() if v != wanted[n]}
-    added = {
-        token["content"]
-        for token in whole.get("added_tokens") or []
-        if token["content"] not in SPECIAL_TOKENS.values()
-    }
-    if added:
-        other["added_tokens"] = sorted(added)
-    if other:
-        raise ValueError(
-            f"Expected a BERT WordPiece tokenizer, {wanted}, without "
-            f"added tokens. Received: {other} in preset={preset.handle!r}"
-        )
 
 
 def _vocabulary(whole: Config, preset: Preset) -> list[str]:

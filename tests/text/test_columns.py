@@ -110,7 +110,7 @@ def test_tables_are_not_columns(table):
 @pytest.mark.parametrize(
     "other",
     ["a", b"a", 1, None, {"a": [1]}, {1}, iter([1]), (["a"], ["b"]), ()],
-    ids=repr,
+    ids=lambda other: type(other).__name__,
 )
 def test_other_objects_are_not_columns(other):
     assert not is_column(other)

@@ -167,7 +167,7 @@ def test_cleaning_twice_is_cleaning_once(lowercase, strip_accents):
     changed = np.flatnonzero(clean_codes)
     changed = [int(c) for c in changed if not 0xD800 <= c < 0xE000]
     assert len(changed) > 1000
-    for code in changed:
+    for code in changed[::7]:
         part = clean_parts[clean_codes[code]]
         once = [code if c == -1 else c for c in part]
         twice = [

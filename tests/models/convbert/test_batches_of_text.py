@@ -132,7 +132,7 @@ def test_batches_train_as_samples_do(case, source):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("source", ["workers", "generator"])
+@pytest.mark.parametrize("source", ["workers", "iterable"])
 def test_masked_tokens_are_weighted_in_batches(source):
     task = tasks.masked_lm(BACKBONE)
     batches = batches_of(TEXTS, None, WEIGHTS)

@@ -119,6 +119,7 @@ def test_the_tensorflow_process_opens_an_own_model(tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_an_own_model_is_written_as_onnx(tmp_path):
     import onnxruntime
 

@@ -447,7 +447,7 @@ def test_custom_objects_are_allowed(place):
 @pytest.mark.once
 def test_a_file_compiled_with_functions_and_names_is_allowed(place):
     path = place / "mine" / "good.keras"
-    task = tasks.classifier()
+    task = tasks.classifier(activation="softmax")
     task.compile(
         keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(0.1, 10**6)

@@ -23,7 +23,8 @@ SIZES = {
     "max_sequence_length": 8,
 }
 # Values for the required arguments of tasks, and options with other graphs.
-ARGUMENTS = {"num_classes": 3, "labels": ["O", "B-X", "I-X"]}
+ARGUMENTS = {"labels": ["O", "B-X", "I-X"]}
+ARGUMENTS_OF = {"text_classifier": {"num_classes": 3}}
 IDS = {
     "mask_token_id": 4,
     "special_token_ids": [0, 2, 3, 4],
@@ -63,7 +64,7 @@ def task(cls, packed=False, **options):
         for name, parameter in inspect.signature(cls).parameters.items()
         if parameter.default is inspect.Parameter.empty and name in ARGUMENTS
     }
-    arguments = {**required, **options}
+    arguments = {**required, **ARGUMENTS_OF.get(cls.task_kind, {}), **options}
     if cls.task_kind == "pretrainer":
         arguments.update(IDS)
     return cls(backbone(packed=packed), compile=False, **arguments)
@@ -95,7 +96,12 @@ def inputs(model):
         "padding_mask": mask,
         "mask_positions": np.array([[1, 2], [3, 0]]),
     }
-    return {name: arrays[name].astype("int32") for name in model.input}
+    found = {}
+    for name, tensor in model.input.items():
+        found[name] = arrays[name].astype("int32")
+        if len(tensor.shape) == 3:
+            found[name] = np.repeat(found[name][:, None], 3, 1)  # choices
+    return found
 
 
 def outputs(model):
@@ -187,6 +193,7 @@ def test_each_layer_is_registered_and_restored_from_its_config(make):
 
 
 @pytest.mark.once
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 @pytest.mark.parametrize("make", [*graphs()])
 def test_a_quantized_graph_is_saved(make, tmp_path):

@@ -181,6 +181,7 @@ def test_a_second_start_goes_on(corpus, tmp_path, monkeypatch):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_rows_of_json_lines_pretrain_as_text_does(corpus, tmp_path):
     rows = tmp_path / "corpus.jsonl"
     documents = corpus.read_text().split("\n\n")

@@ -114,7 +114,7 @@ def test_noise_around_added_tokens_gets_the_ids_of_transformers(
         contents = [token["content"] for token in added]
         texts = [
             "".join(generator.choices(parts + 4 * contents, k=7))
-            for _ in range(800)
+            for _ in range(300)
         ]
         if not special:
             texts = [t for t in texts if not any(s in t for s in SPECIAL)]

@@ -274,17 +274,21 @@ def test_names_are_labels_as_ids_are():
 
     task = classifier(num_classes=None, labels=(*NAMES,))
     names = named(IDS)
+    for given in (
+        np.array(names),
+        np.array(names, object),
+        np.array(names, "S"),
+        [name.encode() for name in names],
+        pd.Series(names, index=range(5, 11)),
+        tf.constant(names),
+    ):
+        np.testing.assert_array_equal(task.check_labels(given), IDS)
     wanted, *found = losses(
         task,
         IDS,
         names,
-        np.array(names),
-        np.array(names, object),
         np.array(names, "S")[:, None],
-        [name.encode() for name in names],
-        pd.Series(names, index=range(5, 11)),
         pd.Series(names, dtype="category"),
-        tf.constant(names),
         tf.data.Dataset.from_tensor_slices((X, names)).batch(4),
         tf.data.Dataset.from_tensor_slices((X, [[n] for n in names])).batch(4),
     )
@@ -355,10 +359,10 @@ def test_names_are_learned():
         ({"labels": NAMES}, ["neg", "bad"], "'neg', 'so', 'pos'. Received: "),
         ({"labels": NAMES}, ["neg", 0], "'neg', 'so', 'pos'. Received: '0'"),
         ({"labels": NAMES}, [["neg"], ["so", "pos"]], "one class name for"),
-        ({"labels": NAMES}, [None, "neg"], "Received: None for sample 0"),
+        ({"labels": NAMES}, [None, "neg"], "Received: y[0]=None"),
         ({"labels": NAMES}, ["neg", np.nan], "Received: "),
-        ({}, [None, 1], "Received: None for sample 0"),
-        ({}, [1, None], "Received: None for sample 1"),
+        ({}, [None, 1], "Received: y[0]=None"),
+        ({}, [1, None], "Received: y[1]=None"),
         ({}, [[1], [0, 1]], "as many numbers"),
         ({}, [{"a": 1}, 1], "Received: {'a': 1} for sample 0"),
         ({}, [0, 1, 0], "same number of samples"),

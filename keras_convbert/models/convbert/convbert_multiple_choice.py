@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 from keras import ops
 
 from keras_convbert.layers.dtype_policies import policy_at
@@ -9,6 +10,11 @@ from keras_convbert.layers.validation import check_rates
 from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
+from keras_convbert.models.base.label_losses import BY_SHAPE
+from keras_convbert.models.base.label_losses import default_metrics
+from keras_convbert.models.base.label_losses import form_by_shape
+from keras_convbert.models.base.label_losses import loss_labels
+from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_multiple_choice_preprocessor import (  # noqa: E501
     ConvBertMultipleChoicePreprocessor,
@@ -18,6 +24,7 @@ from keras_convbert.models.convbert.layers.flatten_choices import FlattenChoices
 from keras_convbert.models.convbert.layers.unflatten_choices import (
     UnflattenChoices,
 )
+from keras_convbert.text.class_labels import IDS
 from keras_convbert.text.class_labels import check_class_ids
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
@@ -181,14 +188,17 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
             loss: loss, or its name; `"auto"` is the cross-entropy of integer
                 labels, the numbers of the right choices. Defaults to
                 `"auto"`.
-            metrics: list of metrics; `"auto"` is the accuracy. Defaults to
-                `"auto"`.
+            metrics: list of metrics; `"auto"` is the accuracy for the labels
+                of the loss. Defaults to `"auto"`.
             **kwargs: arguments of `keras.Model.compile`.
         """
         if isinstance(loss, str) and loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        warn_of_mismatch(loss, keras.activations.linear)
         if isinstance(metrics, str) and metrics == "auto":
-            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+            metrics = default_metrics(
+                loss_labels(loss), gives_logits=True, num_classes=2
+            )
         super().compile(
             optimizer=optimizer, loss=loss, metrics=metrics, **kwargs
         )
@@ -197,10 +207,13 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
         self, x: Any, y: Any = None, sample_weight: Any = None
     ) -> Any:
         x = super().preprocess_samples(x)
-        if y is not None and self.compiled and _is_sparse(self.loss):
-            num_choices = x["token_ids"].shape[1]
-            # It is unknown in a graph for tensors of unknown shape.
-            if num_choices is not None:
+        num_choices = x["token_ids"].shape[1]
+        # It is unknown in a graph for tensors of unknown shape.
+        if y is not None and self.compiled and num_choices is not None:
+            form = loss_labels(self.loss).form
+            if form == BY_SHAPE:
+                form = form_by_shape(np.shape(y), num_choices)
+            if form == IDS:
                 y = check_class_ids(y, num_choices, "choices")
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
@@ -237,10 +250,6 @@ def _pooled(outputs: dict[str, Tensor], pooling: str) -> Tensor:
     if pooling == "last":
         return outputs["sequence_output"][:, -1, :]
     return ops.mean(outputs["sequence_output"], axis=1)
-
-
-def _is_sparse(loss: Any) -> bool:
-    return isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
 
 
 def _initializer() -> keras.initializers.Initializer:

@@ -1,24 +1,16 @@
 from typing import Any
 
 import keras
-import keras_hub
 
-from keras_convbert.models.convbert.convbert_preprocessor import (
-    ConvBertPreprocessor,
+from keras_convbert.models.convbert.packing_preprocessor import (
+    PackingPreprocessor,
 )
-from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import (  # noqa: E501
-    ConvBertTextClassifierPreprocessor,
-)
-from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.choice_pairs import choice_pairs
 from keras_convbert.text.choice_pairs import regroup
-from keras_convbert.types import Config
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
-class ConvBertMultipleChoicePreprocessor(
-    ConvBertPreprocessor, keras_hub.models.Preprocessor
-):
+class ConvBertMultipleChoicePreprocessor(PackingPreprocessor):
     """Tokenizes and packs choices for `ConvBertMultipleChoice`.
 
     Each choice becomes a row `[CLS] context [SEP] choice [SEP]`, truncated or
@@ -63,35 +55,6 @@ class ConvBertMultipleChoicePreprocessor(
     ```
     """
 
-    def __init__(
-        self,
-        tokenizer: ConvBertTokenizer,
-        sequence_length: int = 128,
-        truncate: str = "round_robin",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.tokenizer = tokenizer
-        self.truncate = truncate
-        packing = ConvBertTextClassifierPreprocessor(
-            tokenizer,
-            sequence_length=sequence_length,
-            truncate=truncate,
-            name="packing",
-        )
-        # Not tracked by Keras: KerasHub saves each tracked preprocessor to a
-        # preset, and this one would overwrite the config of the outer one.
-        object.__setattr__(self, "packing", packing)
-
-    @property
-    def sequence_length(self) -> int:
-        """The length of the packed sequences."""
-        return self.packing.sequence_length
-
-    @sequence_length.setter
-    def sequence_length(self, value: int) -> None:
-        self.packing.sequence_length = value
-
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         pairs, num_choices = choice_pairs(x)
         packed = self.packing(x=pairs)
@@ -100,10 +63,3 @@ class ConvBertMultipleChoicePreprocessor(
             for name, rows in packed.items()
         }
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-
-    def get_config(self) -> Config:
-        return {
-            **super().get_config(),
-            "sequence_length": self.sequence_length,
-            "truncate": self.truncate,
-        }

@@ -12,6 +12,7 @@ from keras_convbert.models.base.batch_prediction import required_preprocessor
 from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
+from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
@@ -153,6 +154,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
             loss = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True, reduction="mean_with_sample_weight"
             )
+        warn_of_mismatch(loss, keras.activations.linear)
         if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
             weighted_metrics = [
                 keras.metrics.SparseCategoricalAccuracy(name="accuracy")

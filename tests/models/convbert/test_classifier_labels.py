@@ -9,6 +9,7 @@ import pytest
 
 from keras_convbert.models.base import label_losses
 from tests.models.convbert import tasks
+from tests.models.convbert import test_token_classifier
 from tests.models.convbert import texts
 from tests.models.convbert import tiny
 
@@ -125,8 +126,11 @@ def test_logits_in_a_loss_of_probabilities_are_told_of(loss, from_logits):
 
 
 @pytest.mark.once
-def test_logits_of_a_masked_lm_in_a_loss_of_probabilities_are_told_of():
-    task = tasks.masked_lm(backbone_options=SMALL)
+@pytest.mark.parametrize(
+    "make", [tasks.masked_lm, test_token_classifier.tagger]
+)
+def test_logits_of_other_tasks_in_a_loss_of_probabilities_are_told_of(make):
+    task = make(backbone_options=SMALL)
     with pytest.warns(UserWarning, match="from_logits=True`. Received"):
         task.compile(loss="sparse_categorical_crossentropy")
 

@@ -165,7 +165,7 @@ def test_it_learns_and_is_saved(dtype, tmp_path):
         assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
     assert task.evaluate(X, Y, verbose=0, return_dict=True).keys() == {
         "loss",
-        "accuracy",
+        "sparse_categorical_accuracy",
     }
     wanted = task.predict(X, verbose=0)
     atol = 1e-6 if dtype == "float32" else 0.02  # one bfloat16 step
@@ -180,6 +180,22 @@ def test_it_learns_and_is_saved(dtype, tmp_path):
         np.testing.assert_allclose(
             found.astype("float32"), wanted.astype("float32"), atol=atol
         )
+
+
+@pytest.mark.once
+def test_the_accuracy_follows_the_labels_of_the_loss():
+    task = multiple_choice()
+    task.compile(
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        run_eagerly=True,
+    )
+    found = task.evaluate(X, np.eye(3)[Y], verbose=0, return_dict=True)
+    right = task.predict(X, verbose=0).argmax(-1) == Y
+    assert found["categorical_accuracy"] == pytest.approx(right.mean())
+    with pytest.warns(UserWarning, match="from_logits=True`. Received"):
+        task.compile(loss="sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="Received: 3 for sample 0"):
+        task.fit(X, [3, *Y[1:]], verbose=0)
 
 
 def test_its_graph_is_saved_and_cloned(tmp_path):

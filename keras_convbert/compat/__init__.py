@@ -42,6 +42,7 @@ from keras_convbert.compat.backends import set_torch_generators
 from keras_convbert.compat.backends import torch_generators
 from keras_convbert.compat.backends import without_autotune
 from keras_convbert.compat.distribution import DistributedBuild
+from keras_convbert.compat.fitting import CACHED_EVALUATION
 from keras_convbert.compat.fitting import build_for_training
 from keras_convbert.compat.fitting import build_optimizer
 from keras_convbert.compat.fitting import find_in_callers
@@ -59,6 +60,7 @@ from keras_convbert.compat.saving import load_state
 from keras_convbert.compat.saving import save_state
 
 __all__ = [
+    "CACHED_EVALUATION",
     "CallbackList",
     "DataAdapter",
     "DistributedBuild",

@@ -7,6 +7,9 @@ from typing import Any
 import keras
 from keras.src.trainers.epoch_iterator import EpochIterator
 
+CACHED_EVALUATION = "_use_cached_eval_dataset"
+"""Argument by which `fit` evaluates on validation data that it has read."""
+
 
 def find_in_callers(kind: type, name: str) -> Any:
     """Finds an instance of `kind` named `name` in a caller's frame.

@@ -93,6 +93,11 @@ class Corpus:
 def _check(files: Files, column: str) -> list[pathlib.Path]:
     if isinstance(files, str | os.PathLike):
         files = [files]
+    if not isinstance(column, str):
+        raise ValueError(
+            "Expected `column` to be the name of a column. "
+            f"Received: column={column!r}"
+        )
     paths = [pathlib.Path(file) for file in files]
     if not paths:
         raise ValueError("Expected at least one text file. Received: files=[]")

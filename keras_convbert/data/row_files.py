@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from keras_convbert.data.text_files import opened
 
-JSON_LINES = (".jsonl", ".ndjson")
+JSON_LINES = (".jsonl", ".jsonlines", ".ndjson", ".jl")
 PARQUET = ".parquet"
 COMPRESSED = (".gz", ".xz")
 # Limits in bytes and in rows.

@@ -248,8 +248,7 @@ def _checked_labels(
         raise ValueError(
             "Expected `labels=None` for a model that is not a classifier, is "
             "a regression model, or has its own labels. "
-            f"Received: labels={labels}, model={model} (of type "
-            f"{type(model).__name__})"
+            f"Received: labels={labels}, model={model_title(model)}"
         )
     names = [] if isinstance(labels, str) else list(labels)
     strings = all(map(_is_text, names))

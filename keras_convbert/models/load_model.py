@@ -88,6 +88,12 @@ def _load(
 ) -> keras.Model:
     weights = unpacked / keras_archive.WEIGHTS
     config = read_json(unpacked / keras_archive.CONFIG)
+    if config.get("class_name") in ("Functional", "Sequential"):
+        raise CheckpointError(
+            "Expected a model of this library. For a plain Keras model, in a "
+            "file that you trust, use `keras.models.load_model`. "
+            f"Received: class_name={config['class_name']!r}"
+        )
     check_config(config, os.fspath(path), custom_objects)
     check_sizes(
         config,

@@ -50,7 +50,7 @@ class AddedToken:
 
     @classmethod
     def make(cls, value: Any) -> "AddedToken":
-        """Returns the token that a string or a dict describes.
+        """Returns the token that a string, a dict or a Rust token describes.
 
         Raises:
             ValueError: if `value` does not describe a token.
@@ -60,6 +60,8 @@ class AddedToken:
             value = {"content": value}
         if isinstance(value, AddedToken):
             return value
+        if isinstance(value, tokenizers.AddedToken):
+            value = {name: getattr(value, name) for name in names}
         content = value.get("content") if isinstance(value, Mapping) else None
         if (
             not isinstance(content, str)

@@ -69,14 +69,7 @@ def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:
         lines.pop()
     has_returns = any(line.endswith("\r") for line in lines)
     lines = [line.removesuffix("\r") for line in lines]
-    if garbling(lines) and (repaired := repair(lines)):
-        warnings.warn(
-            f"The vocabulary {os.fspath(path)!r} is BERT-uncased, damaged as "
-            f"in the release of the ConvBERT authors; {repaired} of "
-            f"{len(lines)} tokens are repaired.",
-            stacklevel=3,
-        )
-    elif has_returns:
+    if not _repair(lines, repr(os.fspath(path))) and has_returns:
         warnings.warn(
             f"The lines of the vocabulary {os.fspath(path)!r} end in CRLF; "
             "the carriage returns are left out.",
@@ -113,6 +106,7 @@ def check_vocabulary(
                 "not empty and contain no line end or NUL. "
                 f"Received: vocabulary[{index}]={token!r}"
             )
+    _repair(tokens, "given as a list")
     _check_encoding(tokens)
     counts = collections.Counter(tokens)
     duplicates = [token for token, count in counts.items() if count > 1]
@@ -130,6 +124,19 @@ def check_vocabulary(
             f"the first of them {tokens[:5]}"
         )
     return tokens
+
+
+def _repair(tokens: list[str], name: str) -> bool:
+    """Repairs the published vocabulary in place, with a warning."""
+    repaired = repair(tokens) if garbling(tokens) else 0
+    if repaired:
+        warnings.warn(
+            f"The vocabulary {name} is BERT-uncased, damaged as in the "
+            f"release of the ConvBERT authors; {repaired} of {len(tokens)} "
+            "tokens are repaired.",
+            stacklevel=4,
+        )
+    return bool(repaired)
 
 
 def _check_encoding(tokens: list[str]) -> None:

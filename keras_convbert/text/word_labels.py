@@ -1,6 +1,7 @@
 """Checks the labels of words, and converts them to ids."""
 
 import numbers
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,8 @@ LEFT_OUT = (None, -100)
 
 def check_labels(labels: Sequence[str]) -> list[str]:
     """Returns the labels; raises `ValueError` unless they differ."""
-    found = [] if isinstance(labels, str) else list(labels)
+    is_list = isinstance(labels, Iterable) and not isinstance(labels, str)
+    found = list(labels) if is_list else []
     if (
         not found
         or not all(isinstance(label, str) and label for label in found)
@@ -93,27 +95,6 @@ def word_weights(words: list[list[str]], given: Any) -> list[np.ndarray]:
                 f"{given[number]!r} for sentence {number}, {words[number][:8]}"
             )
     return found
-
-
-def class_weights(labels: list[str], given: Any) -> np.ndarray:
-    """Returns the weight of each label, 1 where none is given.
-
-    Args:
-        labels: list of strings, in the order of their ids.
-        given: dict of names or ids of labels to weights.
-
-    Raises:
-        ValueError: if a label is unknown.
-    """
-    weights = np.ones(len(labels), "float32")
-    for label, weight in given.items():
-        if not _is_known(label, dict.fromkeys(labels, 0), labels):
-            raise ValueError(
-                f"Expected `class_weight` with labels of {labels}, or their "
-                f"ids. Received: class_weight={given}"
-            )
-        weights[labels.index(label) if label in labels else label] = weight
-    return weights
 
 
 def _rows(name: str, words: list[list[str]], given: Any) -> Iterator[list[Any]]:

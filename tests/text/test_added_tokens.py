@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import pytest
+import tokenizers
 
 from keras_convbert.data.word_pieces import WordPieces
 from keras_convbert.models import ConvBertTokenizer
@@ -140,7 +141,7 @@ def test_noise_around_added_tokens_gets_the_ids_of_transformers(
             )
         new = {theirs.convert_tokens_to_ids(content) for content in contents}
         hits += sum(bool(new & {*row}) for row in ids)
-    assert hits > 300
+    assert hits > 200
 
 
 @pytest.mark.parametrize("strip_accents", [True, False])
@@ -189,7 +190,8 @@ def test_add_tokens_gives_the_next_ids():
     tokenizer = ConvBertTokenizer(WORDS)
     size = len(WORDS)
     assert tokenizer.add_tokens(["<loc>", "a", {"content": "<Per>"}]) == 2
-    assert tokenizer.add_tokens(["<loc>", "<org>"]) == 1
+    again = [tokenizers.AddedToken("<org>", normalized=True)] * 2
+    assert tokenizer.add_tokens(["<loc>", *again]) == 1
     assert tokenizer.get_vocabulary() == [*WORDS, "<loc>", "<Per>", "<org>"]
     assert tokenizer.model_vocabulary == WORDS
     assert tokenizer.token_to_id("<org>") == size + 2
@@ -223,7 +225,6 @@ def test_added_tokens_are_detokenized():
         pytest.param(
             ["[CLS]"], r"none of the special.*'\[CLS\]'", id="special"
         ),
-        pytest.param(["<x>", "<x>"], "once.*Received: '<x>'", id="twice"),
         pytest.param(["<x>", "<X>"], "'<X>'.*as '<x>' does", id="alike"),
         pytest.param(["\u200b"], "are not empty", id="cleaned-away"),
         pytest.param([{"content": "a", "wide": True}], "wide", id="flag"),

@@ -34,6 +34,8 @@ def predict_batch(task: Any, inputs: dict[str, np.ndarray]) -> Any:
     }
     # The method of KerasHub would preprocess again.
     outputs = keras.Model.predict_on_batch(task, inputs)
+    # Under `tf.distribute` each replica returns the rows of all.
+    rows = len(inputs["padding_mask"])
     return keras.tree.map_structure(
-        lambda output: np.asarray(output, "float32"), outputs
+        lambda output: np.asarray(output[:rows], "float32"), outputs
     )

@@ -66,12 +66,20 @@ class BatchReader:
                 part = list(part)
             samples[name] = map_columns(as_column, part)
             for column in columns_of(samples[name]):
+                if name == "sample_weight":
+                    _check_weights(column)
                 missing = first_missing(column)
                 if missing is not None:
                     raise ValueError(
                         f"Expected `{name}` without missing values. "
                         f"Received: {name}[{missing}]=None"
                     )
+        if not self._takes_words and _holds_pairs(samples["x"]):
+            raise ValueError(
+                "Expected a list of strings. Pairs are a tuple of the first "
+                "and the second texts: `x=(first, second)`. "
+                f"Received: x[0]={samples['x'][0]!r:.80}"
+            )
         if self._task.preprocessor is None and _is_text(samples["x"]):
             raise ValueError(
                 "Expected arrays of token ids, since the task has no "
@@ -133,6 +141,15 @@ class BatchReader:
 
     def _unpack(self, batch: Any) -> tuple[Any, Any, Any]:
         parts: Any = (batch,)
+        if isinstance(batch, dict) and any(
+            is_column(column) and _holds_text(column)
+            for column in columns_of(batch)
+        ):
+            raise ValueError(
+                "Expected batches as tuples `(x, y)`, not dicts of columns. "
+                "In a PyTorch `DataLoader`, pass `collate_fn=`, a function "
+                f"that returns such a tuple. Received: keys {[*batch]}"
+            )
         if isinstance(batch, (tuple, list)):
             if not _is_flat(batch):
                 parts = tuple(batch)
@@ -151,6 +168,33 @@ class BatchReader:
         ):
             raise ValueError(f"{BATCHES} a single sample: {batch!r:.80}")
         return keras.utils.unpack_x_y_sample_weight((x, *parts[1:]))
+
+
+def _check_weights(column: Any) -> None:
+    """Raises `ValueError` if a weight of a sample is not finite."""
+    numbers = isinstance(column, np.ndarray) or (
+        isinstance(column, list) and not any(map(_is_nested, column))
+    )
+    array = np.asarray(column) if numbers else np.zeros(0)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        index = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise ValueError(
+            "Expected finite weights. Received: "
+            f"sample_weight[{index}]={array[index]}"
+        )
+
+
+def _is_nested(entry: Any) -> bool:
+    return isinstance(entry, (list, tuple, np.ndarray))
+
+
+def _holds_pairs(x: Any) -> bool:
+    return (
+        isinstance(x, list)
+        and bool(x)
+        and isinstance(x[0], (list, tuple))
+        and any(isinstance(entry, (str, bytes)) for entry in x[0])
+    )
 
 
 def _is_flat(values: Any) -> bool:

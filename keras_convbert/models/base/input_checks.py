@@ -69,7 +69,9 @@ def check_vocabulary_size(backbone: Any, size: int) -> None:
         raise ValueError(
             "Expected a vocabulary of at most "
             f"vocabulary_size={backbone.vocabulary_size} tokens, the limit "
-            f"of the backbone. Received: a vocabulary of {size} tokens"
+            "of the backbone. For added tokens, call "
+            f"`resize_token_embeddings({size})` of the backbone or the task. "
+            f"Received: a vocabulary of {size} tokens"
         )
 
 

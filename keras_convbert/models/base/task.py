@@ -6,6 +6,7 @@ from typing import Self
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.validation import check_no_others
 from keras_convbert.models.base.checked_weights import CheckedWeights
+from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.layer_costs import head_costs
@@ -31,6 +32,8 @@ class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
 
     task_kind: ClassVar[str]
     """The kind of task, such as `"text_classifier"`; selects the serving."""
+    needs_labels: ClassVar[bool] = False
+    """Whether samples need labels in `fit` and `evaluate`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         check_no_others(
@@ -117,7 +120,12 @@ class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
                 tokenizer or preprocessor is kept.
             max_shard_size: float. Size in GB above which the weights of the
                 backbone are stored in several files. Defaults to `10`.
+
+        Raises:
+            ValueError: if the tokenizer has more tokens than the backbone has
+                embeddings.
         """
+        check_fits(self.backbone, self.preprocessor)
         save = super().save_to_preset
         save_model(
             self,

@@ -2,6 +2,7 @@ from typing import Any
 
 import keras
 
+from keras_convbert.compat import CACHED_EVALUATION
 from keras_convbert.compat import DataAdapter
 from keras_convbert.compat import DistributedBuild
 from keras_convbert.compat import build_optimizer
@@ -10,6 +11,7 @@ from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.training_data import as_data
 from keras_convbert.models.base.training_data import as_samples
 from keras_convbert.models.base.training_data import as_validation_data
+from keras_convbert.models.base.training_data import check_has_labels
 from keras_convbert.models.base.training_data import in_memory
 from keras_convbert.models.base.training_data import split
 from keras_convbert.text.columns import as_column
@@ -55,7 +57,8 @@ class Trainer(DistributedBuild):
                 or a dataset. Defaults to `None`.
             validation_split: float. Fraction of the samples to validate on,
                 taken from the end. Defaults to `None`.
-            **kwargs: arguments of `keras.Model.fit`; `shuffle=True` gives
+            **kwargs: arguments of `keras.Model.fit`; `class_weight` of a
+                classifier may have names of classes; `shuffle=True` gives
                 samples in memory, and the batches of a `PyDataset`, a new
                 order in each epoch.
 
@@ -63,6 +66,9 @@ class Trainer(DistributedBuild):
             A `keras.callbacks.History`.
         """
         check_fits(self.backbone, self.preprocessor)
+        class_weight = kwargs.get("class_weight")
+        if class_weight is not None and hasattr(self, "read_class_weight"):
+            kwargs["class_weight"] = self.read_class_weight(class_weight)
         if self.compiled and self.optimizer and not self.optimizer.built:
             # TensorFlow traces a step twice if the first creates variables.
             build_optimizer(self)
@@ -70,6 +76,7 @@ class Trainer(DistributedBuild):
             (x, y, sample_weight), validation_data = split(
                 self, (x, y, sample_weight), validation_split
             )
+        check_has_labels(self, x, y)
         data = as_data(
             self,
             (x, y, sample_weight),
@@ -127,7 +134,11 @@ class Trainer(DistributedBuild):
         Returns:
             As `keras.Model.evaluate` does.
         """
+        if CACHED_EVALUATION in kwargs:
+            # `fit` has read the validation data.
+            return keras.Model.evaluate(self, x, **kwargs)
         check_fits(self.backbone, self.preprocessor)
+        check_has_labels(self, x, y)
         data = as_data(self, (x, y, sample_weight), batch_size)
         if data is None:
             return super().evaluate(x, y, batch_size, sample_weight, **kwargs)

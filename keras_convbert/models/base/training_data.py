@@ -60,7 +60,12 @@ def as_data(
         )
     if isinstance(x, DataAdapter):
         return x
-    if isinstance(x, (str, bytes)) or not isinstance(x, Iterable):
+    if isinstance(x, (str, bytes)):
+        raise ValueError(
+            "Expected a batch of texts, such as a list. "
+            f"Received: x={x!r:.80}, a single text"
+        )
+    if not isinstance(x, Iterable):
         return None
     if any(part is not None for part in samples[1:]):
         raise ValueError(
@@ -88,10 +93,22 @@ def as_validation_data(task: Any, data: Any, batch_size: int | None) -> Any:
         batch_size: int. Samples per batch; `None` is 32.
     """
     samples = as_samples(data)
+    check_has_labels(task, *samples[:2])
     found = as_data(task, samples, batch_size if in_memory(data) else None)
     if found is None:
         return apply_preprocessing(data, task.preprocess_samples)
     return found
+
+
+def check_has_labels(task: Any, x: Any, y: Any) -> None:
+    """Raises `ValueError` if samples in memory lack labels that are needed."""
+    if any(map(is_table, columns_of(x))):
+        return
+    if y is None and task.needs_labels and in_memory(x):
+        raise ValueError(
+            f"Expected labels `y`, which {type(task).__name__} needs to train "
+            "and to evaluate. Received: y=None"
+        )
 
 
 def as_samples(data: Any) -> Samples:

@@ -116,15 +116,16 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
                 the flags `"lstrip"`, `"rstrip"`, `"normalized"`,
                 `"single_word"` and `"special"` of `tokenizers.AddedToken`. A
                 string matches text that is equal to it after cleaning, so
-                that case does not matter if the tokenizer lowercases. Tokens
-                that were added before are skipped.
+                that case does not matter if the tokenizer lowercases. A
+                `tokenizers.AddedToken` is accepted too. Tokens that were added
+                before, or are repeated, are skipped.
 
         Returns:
             The number of new ids.
 
         Raises:
             ValueError: if a token is empty, starts or ends with a space, is a
-                special token or is repeated, or if no vocabulary is set.
+                special token, or if no vocabulary is set.
 
         Example:
 
@@ -139,6 +140,8 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
         """
         old, size = self.model_vocabulary, self.vocabulary_size()
         known = {token.content for token in self.added_tokens}
+        if isinstance(tokens, (list, tuple)):
+            tokens = {repr(token): token for token in tokens}.values()
         new = make_added_tokens(tokens, self._reserved)
         before = self.added_tokens
         self.added_tokens = (

@@ -26,6 +26,7 @@ from keras_convbert.models.convbert.layers.unflatten_choices import (
 )
 from keras_convbert.text.class_labels import IDS
 from keras_convbert.text.class_labels import check_class_ids
+from keras_convbert.text.class_labels import check_shape
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
@@ -105,6 +106,7 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
 
     preprocessor_cls = ConvBertMultipleChoicePreprocessor
     task_kind = "multiple_choice"
+    needs_labels = True
 
     def __init__(
         self,
@@ -213,6 +215,9 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
             form = loss_labels(self.loss).form
             if form == BY_SHAPE:
                 form = form_by_shape(np.shape(y), num_choices)
+            _refuse_names(y)
+            if form is not None:
+                check_shape(y, num_choices, form)
             if form == IDS:
                 y = check_class_ids(y, num_choices, "choices")
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
@@ -250,6 +255,16 @@ def _pooled(outputs: dict[str, Tensor], pooling: str) -> Tensor:
     if pooling == "last":
         return outputs["sequence_output"][:, -1, :]
     return ops.mean(outputs["sequence_output"], axis=1)
+
+
+def _refuse_names(y: Any) -> None:
+    is_list = isinstance(y, (list, tuple))
+    dtype = np.asarray(y).dtype if is_list else getattr(y, "dtype", None)
+    if dtype == "string" or getattr(dtype, "kind", "") in ("O", "U", "S"):
+        raise ValueError(
+            "Expected labels that are the numbers of the right choices, from "
+            f"0. Received: y={y!r:.80}"
+        )
 
 
 def _initializer() -> keras.initializers.Initializer:

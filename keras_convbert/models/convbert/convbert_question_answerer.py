@@ -101,6 +101,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
 
     preprocessor_cls = ConvBertQuestionAnswererPreprocessor
     task_kind = "question_answerer"
+    needs_labels = True
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from keras_convbert.models.convbert.convbert_text_classifier_preprocessor import
 )
 from keras_convbert.models.convbert.tf1.loading import TextClassifierFromTf1
 from keras_convbert.text import class_labels
+from keras_convbert.text.class_weights import class_weights
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 
@@ -123,6 +124,7 @@ class ConvBertTextClassifier(
 
     preprocessor_cls = ConvBertTextClassifierPreprocessor
     task_kind = "text_classifier"
+    needs_labels = True
 
     def __init__(
         self,
@@ -270,6 +272,28 @@ class ConvBertTextClassifier(
         if form in (class_labels.ONE_HOT, class_labels.VECTORS):
             return class_labels.check_probabilities(y)
         return class_labels.check_finite(y)
+
+    def read_class_weight(self, class_weight: Any) -> dict[int, float]:
+        """Returns the weight of each class id, 1 where none is given.
+
+        `fit` calls it.
+
+        Args:
+            class_weight: dict of names or ids of classes to weights.
+
+        Raises:
+            ValueError: if a class is unknown, a weight is negative or not
+                finite, or a text may have several classes or none.
+        """
+        if self.problem_type != problem_types.SINGLE_LABEL:
+            raise ValueError(
+                "Expected `sample_weight` in place of `class_weight`, since a "
+                f"text does not have one class. Received: "
+                f"class_weight={class_weight!r}, for a task with "
+                f"problem_type={self.problem_type!r}"
+            )
+        weights = class_weights(self.labels, self.num_classes, class_weight)
+        return dict(enumerate(weights.tolist()))
 
     def preprocess_samples(
         self, x: Any, y: Any = None, sample_weight: Any = None

@@ -18,9 +18,9 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_token_classifier_preprocessor import (  # noqa: E501
     ConvBertTokenClassifierPreprocessor,
 )
+from keras_convbert.text.class_weights import class_weights
 from keras_convbert.text.entity_spans import entity_spans
 from keras_convbert.text.word_labels import check_labels
-from keras_convbert.text.word_labels import class_weights
 from keras_convbert.text.word_windows import NO_WORD
 from keras_convbert.training import EntityF1
 from keras_convbert.types import Config
@@ -89,6 +89,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
 
     preprocessor_cls = ConvBertTokenClassifierPreprocessor
     task_kind = "token_classifier"
+    needs_labels = True
 
     def __init__(
         self,
@@ -184,9 +185,10 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
                 have the weight 1.
 
         Raises:
-            ValueError: if a label is unknown.
+            ValueError: if a label is unknown or repeated, or a weight is
+                negative or not finite.
         """
-        weights = class_weights(self.labels, class_weight)
+        weights = class_weights(self.labels, len(self.labels), class_weight)
         if isinstance(y, np.ndarray):
             weights = weights[y]
         else:

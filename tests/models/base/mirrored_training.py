@@ -95,6 +95,8 @@ def main(folder):
                 )
             ),
         )
+        if make is classifier:
+            found["predictions"] = len(mirrored.predict_labels(TEXTS[:3]))
     with strategy.scope():
         task = pretrainer()
     loss = fit(task, TEXTS, callbacks=[BackupAndResume(folder)])

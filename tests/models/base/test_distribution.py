@@ -22,6 +22,7 @@ def test_tasks_train_on_two_replicas_outside_of_the_scope(tmp_path):
         loss_difference, weight_difference = found[name]
         assert loss_difference < 1e-5
         assert weight_difference < 1e-5
+    assert found["predictions"] == 3
     loss, steps = found["pretrainer"]
     assert math.isfinite(loss)
     assert steps == 1

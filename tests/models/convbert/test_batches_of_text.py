@@ -232,6 +232,55 @@ def test_samples_where_batches_are_expected_are_refused(samples):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("kind", ["samples", "batches"])
+def test_validation_on_a_dataset_equals_that_on_samples(kind):
+    import tensorflow as tf
+
+    labels = [0, 1] * 3
+    dataset = tf.data.Dataset.from_tensor_slices((TEXTS, labels)).batch(2)
+    data = (TEXTS, labels) if kind == "samples" else (dataset,)
+    found = []
+    for validation in (dataset, (TEXTS, labels)):
+        keras.utils.set_random_seed(1)
+        task = tasks.classifier(2, BACKBONE)
+        history = task.fit(
+            *data, validation_data=validation, shuffle=False, verbose=0
+        )
+        found.append(history.history["val_loss"])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (
+            Reiterable([{"text": TEXTS, "label": [0] * 6}]),
+            {},
+            r"tuples `\(x, y\)`, not dicts of columns",
+        ),
+        ([("a", "b")] * 2, {"y": [0, 1]}, r"x=\(first, second\)"),
+        (TEXTS, {}, "Expected labels `y`"),
+        (
+            TEXTS,
+            {"y": [0] * 6, "validation_data": (TEXTS,)},
+            "Expected labels `y`",
+        ),
+        (
+            TEXTS,
+            {"y": [0] * 6, "sample_weight": [1.0, np.nan, 1, 1, 1, 1]},
+            r"sample_weight\[1\]=nan",
+        ),
+        ("a", {"y": [0]}, "Received: x='a', a single text"),
+    ],
+)
+def test_what_cannot_train_is_refused_with_advice(x, options, message):
+    task = tasks.classifier(2, BACKBONE)
+    with pytest.raises(ValueError, match=message):
+        task.fit(x, verbose=0, **options)
+
+
+@pytest.mark.once
 def test_class_weights_apply_to_batches():
     def loss(**options):
         keras.utils.set_random_seed(1)

@@ -136,6 +136,20 @@ def test_logits_of_other_tasks_in_a_loss_of_probabilities_are_told_of(make):
 
 
 @pytest.mark.once
+def test_weights_of_classes_have_names():
+    found = []
+    for weights in ({"neg": 5.0}, {0: 5.0}, None):
+        keras.utils.set_random_seed(0)
+        task = tasks.classifier(backbone_options=SMALL, labels=NAMES)
+        history = task.fit(X, IDS, class_weight=weights, verbose=0)
+        found.append(history.history["loss"][0])
+    assert found[0] == found[1] != found[2]
+    for options in ({"num_classes": 1}, {"activation": "sigmoid"}):
+        with pytest.raises(ValueError, match="`sample_weight` in place of"):
+            classifier(**options).fit(X, IDS, class_weight={0: 2.0}, verbose=0)
+
+
+@pytest.mark.once
 def test_unknown_losses_are_refused():
     with pytest.raises(ValueError, match="crossentropi"):
         classifier().compile(loss="crossentropi")

@@ -55,6 +55,9 @@ def test_a_classifier_learns_with_added_tokens(tmp_path):
     samples = ["a <loc> b", "<LOC>", "d"]
     with pytest.raises(ValueError, match=f"vocabulary of {SIZE + 1} tokens"):
         task.predict(samples, verbose=0)
+    with pytest.raises(ValueError, match="resize_token_embeddings"):
+        task.save_to_preset(tmp_path / "preset")
+    assert not (tmp_path / "preset").exists()
     task = task.resize_token_embeddings(tokenizer.vocabulary_size())
     assert not task.backbone.position_embedding.trainable
     tasks.tiny.eagerly_on_tensorflow(task)

@@ -1,5 +1,6 @@
 """Reads the heads of Hugging Face models."""
 
+import warnings
 from typing import Any
 
 from keras_convbert.checkpoints.assignment import ArraySource
@@ -97,6 +98,14 @@ def _class_names(config: Config, size: int) -> list[str] | None:
         raise ValueError(
             "Expected `id2label` to have a different name for each class in "
             f"config.json. Received: id2label={found!r:.200}"
+        )
+    other = config.get("label2id")
+    if other and other != {label: i for i, label in enumerate(labels)}:
+        warnings.warn(
+            "`id2label` and `label2id` in config.json disagree. The class "
+            f"names are those of `id2label`: {labels}. "
+            f"Received: label2id={other!r:.200}",
+            stacklevel=2,
         )
     return None if labels == _default_names(size) else labels
 

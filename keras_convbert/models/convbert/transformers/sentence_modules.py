@@ -19,6 +19,8 @@ from keras_convbert.checkpoints.json_file import read_json_list
 from keras_convbert.checkpoints.plain_names import check_plain_name
 from keras_convbert.models.convbert.transformers import sentence_names as names
 from keras_convbert.models.convbert.transformers.files import open_arrays
+from keras_convbert.models.convbert.transformers.weight_names import HF_DEFAULTS
+from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.preset import Preset
 from keras_convbert.types import Config
 
@@ -71,6 +73,16 @@ def pooling_arguments(preset: Preset) -> dict[str, Any]:
     _check_prompts(preset)
     _settings(preset, names.TRANSFORMER, preset.read(names.TEXT_CONFIG_FILE))
     config = _module_config(preset, modules[names.POOLING])
+    width = preset.read(CONFIG_FILE).get(
+        "hidden_size", HF_DEFAULTS["hidden_dim"]
+    )
+    if config.get("word_embedding_dimension", width) != width:
+        raise ValueError(
+            "Expected 'word_embedding_dimension' of the pooling to be the "
+            f"'hidden_size' of the encoder, {width}. Received: "
+            f"word_embedding_dimension={config['word_embedding_dimension']!r} "
+            f"in preset={preset.handle!r}"
+        )
     if names.NORMALIZE in modules:
         _module_config(preset, modules[names.NORMALIZE])
     return {
@@ -178,6 +190,11 @@ def _module_config(preset: Preset, module: SentenceModule) -> Config:
     if module.folder:
         folder = preset.root.subfolder(module.folder)
         config = folder.read(names.MODULE_CONFIG_FILE)
+        if not config and module.kind != names.NORMALIZE:
+            raise FileNotFoundError(
+                f"Expected a file {names.MODULE_CONFIG_FILE!r} in the folder "
+                f"{module.folder!r}. Received: preset={preset.handle!r}"
+            )
     return _settings(preset, module.kind, config)
 
 

@@ -296,6 +296,8 @@ def _in_order(whole: Config, preset: Preset) -> list[str]:
     if [ids[token] for token in tokens] != [*range(len(tokens))]:
         raise CheckpointError(
             "Expected the ids of the vocabulary to start at 0, without gaps. "
+            "Repeated tokens of a damaged vocabulary leave gaps: pass an "
+            "undamaged one as `vocabulary=`. "
             f"Received: {os.path.join(preset.handle, TOKENIZER_FILE)!r}"
         )
     return tokens

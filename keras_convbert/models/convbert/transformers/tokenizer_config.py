@@ -145,11 +145,11 @@ def _check_class(name: Any, has_json: bool, where: str) -> None:
     reason = ""
     if name == "BertJapaneseTokenizer":
         reason = (
-            " It splits words by MeCab or into characters, which a served "
-            "graph cannot run."
+            f" {name} splits words by MeCab or into characters, which a "
+            "served graph cannot run."
         )
     if name in GENERIC_TOKENIZERS:
-        reason = " Its settings are those of a 'tokenizer.json', which lacks."
+        reason = f" {name} needs a file 'tokenizer.json', which is missing."
     raise ValueError(
         "Expected a tokenizer that splits text as BERT does, one of "
         f"{[*BERT_TOKENIZERS]}.{reason} "

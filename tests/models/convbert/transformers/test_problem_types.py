@@ -173,6 +173,18 @@ def test_names_of_classes_go_both_ways(tmp_path):
 
 
 @pytest.mark.once
+def test_names_that_contradict_each_other_are_told_of(tmp_path):
+    names = dict(enumerate(NAMES))
+    folder = save(tmp_path / "theirs", id2label=names)
+    file = tmp_path / "theirs" / "config.json"
+    config = json.loads(file.read_text())
+    config["label2id"] = {name: 2 - i for i, name in names.items()}
+    file.write_text(json.dumps(config))
+    with pytest.warns(UserWarning, match="`label2id` in config.json disagree"):
+        assert ConvBertTextClassifier.from_preset(folder).labels == NAMES
+
+
+@pytest.mark.once
 def test_a_head_without_names_is_named(tmp_path):
     folder = save(tmp_path / "theirs")
     task = ConvBertTextClassifier.from_preset(folder, labels=NAMES)

@@ -186,6 +186,11 @@ def folder(encoder, tmp_path):
             {"pooling_mode_weightedmean_tokens": True},
             "weightedmean",
         ),
+        (
+            "1_Pooling/config.json",
+            {"word_embedding_dimension": 7},
+            "word_embedding_dimension=7",
+        ),
         ("2_Dense/config.json", {"activation_function": "my.Act"}, "my.Act"),
         ("2_Dense/config.json", {"use_residual": True}, "use_residual=True"),
         ("2_Dense/config.json", {"module_input_name": "x"}, "input_name='x'"),
@@ -229,6 +234,14 @@ def test_settings_that_we_do_not_have_are_refused(file, changes, named, folder):
 def test_unknown_settings_are_named(file, folder):
     change(folder / file, invented=1)
     with pytest.warns(UserWarning, match=r"\['invented'\]"):
+        ConvBertTextEmbedder.from_preset(folder)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("module", ["1_Pooling", "2_Dense"])
+def test_a_missing_config_is_named(module, folder):
+    (folder / module / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=module):
         ConvBertTextEmbedder.from_preset(folder)
 
 

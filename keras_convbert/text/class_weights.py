@@ -31,7 +31,7 @@ def class_weights(
     ids = {name: i for i, name in enumerate(names or ())}
     weights: dict[int, float] = {}
     for key, weight in given.items():
-        index = ids.get(key) if isinstance(key, str) else key
+        index: Any = ids.get(key) if isinstance(key, str) else key
         is_id = isinstance(index, numbers.Integral) and not isinstance(
             index, bool
         )

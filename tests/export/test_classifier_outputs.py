@@ -24,6 +24,7 @@ def serve(model, folder, **options):
     return {name: value.numpy() for name, value in found.items()}
 
 
+@pytest.mark.once
 def test_one_label_is_that_of_predict_labels(served):
     model, served = served("classifier")
     found = served.signatures["text"](text=tf.constant(TEXTS))

@@ -102,8 +102,15 @@ def drawn_tokens(generator, lowercase):
     return [*tokens.values()]
 
 
-@pytest.mark.parametrize("lowercase", [True, False], ids=["uncased", "cased"])
-@pytest.mark.parametrize("special", [True, False], ids=["special", "plain"])
+@pytest.mark.parametrize(
+    ("lowercase", "special"),
+    [
+        pytest.param(True, True, id="uncased-special"),
+        pytest.param(False, False, id="cased-plain"),
+        pytest.param(True, False, id="uncased-plain", marks=pytest.mark.long),
+        pytest.param(False, True, id="cased-special", marks=pytest.mark.long),
+    ],
+)
 def test_noise_around_added_tokens_gets_the_ids_of_transformers(
     lowercase, special
 ):

@@ -232,7 +232,9 @@ def test_samples_where_batches_are_expected_are_refused(samples):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", ["samples", "batches"])
+@pytest.mark.parametrize(
+    "kind", ["samples", pytest.param("batches", marks=pytest.mark.long)]
+)
 def test_validation_on_a_dataset_equals_that_on_samples(kind):
     import tensorflow as tf
 

@@ -286,6 +286,7 @@ def losses(task, *labels):
         yield task.evaluate(*samples, verbose=0, return_dict=True)["loss"]
 
 
+@pytest.mark.once
 def test_names_are_labels_as_ids_are():
     import pandas as pd
     import tensorflow as tf
@@ -313,6 +314,7 @@ def test_names_are_labels_as_ids_are():
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_several_names_are_labels_as_vectors_are():
     import pandas as pd
     import tensorflow as tf

@@ -85,7 +85,9 @@ def test_ids_and_strings_are_answered_as_by_predict(tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("make", [inlined, nested])
+@pytest.mark.parametrize(
+    "make", [inlined, pytest.param(nested, marks=pytest.mark.long)]
+)
 def test_ids_are_checked_against_the_limits_of_the_backbone(make, tmp_path):
     import tensorflow as tf
 

@@ -208,6 +208,7 @@ def test_a_quantized_graph_is_saved(make, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_a_quantized_joint_answer_head_is_saved(tmp_path):
     model = task(ConvBertQuestionAnswerer, head="joint")

@@ -151,8 +151,15 @@ def test_noise_around_added_tokens_gets_the_ids_of_transformers(
     assert hits > 200
 
 
-@pytest.mark.parametrize("strip_accents", [True, False])
-@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize(
+    ("lowercase", "strip_accents"),
+    [
+        (True, True),
+        pytest.param(True, False, marks=pytest.mark.long),
+        pytest.param(False, True, marks=pytest.mark.long),
+        pytest.param(False, False, marks=pytest.mark.long),
+    ],
+)
 def test_cleaning_twice_is_cleaning_once(lowercase, strip_accents):
     """So that a graph may search a clean text, then clean and split it."""
     split = character_table(lowercase, strip_accents, marks=True)

@@ -108,7 +108,14 @@ def trained(case, source=None):
         *(
             pytest.param(case, "PyDataset", marks=pytest.mark.once)
             for case in CASES
-            if case in ("tagger", "answerer", "pretrainer")
+            if case == "tagger"
+        ),
+        *(
+            pytest.param(
+                case, "PyDataset", marks=(pytest.mark.once, pytest.mark.long)
+            )
+            for case in CASES
+            if case in ("answerer", "pretrainer")
         ),
         # On PyTorch a `DataLoader` draws from the generator of dropout.
         *(

@@ -150,8 +150,16 @@ def trained(case, kind=None):
         ),
         *(
             pytest.param(case, kind, marks=pytest.mark.once)
-            for case in ("pairs", "tagger")
-            for kind in ("numpy", "pandas", "tuple")
+            for case, kind in (("pairs", "numpy"), ("tagger", "pandas"))
+        ),
+        *(
+            pytest.param(case, kind, marks=(pytest.mark.once, pytest.mark.long))
+            for case, kind in (
+                ("pairs", "pandas"),
+                ("pairs", "tuple"),
+                ("tagger", "numpy"),
+                ("tagger", "tuple"),
+            )
         ),
         pytest.param("embedder", "tuple", marks=pytest.mark.once),
     ],

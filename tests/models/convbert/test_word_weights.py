@@ -139,8 +139,10 @@ def test_each_kept_word_has_its_weight_in_one_window(weights, stride):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("weights", [OF_WORDS, OF_SENTENCES])
-@pytest.mark.parametrize("labels", [left_out(IDS, -100), TAGS])
+@pytest.mark.parametrize(
+    ("weights", "labels"),
+    [(OF_WORDS, left_out(IDS, -100)), (OF_SENTENCES, TAGS)],
+)
 def test_a_graph_makes_the_same_weights(weights, labels):
     import tensorflow as tf
 

@@ -136,14 +136,15 @@ def test_unknown_keys_are_named(small):
 
 @pytest.mark.one_backend("torch")
 @pytest.mark.filterwarnings("ignore:.*:FutureWarning")
-def test_another_value_of_every_key_is_honored_or_named(small):
+@pytest.mark.parametrize("part", [0, 1])
+def test_another_value_of_every_key_is_honored_or_named(part, small):
     """Equal logits, or both libraries fail, or an error or a warning says so.
 
     An unequal size may be reported by the name of its array.
     """
     folder, whole = small
     compared = 0
-    for key in known_keys():
+    for key in sorted(known_keys())[part::2]:
         value = other_value(key, whole.get(key))
         write_config(folder, {**whole, key: value})
         wanted = results_of_theirs(folder)
@@ -166,7 +167,7 @@ def test_another_value_of_every_key_is_honored_or_named(small):
         np.testing.assert_allclose(
             to_numpy(task(arrays())), wanted, err_msg=key, **tolerance
         )
-    assert compared > 60
+    assert compared > 25
 
 
 @pytest.mark.once

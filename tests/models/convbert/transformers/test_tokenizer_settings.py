@@ -89,7 +89,9 @@ def ours(folder):
     return found
 
 
-@pytest.mark.parametrize("lowercase", TABLE)
+@pytest.mark.parametrize(
+    "lowercase", [True, pytest.param(False, marks=pytest.mark.long)]
+)
 def test_added_tokens_come_back_from_each_file(lowercase, tmp_path):
     folder = tmp_path / "all"
     tokenizer = export(folder, lowercase)

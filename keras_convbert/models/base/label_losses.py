@@ -3,11 +3,11 @@
 import functools
 import inspect
 import warnings
-from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_convbert.models.base import problem_types
 from keras_convbert.text.class_labels import IDS
@@ -90,8 +90,21 @@ def loss_labels(loss: Any) -> LossLabels:
     return LossLabels(form, settings.get("from_logits", from_logits))
 
 
-def form_by_shape(shape: Sequence[int | None], num_classes: int) -> str:
-    """Returns the form of labels that Keras infers from their shape."""
+def form_of_labels(loss: Any, labels: Any, num_classes: int) -> str | None:
+    """Returns the form that a loss expects of labels; `None` if unknown.
+
+    Keras infers the form from the shape of the labels if the loss is one of
+    `CHOSEN_BY_SHAPE`.
+
+    Args:
+        loss: a loss, as for `loss_labels`.
+        labels: list, array or tensor of numbers.
+        num_classes: int. Number of classes.
+    """
+    form = loss_labels(loss).form
+    if form != BY_SHAPE:
+        return form
+    shape = labels.shape if hasattr(labels, "shape") else np.shape(labels)
     if num_classes == 1:
         return VECTORS
     return IDS if len(shape) < 2 or shape[-1] == 1 else ONE_HOT

@@ -10,9 +10,8 @@ from keras_convbert.layers.validation import check_rates
 from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
-from keras_convbert.models.base.label_losses import BY_SHAPE
 from keras_convbert.models.base.label_losses import default_metrics
-from keras_convbert.models.base.label_losses import form_by_shape
+from keras_convbert.models.base.label_losses import form_of_labels
 from keras_convbert.models.base.label_losses import loss_labels
 from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
@@ -212,10 +211,8 @@ class ConvBertMultipleChoice(ConvBertTask, keras_hub.models.Task):
         num_choices = x["token_ids"].shape[1]
         # It is unknown in a graph for tensors of unknown shape.
         if y is not None and self.compiled and num_choices is not None:
-            form = loss_labels(self.loss).form
-            if form == BY_SHAPE:
-                form = form_by_shape(np.shape(y), num_choices)
             _refuse_names(y)
+            form = form_of_labels(self.loss, y, num_choices)
             if form is not None:
                 check_shape(y, num_choices, form)
             if form == IDS:

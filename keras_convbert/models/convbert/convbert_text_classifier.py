@@ -15,7 +15,7 @@ from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.label_losses import BY_SHAPE
 from keras_convbert.models.base.label_losses import default_loss
 from keras_convbert.models.base.label_losses import default_metrics
-from keras_convbert.models.base.label_losses import form_by_shape
+from keras_convbert.models.base.label_losses import form_of_labels
 from keras_convbert.models.base.label_losses import loss_labels
 from keras_convbert.models.base.label_losses import warn_of_mismatch
 from keras_convbert.models.convbert.convbert_backbone import ConvBertBackbone
@@ -262,9 +262,7 @@ class ConvBertTextClassifier(
         if form not in (None, BY_SHAPE):
             names = form
         y = class_labels.encode_class_names(y, self.labels, names, classes)
-        if form == BY_SHAPE:
-            shape = y.shape if hasattr(y, "shape") else np.shape(y)
-            form = form_by_shape(shape, classes)
+        form = form_of_labels(self.loss, y, classes)
         if form is not None:
             class_labels.check_shape(y, classes, form)
         if form == class_labels.IDS:

@@ -18,14 +18,7 @@ from tests.models.convbert.transformers import test_export
 from tests.models.convbert.transformers import transformers_models as theirs
 
 NEAR = {"atol": 1e-5, "rtol": 1e-5}
-SMALL = {
-    "vocab_size": len(texts.VOCABULARY),
-    "num_hidden_layers": 1,
-    "hidden_size": 8,
-    "embedding_size": 4,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-}
+SMALL = theirs.SMALL
 CONTEXTS = ["a b", "c", "d e f", "g"]
 CHOICES = [["a", "b c", ""], ["d", "e", "f"], ["g", "h", "i"], ["j", "k", "l"]]
 X = (CONTEXTS, CHOICES)

@@ -14,19 +14,10 @@ from keras_convbert.models import ConvBertTokenizer
 from keras_convbert.models.convbert.transformers import config_keys as keys
 from keras_convbert.models.convbert.transformers import weight_names as names
 from tests.layers.lifecycle import to_numpy
-from tests.models.convbert import texts
 from tests.models.convbert.transformers import transformers_models as theirs
 
 NEAR = {"atol": 1e-5, "rtol": 1e-5}
-SMALL = {
-    "vocab_size": len(texts.VOCABULARY),
-    "num_hidden_layers": 1,
-    "hidden_size": 8,
-    "embedding_size": 4,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 16,
-}
+SMALL = {**theirs.SMALL, "max_position_embeddings": 16}
 # Keys whose other value is of no type that the present one shows.
 OTHER_VALUES = {
     "hidden_act": "relu",

@@ -18,6 +18,15 @@ SIZES = {
     "pad_token_id": 0,
     "num_labels": 3,
 }
+# Changes that make a model fast, for the vocabulary of the tests.
+SMALL = {
+    "vocab_size": len(texts.VOCABULARY),
+    "num_hidden_layers": 1,
+    "hidden_size": 8,
+    "embedding_size": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
 
 
 def make(name="Model", seed=0, **changes):

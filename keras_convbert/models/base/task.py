@@ -3,6 +3,7 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from keras_convbert.compat import ClonesFromConfig
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.validation import check_no_others
 from keras_convbert.models.base.checked_weights import CheckedWeights
@@ -19,7 +20,13 @@ from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 
-class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
+class Task(
+    ResizesTokenEmbeddings,
+    Trainer,
+    TrainingState,
+    CheckedWeights,
+    ClonesFromConfig,
+):
     """Base of the tasks of all families, the first base of each.
 
     It is not a `keras.Model`, since Keras allows only one model among the

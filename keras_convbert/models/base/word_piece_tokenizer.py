@@ -14,6 +14,7 @@ from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import write_text
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.tokenizer import Tokenizer
+from keras_convbert.models.presets.saving import has_asset_files
 from keras_convbert.text import bert_pretokenizer
 from keras_convbert.text.added_tokens import AddedToken
 from keras_convbert.text.added_tokens import AddedTokenMatcher
@@ -471,6 +472,9 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
 
     def get_config(self) -> Config:
         config = super().get_config()
+        # Files have the vocabulary as an asset; a clone needs it here.
+        if self.vocabulary is not None and not has_asset_files():
+            config["vocabulary"] = self.model_vocabulary
         config["added_tokens"] = [
             dataclasses.asdict(token) for token in self.added_tokens
         ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_convbert.compat.layers import flatten_layers
+from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import lora_rank
 from keras_convbert.types import Mixin
 
@@ -32,7 +32,9 @@ class ClonesFromConfig(Mixin):
         if cloning.changes_graph:
             return keras.Model(*args, **kwargs)
         clone = cls.from_config(cloning.model.get_config())
-        _copy_trainable(cloning.model, clone)
+        # LoRA freezes layers, and a clone does not have it.
+        if lora_rank(getattr(cloning.model, "backbone", cloning.model)) is None:
+            _copy_trainable(cloning.model, clone)
         return clone
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -88,11 +90,9 @@ def _find_cloning(cls: type, args: tuple[Any, ...]) -> _Cloning | None:
     return _Cloning(given["model"], changes_graph)
 
 
-def _copy_trainable(model: Any, clone: Any) -> None:
-    # LoRA freezes layers, and a clone does not have it.
-    if lora_rank(getattr(model, "backbone", model)) is not None:
-        return
-    layers = zip(flatten_layers(model), flatten_layers(clone), strict=True)
-    for old, new in layers:
-        # Parents come first, since they also set their children.
-        new.trainable = old.trainable
+def _copy_trainable(layer: Any, clone: Any) -> None:
+    # Setting it also sets it for all children, which therefore follow.
+    clone.trainable = layer.trainable
+    children = zip(child_layers(layer), child_layers(clone), strict=True)
+    for old, new in children:
+        _copy_trainable(old, new)

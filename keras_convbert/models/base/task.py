@@ -73,6 +73,21 @@ class Task(
             )
 
     @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Makes a new task, with new weights, from `get_config`.
+
+        Args:
+            config: dict that `get_config` returned; it is not changed.
+
+        Returns:
+            A task of this class.
+        """
+        # KerasHub replaces the entries of the dict by the objects it makes,
+        # which a second task of the same dict would share.
+        task: Self = super().from_config({**config})
+        return task
+
+    @classmethod
     def from_preset(
         cls,
         preset: AnyPath,

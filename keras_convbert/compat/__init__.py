@@ -52,6 +52,7 @@ from keras_convbert.compat.fitting import open_iterator
 from keras_convbert.compat.fitting import set_initial_epoch
 from keras_convbert.compat.fitting import skip_steps
 from keras_convbert.compat.fitting import validation_data
+from keras_convbert.compat.initialization import without_random_values
 from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
@@ -106,4 +107,5 @@ __all__ = [
     "torch_generators",
     "validation_data",
     "without_autotune",
+    "without_random_values",
 ]

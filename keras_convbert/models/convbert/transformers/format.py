@@ -27,8 +27,8 @@ from keras_convbert.models.convbert.transformers.weights import (
 )
 from keras_convbert.models.convbert.transformers.weights import encoder_table
 from keras_convbert.models.convbert.transformers.weights import head_table
-from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.backbone_loading import weights_to_load
+from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.foreign_format import ForeignFormat
 from keras_convbert.models.presets.preprocessor_loading import task_preprocessor
 from keras_convbert.models.presets.preset import Preset

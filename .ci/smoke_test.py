@@ -83,7 +83,9 @@ def use_tasks(folder: pathlib.Path) -> None:
         models.ConvBertQuestionAnswerer, stride=2, max_question_length=4
     )
     answerer.fit(
-        (["a", "b"], ["a b", "c b"]), [{"text": ["b"], "answer_start": [2]}] * 2, verbose=0
+        (["a", "b"], ["a b", "c b"]),
+        [{"text": ["b"], "answer_start": [2]}] * 2,
+        verbose=0,
     )
     assert len(answerer.predict_answers(["a"], ["a b"])) == 1
 
@@ -178,6 +180,7 @@ def refuse_tensorflow(folder: pathlib.Path) -> None:
         with expect_import_error():
             texts.map(task.preprocessor)
     else:
+        (folder / "model.ckpt.index").touch()
         with expect_import_error():
             models.ConvBertBackbone.from_tf1_checkpoint(folder / "model.ckpt")
 
@@ -186,12 +189,14 @@ def refuse_tensorflow(folder: pathlib.Path) -> None:
 def expect_import_error() -> Any:
     try:
         yield
-    except ImportError as error:
+    # TensorFlow may raise another class where it traces a function.
+    except Exception as error:
         message = str(error)
         assert "keras-convbert[tensorflow]" in message, message
-        assert "Python 3.14" in message or "Windows" in message, message
-    else:
-        raise AssertionError("Expected an ImportError")
+        assert "Python 3.14" in message, message
+        assert "Windows" in message, message
+        return
+    raise AssertionError("Expected an ImportError")
 
 
 def check(values: Any, shape: tuple[int, ...]) -> None:

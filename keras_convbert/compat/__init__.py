@@ -53,6 +53,7 @@ from keras_convbert.compat.fitting import set_initial_epoch
 from keras_convbert.compat.fitting import skip_steps
 from keras_convbert.compat.fitting import validation_data
 from keras_convbert.compat.initialization import without_random_values
+from keras_convbert.compat.installing import missing_tensorflow
 from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
@@ -95,6 +96,7 @@ __all__ = [
     "load_state",
     "lora_layer_numbers",
     "lora_rank",
+    "missing_tensorflow",
     "open_iterator",
     "preprocessing_function",
     "restore_outer_shape",

@@ -9,6 +9,7 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.compat import canonicalize_python_string_inputs
+from keras_convbert.compat import missing_tensorflow
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import write_text
@@ -345,8 +346,13 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             first += len(tokens)
 
     def _word_pieces_in_graph(self, vocabulary: list[str]) -> Any:
-        import tensorflow_text
-
+        try:
+            import tensorflow_text
+        except ImportError as error:
+            raise missing_tensorflow(
+                "Tokenizing in a TensorFlow graph, such as `tf.data`,",
+                "tensorflow-text",
+            ) from error
         # Longer words were replaced by `[UNK]` before.
         return tensorflow_text.FastWordpieceTokenizer(
             vocab=vocabulary,

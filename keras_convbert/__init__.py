@@ -1,5 +1,6 @@
 """ConvBERT, lightweight and dynamic convolutions for Keras 3."""
 
+import keras_convbert.check_requirements
 from keras_convbert import analysis
 from keras_convbert import config
 from keras_convbert import data

@@ -15,6 +15,7 @@ FAMILIES = {
 } - {"base", "presets"}
 # What a floor may import besides itself and the ground floor.
 MAY_IMPORT = {
+    "check_requirements": set(),
     "ops": set(),
     "text": set(),
     "layers": {"ops"},

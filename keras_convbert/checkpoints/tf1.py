@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.plain_names import check_inside
+from keras_convbert.compat import missing_tensorflow
 from keras_convbert.files import AnyPath
 
 
@@ -73,9 +74,8 @@ class Tf1Checkpoint:
         try:
             import tensorflow as tf
         except ImportError as error:
-            raise ImportError(
-                "Reading a TensorFlow checkpoint needs TensorFlow: "
-                "`pip install tensorflow`."
+            raise missing_tensorflow(
+                "Reading a TensorFlow checkpoint", "tensorflow"
             ) from error
         # The reader may raise any exception on a damaged file.
         try:

@@ -41,6 +41,7 @@ from keras_hub.src.utils.tensor_utils import restore_outer_shape
 from keras_convbert.compat.backends import set_torch_generators
 from keras_convbert.compat.backends import torch_generators
 from keras_convbert.compat.backends import without_autotune
+from keras_convbert.compat.cloning import ClonesFromConfig
 from keras_convbert.compat.distribution import DistributedBuild
 from keras_convbert.compat.fitting import CACHED_EVALUATION
 from keras_convbert.compat.fitting import build_for_training
@@ -51,17 +52,21 @@ from keras_convbert.compat.fitting import open_iterator
 from keras_convbert.compat.fitting import set_initial_epoch
 from keras_convbert.compat.fitting import skip_steps
 from keras_convbert.compat.fitting import validation_data
+from keras_convbert.compat.initialization import without_random_values
+from keras_convbert.compat.installing import missing_tensorflow
 from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
 from keras_convbert.compat.layers import lora_rank
 from keras_convbert.compat.layers import seed_generators
+from keras_convbert.compat.saving import is_saving_model
 from keras_convbert.compat.saving import load_state
 from keras_convbert.compat.saving import save_state
 
 __all__ = [
     "CACHED_EVALUATION",
     "CallbackList",
+    "ClonesFromConfig",
     "DataAdapter",
     "DistributedBuild",
     "EpochIterator",
@@ -85,11 +90,13 @@ __all__ = [
     "get_file",
     "get_keras_mask",
     "global_seed_generator",
+    "is_saving_model",
     "jax_memory_cleanup",
     "jax_training_state",
     "load_state",
     "lora_layer_numbers",
     "lora_rank",
+    "missing_tensorflow",
     "open_iterator",
     "preprocessing_function",
     "restore_outer_shape",
@@ -102,4 +109,5 @@ __all__ = [
     "torch_generators",
     "validation_data",
     "without_autotune",
+    "without_random_values",
 ]

@@ -1,10 +1,17 @@
-"""The private functions that write and read the weights of a model."""
+"""The private functions that write and read a model."""
 
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib
 from keras.src.saving.saving_lib import H5IOStore
+
+
+def is_saving_model() -> bool:
+    """Whether Keras is writing, or reading, the config of a `.keras` file."""
+    scope = global_state.get_global_attribute("shared_objects/id_to_config_map")
+    return scope is not None
 
 
 def save_state(

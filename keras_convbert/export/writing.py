@@ -16,6 +16,7 @@ from typing import NamedTuple
 import keras
 
 from keras_convbert.compat import flatten_layers
+from keras_convbert.compat import missing_tensorflow
 from keras_convbert.files import AnyPath
 
 
@@ -49,6 +50,11 @@ def check_installed(form: str, others: Sequence[str] = ()) -> None:
     """Raises `ImportError` if a required package is not installed."""
     for package in (*FORMS[form].packages, *others):
         if importlib.util.find_spec(package.replace("-", "_")) is None:
+            if package in ("tensorflow", "tensorflow-text"):
+                raise missing_tensorflow(
+                    f"Export to {FORMS[form].title}, on every Keras backend,",
+                    package,
+                )
             raise ImportError(
                 f"Export to {FORMS[form].title} needs the package {package}, "
                 "on every Keras backend. Install it with "

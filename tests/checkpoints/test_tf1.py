@@ -53,5 +53,5 @@ def test_changed_bytes_are_noticed(prefix):
 
 def test_tensorflow_is_asked_for_where_it_is_missing(prefix, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ImportError, match="pip install tensorflow"):
+    with pytest.raises(ImportError, match="needs the package tensorflow"):
         Tf1Checkpoint(prefix)

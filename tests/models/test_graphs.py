@@ -151,18 +151,6 @@ def train_one_step(model):
 
 
 @pytest.mark.one_backend("torch")
-@pytest.mark.parametrize(
-    "cls", [*task_classes(ConvBertBackbone)], ids=lambda cls: cls.task_kind
-)
-def test_a_compiled_task_is_cloned_as_a_plain_model(cls):
-    model = task(cls)
-    model.compile()
-    clone = keras.models.clone_model(model)
-    assert isinstance(clone, keras.Model)
-    assert len(clone.weights) == len(model.weights)
-
-
-@pytest.mark.one_backend("torch")
 def test_tied_weights_are_updated_once():
     """The tied table of a copy is one variable that all parts read."""
     model = with_new_head(task(ConvBertPretrainer))

@@ -5,6 +5,7 @@ from typing import Self
 
 import keras_hub
 
+from keras_convbert.compat import ClonesFromConfig
 from keras_convbert.compat import classproperty
 from keras_convbert.files import AnyPath
 from keras_convbert.models.base.checked_weights import CheckedWeights
@@ -23,6 +24,7 @@ class Backbone(
     ResizesTokenEmbeddings,
     LoraWeights,
     CheckedWeights,
+    ClonesFromConfig,
     keras_hub.models.Backbone,
 ):
     """Base of the backbones of all families.

@@ -7,6 +7,7 @@ from keras_convbert.files import AnyPath
 from keras_convbert.models.presets.files import PREPROCESSOR_FILE
 from keras_convbert.models.presets.preprocessor_loading import load_preprocessor
 from keras_convbert.models.presets.saving import save_part
+from keras_convbert.types import Config
 from keras_convbert.types import Mixin
 
 
@@ -20,6 +21,20 @@ class Preprocessor(Mixin):
 
     takes_words: ClassVar[bool] = False
     """Whether a sample is a sentence of words, not a text or a pair."""
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Makes a new preprocessor from `get_config`.
+
+        Args:
+            config: dict that `get_config` returned; it is not changed.
+
+        Returns:
+            A preprocessor of this class.
+        """
+        # KerasHub replaces the entries of the dict by the objects it makes.
+        preprocessor: Self = super().from_config({**config})
+        return preprocessor
 
     @classmethod
     def from_preset(

@@ -3,6 +3,7 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from keras_convbert.compat import ClonesFromConfig
 from keras_convbert.files import AnyPath
 from keras_convbert.layers.validation import check_no_others
 from keras_convbert.models.base.checked_weights import CheckedWeights
@@ -19,7 +20,13 @@ from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 
-class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
+class Task(
+    ResizesTokenEmbeddings,
+    Trainer,
+    TrainingState,
+    CheckedWeights,
+    ClonesFromConfig,
+):
     """Base of the tasks of all families, the first base of each.
 
     It is not a `keras.Model`, since Keras allows only one model among the
@@ -64,6 +71,21 @@ class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
                 f"Expected no argument `loss`, since `{type(self).__name__}` "
                 f"computes its own loss. Received: loss={loss}"
             )
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Makes a new task, with new weights, from `get_config`.
+
+        Args:
+            config: dict that `get_config` returned; it is not changed.
+
+        Returns:
+            A task of this class.
+        """
+        # KerasHub replaces the entries of the dict by the objects it makes,
+        # which a second task of the same dict would share.
+        task: Self = super().from_config({**config})
+        return task
 
     @classmethod
     def from_preset(

@@ -9,11 +9,13 @@ import keras_hub
 import numpy as np
 
 from keras_convbert.compat import canonicalize_python_string_inputs
+from keras_convbert.compat import missing_tensorflow
 from keras_convbert.compat import preprocessing_function
 from keras_convbert.compat import restore_outer_shape
 from keras_convbert.files import write_text
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.tokenizer import Tokenizer
+from keras_convbert.models.presets.saving import has_asset_files
 from keras_convbert.text import bert_pretokenizer
 from keras_convbert.text.added_tokens import AddedToken
 from keras_convbert.text.added_tokens import AddedTokenMatcher
@@ -344,8 +346,13 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             first += len(tokens)
 
     def _word_pieces_in_graph(self, vocabulary: list[str]) -> Any:
-        import tensorflow_text
-
+        try:
+            import tensorflow_text
+        except ImportError as error:
+            raise missing_tensorflow(
+                "Tokenizing in a TensorFlow graph, such as `tf.data`,",
+                "tensorflow-text",
+            ) from error
         # Longer words were replaced by `[UNK]` before.
         return tensorflow_text.FastWordpieceTokenizer(
             vocab=vocabulary,
@@ -471,6 +478,9 @@ class WordPieceTokenizer(Tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
 
     def get_config(self) -> Config:
         config = super().get_config()
+        # Files have the vocabulary as an asset; a clone needs it here.
+        if self.vocabulary is not None and not has_asset_files():
+            config["vocabulary"] = self.model_vocabulary
         config["added_tokens"] = [
             dataclasses.asdict(token) for token in self.added_tokens
         ]

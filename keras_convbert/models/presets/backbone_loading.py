@@ -1,6 +1,8 @@
 """Loads backbones from presets."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -8,6 +10,7 @@ import keras
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.safe_loading import safe_loading
 from keras_convbert.compat import jax_memory_cleanup
+from keras_convbert.compat import without_random_values
 from keras_convbert.files import AnyPath
 from keras_convbert.models.presets.errors import preset_errors
 from keras_convbert.models.presets.family import family_of
@@ -55,13 +58,19 @@ def load_backbone(
     preset.check(load_weights)
     dtype = backbone_dtype(preset, arguments.pop("dtype", None))
     with preset_errors(preset, ValueError), safe_loading():
-        backbone = deserialize(
-            preset, CONFIG_FILE, cls, {"dtype": dtype, **arguments}
-        )
+        with weights_to_load(load_weights):
+            backbone = deserialize(
+                preset, CONFIG_FILE, cls, {"dtype": dtype, **arguments}
+            )
         if load_weights:
             jax_memory_cleanup(backbone)
             load_backbone_weights(backbone, preset)
         return backbone
+
+
+def weights_to_load(load_weights: bool) -> AbstractContextManager[None]:
+    """Skips random weights in a model whose weights will all be loaded."""
+    return without_random_values() if load_weights else nullcontext()
 
 
 def deserialize(

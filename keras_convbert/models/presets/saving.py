@@ -5,11 +5,15 @@ the write atomic, removes files of an older preset in the same folder, and adds
 a model card.
 """
 
+import contextlib
+import contextvars
 import json
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
+from keras_convbert.compat import is_saving_model
 from keras_convbert.files import AnyPath
 from keras_convbert.files import merge_into_folder
 from keras_convbert.models.presets.family import task_classes
@@ -24,6 +28,13 @@ from keras_convbert.version import __version__
 # Files of a previous model that are removed.
 STALE = (TASK_FILE, "*.weights.h5", "*.weights.json")
 
+_is_saving_preset = contextvars.ContextVar("is_saving_preset", default=False)
+
+
+def has_asset_files() -> bool:
+    """Whether the config that is made now is stored next to asset files."""
+    return _is_saving_preset.get() or is_saving_model()
+
 
 def save_model(
     model: Any, preset_dir: AnyPath, save: Callable[[str], None]
@@ -36,7 +47,8 @@ def save_model(
         save: function. Writes the model to a folder in the KerasHub format.
     """
     with merge_into_folder(preset_dir, CONFIG_FILE, STALE) as folder:
-        save(str(folder))
+        with _saving_preset():
+            save(str(folder))
         _amend(folder / METADATA_FILE, getattr(model, "backbone", model))
         (folder / CARD_FILE).write_text(model_card(model), encoding="utf-8")
         if _is_edited(pathlib.Path(preset_dir) / CARD_FILE):
@@ -48,7 +60,17 @@ def save_part(
 ) -> None:
     """Saves a tokenizer or a preprocessor; `file` is its config file."""
     with merge_into_folder(preset_dir, file) as folder:
-        save(str(folder))
+        with _saving_preset():
+            save(str(folder))
+
+
+@contextlib.contextmanager
+def _saving_preset() -> Iterator[None]:
+    token = _is_saving_preset.set(True)
+    try:
+        yield
+    finally:
+        _is_saving_preset.reset(token)
 
 
 def _amend(path: pathlib.Path, backbone: Any) -> None:

@@ -19,6 +19,7 @@ from keras_convbert.files import AnyPath
 from keras_convbert.models.presets.backbone_loading import backbone_dtype
 from keras_convbert.models.presets.backbone_loading import deserialize
 from keras_convbert.models.presets.backbone_loading import load_backbone_weights
+from keras_convbert.models.presets.backbone_loading import weights_to_load
 from keras_convbert.models.presets.errors import preset_errors
 from keras_convbert.models.presets.family import family_of
 from keras_convbert.models.presets.files import TASK_FILE
@@ -111,12 +112,13 @@ def _load_from_keras(
         backbone_dtype(preset, given) or keras.config.dtype_policy().name
     )
     with preset_errors(preset, ValueError), safe_loading():
-        task = deserialize(
-            preset,
-            TASK_FILE,
-            cls,
-            {"backbone": backbone_config, **arguments},
-        )
+        with weights_to_load(load_weights):
+            task = deserialize(
+                preset,
+                TASK_FILE,
+                cls,
+                {"backbone": backbone_config, **arguments},
+            )
         if load_weights:
             _load_weights(task, preset)
     return task, True

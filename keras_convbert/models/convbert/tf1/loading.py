@@ -11,6 +11,7 @@ from keras_convbert.checkpoints.assignment import WeightMapping
 from keras_convbert.checkpoints.assignment import assign_arrays
 from keras_convbert.checkpoints.errors import CheckpointError
 from keras_convbert.checkpoints.tf1 import Tf1Checkpoint
+from keras_convbert.compat import without_random_values
 from keras_convbert.files import AnyPath
 from keras_convbert.models.convbert.tf1 import weight_names as names
 from keras_convbert.models.convbert.tf1.arguments import tf1_arguments
@@ -248,7 +249,8 @@ def _backbone(
     **kwargs: Any,
 ) -> Any:
     found = tf1_arguments(checkpoint, config, body)
-    return cls(**{**found, "mask_conv": False, **kwargs})
+    with without_random_values():
+        return cls(**{**found, "mask_conv": False, **kwargs})
 
 
 def _assign(

@@ -27,6 +27,7 @@ from keras_convbert.models.convbert.transformers.weights import (
 )
 from keras_convbert.models.convbert.transformers.weights import encoder_table
 from keras_convbert.models.convbert.transformers.weights import head_table
+from keras_convbert.models.presets.backbone_loading import weights_to_load
 from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.foreign_format import ForeignFormat
 from keras_convbert.models.presets.preprocessor_loading import task_preprocessor
@@ -86,7 +87,8 @@ class TransformersFormat(ForeignFormat):
         task_preprocessor(cls, preset, arguments)
         dtype = {"dtype": arguments.pop("dtype", None)}
         backbone = _make_backbone(cls.backbone_cls, preset, source, dtype)
-        task = cls(backbone=backbone, **arguments)
+        with weights_to_load(has_head and load_weights):
+            task = cls(backbone=backbone, **arguments)
         if source is not None:
             is_embedder = cls.task_kind == EMBEDDER
             head_and_kind = (
@@ -200,4 +202,5 @@ def _make_backbone(
     arguments: dict[str, Any],
 ) -> Any:
     found = backbone_arguments(preset.read(CONFIG_FILE), source)
-    return cls(**{**found, "mask_conv": False, **arguments})
+    with weights_to_load(source is not None):
+        return cls(**{**found, "mask_conv": False, **arguments})

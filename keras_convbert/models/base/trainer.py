@@ -160,7 +160,8 @@ class Trainer(DistributedBuild):
             **kwargs: arguments of `keras.Model.predict`.
 
         Returns:
-            Arrays, as `keras.Model.predict` does.
+            Arrays, as `keras.Model.predict` does; without samples they have
+            no rows.
         """
         check_fits(self.backbone, self.preprocessor)
         if in_memory(x) and is_empty(x):

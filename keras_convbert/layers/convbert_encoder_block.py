@@ -1,7 +1,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_convbert.layers.grouped_dense import GroupedDense
 from keras_convbert.layers.mixed_attention import MixedAttention
@@ -264,11 +263,12 @@ class ConvBertEncoderBlock(ProjectionLayer):
             mixed = self.attention_output_dropout(
                 mixed, training=True, dropout_seed=seeds[0]
             )
-        x = self.attention_layer_norm(ops.add(inputs, mixed))
+        # Without rows `ops.add` takes its second argument for a bias.
+        x = self.attention_layer_norm(inputs + mixed)
         y = self._feed_forward(x)
         if training:
             y = self.output_dropout(y, training=True, dropout_seed=seeds[1])
-        return self.output_layer_norm(ops.add(x, y))
+        return self.output_layer_norm(x + y)
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense

@@ -148,7 +148,7 @@ class DynamicConv1D(HeadSharedConv1D):
         logits = self.kernel_predictor(inputs)  # (B, T, H * K)
         kernels = ops.reshape(
             logits,
-            (-1, ops.shape(inputs)[1], self.num_heads, self.kernel_size),
+            (*ops.shape(inputs)[:2], self.num_heads, self.kernel_size),
         )  # (B, T, H, K)
         if self.weight_softmax:
             kernels = ops.softmax(upcast(kernels), axis=-1)

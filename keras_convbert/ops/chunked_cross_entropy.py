@@ -13,6 +13,7 @@ from keras_convbert.ops.custom_gradient import with_gradient
 from keras_convbert.ops.precision import float32_or_wider
 from keras_convbert.ops.precision import upcast
 from keras_convbert.ops.sampling import sample_categorical
+from keras_convbert.ops.sizes import at_least_one
 from keras_convbert.types import DType
 from keras_convbert.types import Tensor
 
@@ -180,8 +181,8 @@ def _loop(
     max_rows = max(1, MAX_LOGITS // vocabulary)
     if isinstance(num_rows, int) and num_rows <= max_rows:
         return step(state, rows)
-    num_chunks = -(-num_rows // max_rows)
-    size = -(-num_rows // num_chunks)
+    num_chunks = at_least_one(-(-num_rows // max_rows))
+    size = at_least_one(-(-num_rows // num_chunks))
     chunks = [_split(x, num_chunks, size) for x in rows]
 
     def body(index: Tensor, carried: Any) -> Any:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_convbert.config import implementation
 from keras_convbert.ops.custom_gradient import with_gradient
+from keras_convbert.ops.sizes import at_least_one
 from keras_convbert.ops.time_padding import pad_time
 from keras_convbert.ops.time_padding import padding_widths
 from keras_convbert.ops.time_padding import window
@@ -87,25 +88,24 @@ def _is_torch_compiling() -> bool:
 
 
 def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
-    rows, length = inputs.shape[:2]
-    may_be_empty = keras.backend.backend() == "tensorflow" and not (
-        rows and length
-    )
-    if may_be_empty:
-        # For an empty batch TensorFlow returns an uninitialized gradient.
-        rows, length = ops.shape(inputs)[:2]
-        has_rows = rows * length > 0
-        kernel = ops.where(has_rows, kernel, ops.zeros_like(kernel))
-    outputs = ops.depthwise_conv(
-        pad_time(inputs, left, right),
+    if all(inputs.shape[:2]):
+        return _valid(pad_time(inputs, left, right), kernel)
+    # Without rows TensorFlow returns an uninitialized gradient; without
+    # positions oneDNN returns the padded length, and PyTorch raises an error.
+    rows, length = ops.shape(inputs)[:2]
+    one_row = (0, at_least_one(rows) - rows)
+    one_position = (left, right + at_least_one(length) - length)
+    padded = ops.pad(inputs, (one_row, one_position, (0, 0)))
+    return _valid(padded, kernel)[:rows, :length]
+
+
+def _valid(inputs: Tensor, kernel: Tensor) -> Tensor:
+    return ops.depthwise_conv(
+        inputs,
         ops.expand_dims(kernel, -1),
         padding="valid",
         data_format="channels_last",
     )
-    if may_be_empty:
-        # Without rows or positions oneDNN returns the padded length.
-        outputs = outputs[:, : ops.shape(inputs)[1]]
-    return outputs
 
 
 def _shifts(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:

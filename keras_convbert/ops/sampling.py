@@ -1,8 +1,11 @@
 """Sampling of a categorical distribution with one random number per row."""
 
+import math
+
 from keras import ops
 
 from keras_convbert.ops.precision import float32_or_wider
+from keras_convbert.ops.sizes import largest
 from keras_convbert.types import Tensor
 
 BLOCK = 256
@@ -26,7 +29,7 @@ def sample_categorical(logits: Tensor, uniform: Tensor) -> Tensor:
     shape = ops.shape(uniform)
     dtype = float32_or_wider(logits.dtype)
     logits = ops.cast(ops.reshape(logits, (-1, classes)), dtype)  # (M, V)
-    weights = ops.exp(logits - ops.amax(logits, axis=-1, keepdims=True))
+    weights = ops.exp(logits - largest(logits, -1, -math.inf)[:, None])
     blocks = -(-classes // BLOCK)
     filler = ops.zeros_like(weights[:, :1])
     filler = ops.repeat(filler, blocks * BLOCK - classes, axis=1)

@@ -34,6 +34,7 @@ IDS = {
 OPTIONS = {
     "text_classifier": [{}, {"head": "dense"}],
     "question_answerer": [{}, {"head": "joint"}],
+    "text_embedder": [{}, {"pooling": "max"}],
     # Its graph uses the parts of the backbone.
     "pretrainer": [{}, {"packed": True}],
 }

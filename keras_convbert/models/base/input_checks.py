@@ -91,13 +91,11 @@ def check_texts(x: Any) -> Any:
         )
     shapes = [_shape(part) for part in parts]
     known = [shape for shape in shapes if None not in shape]
-    if any(len(shape) > 1 or 0 in shape for shape in shapes) or (
-        len(set(known)) > 1
-    ):
+    if any(len(shape) > 1 for shape in shapes) or len(set(known)) > 1:
         raise ValueError(
-            "Expected `x` to be a string or a batch of at least one string, or "
-            "a tuple of two of these with equal lengths, the first and the "
-            f"second texts. Received: x with shapes {shapes}"
+            "Expected `x` to be a string or a batch of strings, or a tuple of "
+            "two of these with equal lengths, the first and the second texts. "
+            f"Received: x with shapes {shapes}"
         )
     return parts if pair else parts[0]
 

@@ -7,6 +7,7 @@ from keras_convbert.compat import DataAdapter
 from keras_convbert.compat import DistributedBuild
 from keras_convbert.compat import build_optimizer
 from keras_convbert.models.base.batch_reader import BatchReader
+from keras_convbert.models.base.empty_batches import is_empty
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.training_data import as_data
 from keras_convbert.models.base.training_data import as_samples
@@ -159,9 +160,12 @@ class Trainer(DistributedBuild):
             **kwargs: arguments of `keras.Model.predict`.
 
         Returns:
-            Arrays, as `keras.Model.predict` does.
+            Arrays, as `keras.Model.predict` does; without samples they have
+            no rows.
         """
         check_fits(self.backbone, self.preprocessor)
+        if in_memory(x) and is_empty(x):
+            return self.predict_on_batch(x)
         data = as_data(self, (x, None, None), batch_size)
         if data is None:
             return super().predict(x, batch_size, **kwargs)

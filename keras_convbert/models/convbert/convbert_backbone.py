@@ -21,8 +21,10 @@ from keras_convbert.models.convbert.layers.backbone_encoder import encode
 from keras_convbert.models.convbert.layers.packed_sequences import (
     PackedSequences,
 )
+from keras_convbert.models.convbert.layers.sum_embeddings import SumEmbeddings
 from keras_convbert.models.convbert.tf1.loading import BackboneFromTf1
 from keras_convbert.models.convbert.transformers.export import ExportsBackbone
+from keras_convbert.ops.sizes import first_or_zeros
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import DType
@@ -207,7 +209,10 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
         x = self._encode(inputs)  # (B, T, D)
         super().__init__(
             inputs=inputs,
-            outputs={"sequence_output": x, "pooled_output": x[:, 0, :]},
+            outputs={
+                "sequence_output": x,
+                "pooled_output": first_or_zeros(x),
+            },
             dtype=dtype,
             **kwargs,
         )
@@ -282,9 +287,7 @@ class ConvBertBackbone(BackboneFromTf1, ExportsBackbone, Backbone):
             self.packed_sequences = PackedSequences(
                 dtype=dtype, name="packed_sequences"
             )
-        self.embeddings_add = keras.layers.Add(
-            dtype=dtype, name="embeddings_add"
-        )
+        self.embeddings_add = SumEmbeddings(dtype=dtype, name="embeddings_add")
         self.embeddings_dropout = SeededDropout(
             self.dropout, dtype=dtype, name="embeddings_dropout"
         )

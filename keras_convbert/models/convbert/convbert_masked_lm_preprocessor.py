@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_convbert.checkpoints import random_state
 from keras_convbert.layers.validation import check_positive_integers
+from keras_convbert.models.base.empty_batches import preprocess_texts
 from keras_convbert.models.base.input_checks import check_packing
 from keras_convbert.models.base.input_checks import check_texts
 from keras_convbert.models.convbert.convbert_preprocessor import (
@@ -146,7 +147,7 @@ class ConvBertMaskedLMPreprocessor(
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         x = check_texts(x)
-        x, y, mask_weights = super().call(x)
+        x, y, mask_weights = preprocess_texts(super().call, x)
         if sample_weight is not None:
             if keras.ops.is_tensor(mask_weights):
                 sample_weight = keras.ops.convert_to_tensor(

@@ -20,6 +20,7 @@ from keras_convbert.models.convbert.convbert_question_answerer_preprocessor impo
 from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.layers.span_end_head import SpanEndHead
 from keras_convbert.ops.precision import upcast
+from keras_convbert.ops.sizes import first_or_zeros
 from keras_convbert.text.answer_search import BEAM
 from keras_convbert.text.answer_search import EXCLUDED
 from keras_convbert.text.answer_search import Candidate
@@ -163,16 +164,17 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
         """Applies the head of the authors, whose ends depend on starts."""
         start = upcast(ops.squeeze(self.start_logits(x), -1))  # (B, T)
         # Starts are allowed in the context, and at `[CLS]` for no answer.
-        allowed = ops.cast(segment_ids, start.dtype)
+        allowed = ops.cast(segment_ids, "bool")
         allowed = ops.concatenate(
             [ops.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
         )
-        start = start * allowed + EXCLUDED * (1.0 - allowed)
+        start = ops.where(allowed, start, EXCLUDED)
         ends, starts = self.end(x, start)
         probabilities = ops.cast(ops.softmax(start, axis=-1), x.dtype)
         pooled = ops.matmul(probabilities[:, None], x)  # (B, 1, D)
         pooled = ops.squeeze(pooled, 1)
-        answer = self.answer_dense(ops.concatenate([x[:, 0], pooled], axis=-1))
+        first = first_or_zeros(x)  # (B, D)
+        answer = self.answer_dense(ops.concatenate([first, pooled], axis=-1))
         no_answer = ops.squeeze(self.no_answer_logits(answer), -1)  # (B,)
         return {
             "start_logits": start,

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.models.base.empty_batches import preprocess_texts
 from keras_convbert.models.base.input_checks import check_packing
 from keras_convbert.models.base.input_checks import check_texts
 from keras_convbert.models.convbert.convbert_preprocessor import (
@@ -76,4 +77,4 @@ class ConvBertTextClassifierPreprocessor(
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         x = check_texts(x)
-        return super().call(x, y, sample_weight)
+        return preprocess_texts(super().call, x, y, sample_weight)

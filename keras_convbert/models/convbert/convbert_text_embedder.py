@@ -14,6 +14,7 @@ from keras_convbert.models.convbert.convbert_task import ConvBertTask
 from keras_convbert.models.convbert.convbert_text_embedder_preprocessor import (
     ConvBertTextEmbedderPreprocessor,
 )
+from keras_convbert.models.convbert.layers.max_pooling import MaxPooling
 from keras_convbert.models.convbert.transformers.export import ExportsEmbedder
 from keras_convbert.ops.precision import upcast
 from keras_convbert.types import Activation
@@ -22,7 +23,6 @@ from keras_convbert.types import Tensor
 
 POOLINGS = ("mean", "first", "max")
 # In place of the features of padding in a maximum.
-LOWEST = -1e30
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")
@@ -170,8 +170,8 @@ def _pooled(outputs: dict[str, Tensor], mask: Tensor, pooling: str) -> Tensor:
     if pooling == "first":
         return upcast(outputs["pooled_output"])
     x = upcast(outputs["sequence_output"])
-    mask = ops.expand_dims(ops.cast(mask, x.dtype), -1)  # (B, T, 1)
     if pooling == "max":
-        return ops.max(ops.where(mask > 0, x, LOWEST), axis=1)
+        return MaxPooling(dtype=x.dtype, name="max_pooling")(x, mask)
+    mask = ops.expand_dims(ops.cast(mask, x.dtype), -1)  # (B, T, 1)
     total = ops.sum(x * mask, axis=1)
     return total / ops.maximum(ops.sum(mask, axis=1), 1.0)

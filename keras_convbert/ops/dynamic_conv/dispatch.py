@@ -58,5 +58,6 @@ def _situation(values: Tensor) -> str:
 
 def _fits(name: str, values: Tensor, taps: int) -> bool:
     """Whether `blocks` can be cut: the others fit every input."""
-    known_length = isinstance(values.shape[1], int)
-    return name != "blocks" or (known_length and taps <= MAX_TAPS)
+    length = values.shape[1]
+    has_blocks = isinstance(length, int) and length > 0
+    return name != "blocks" or (has_blocks and taps <= MAX_TAPS)

@@ -65,12 +65,12 @@ def dynamic_conv1d(
     channels, num_heads = values.shape[-1], kernels.shape[-2]
     check_heads(channels, num_heads)
 
-    length = ops.shape(values)[1]
+    outer = ops.shape(values)[:2]
     by_head = ops.reshape(
-        values, (-1, length, num_heads, channels // num_heads)
+        values, (*outer, num_heads, channels // num_heads)
     )  # (B, T, H, R)
     outputs = dynamic_conv_of_heads(by_head, kernels, padding)  # (B, T, H, R)
-    return ops.reshape(outputs, (-1, length, channels))  # (B, T, D)
+    return ops.reshape(outputs, (*outer, channels))  # (B, T, D)
 
 
 def dynamic_conv_of_heads(

@@ -17,7 +17,8 @@ class FlattenChoices(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.reshape(inputs, (-1, ops.shape(inputs)[-1]))  # (B N, T)
+        batch, choices, length = ops.shape(inputs)
+        return ops.reshape(inputs, (batch * choices, length))  # (B N, T)
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor((None, inputs.shape[-1]), inputs.dtype)

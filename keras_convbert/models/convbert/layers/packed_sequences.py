@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_convbert.ops.sizes import pad_if_empty
 from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
@@ -22,7 +23,8 @@ class PackedSequences(keras.layers.Layer):
         number = ops.expand_dims(padding_mask, 2)  # (B, T, 1)
         other = ops.expand_dims(padding_mask, 1)  # (B, 1, T)
         visible = ops.logical_or(number == 0, number == other)  # (B, T, T)
-        starts = ops.argmax(ops.cast(visible, "int8"), axis=2)  # (B, T)
+        others = pad_if_empty(ops.cast(visible, "int8"), 2)
+        starts = ops.argmax(others, axis=2)  # (B, T)
         columns = ops.arange(ops.shape(padding_mask)[1], dtype="int32")  # (T,)
         return {
             "positions": columns - ops.cast(starts, "int32"),

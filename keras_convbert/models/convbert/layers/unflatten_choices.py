@@ -17,7 +17,7 @@ class UnflattenChoices(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor, token_ids: Tensor) -> Tensor:
-        return ops.reshape(inputs, (-1, ops.shape(token_ids)[1]))  # (B, N)
+        return ops.reshape(inputs, ops.shape(token_ids)[:2])  # (B, N)
 
     def compute_output_spec(
         self, inputs: Tensor, token_ids: Tensor

@@ -23,7 +23,7 @@ class DynamicMasking(keras.layers.Layer):
     A row of T positions has N slots for masked tokens. Of its n tokens that
     are not padding, k are selected without replacement:
 
-        N = max(1, int((mask_rate + 0.005) * T))
+        N = min(T, max(1, int((mask_rate + 0.005) * T)))
         k = max(1, min(N, round(mask_rate * n)))
 
     Special tokens and padding are never selected; k is less if there are not
@@ -140,9 +140,9 @@ class DynamicMasking(keras.layers.Layer):
         """Returns N for a static length, or for one known at run time only."""
         fraction = self.mask_rate + SLOT_MARGIN
         if isinstance(length, int):
-            return max(1, int(fraction * length))
+            return min(length, max(1, int(fraction * length)))
         slots = ops.cast(fraction * ops.cast(length, "float64"), "int32")
-        return ops.maximum(1, slots)
+        return ops.minimum(length, ops.maximum(1, slots))
 
     def _counts(self, real: Tensor, candidate: Tensor, slots: Any) -> Tensor:
         tokens = ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True)

@@ -57,8 +57,6 @@ OWN_PRIVATE = {
 }
 # Private names of Keras and KerasHub that a subclass inherits from them.
 INHERITED = {
-    "models/base/batch_adapters.py": {"_get_iterator"},
-    "models/base/in_memory_dataset.py": {"_get_iterator"},
     "models/base/windowed_preprocessor.py": {"_use_tf_workflow"},
     "models/base/word_piece_tokenizer.py": {
         *("_add_special_token", "_check_vocabulary", "_maybe_initialized_tf"),

@@ -38,14 +38,17 @@ from keras_hub.src.utils.tensor_utils import (
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 from keras_hub.src.utils.tensor_utils import restore_outer_shape
 
+from keras_convbert.compat.backends import owned_by_dataset
 from keras_convbert.compat.backends import set_torch_generators
 from keras_convbert.compat.backends import torch_generators
+from keras_convbert.compat.backends import weak_method
 from keras_convbert.compat.backends import without_autotune
 from keras_convbert.compat.cloning import ClonesFromConfig
 from keras_convbert.compat.distribution import DistributedBuild
 from keras_convbert.compat.fitting import CACHED_EVALUATION
 from keras_convbert.compat.fitting import build_for_training
 from keras_convbert.compat.fitting import build_optimizer
+from keras_convbert.compat.fitting import dataset_of_stream
 from keras_convbert.compat.fitting import find_in_callers
 from keras_convbert.compat.fitting import jax_training_state
 from keras_convbert.compat.fitting import open_iterator
@@ -85,6 +88,7 @@ __all__ = [
     "class_weight_to_sample_weights",
     "classproperty",
     "convert_preprocessing_outputs_python",
+    "dataset_of_stream",
     "find_in_callers",
     "flatten_layers",
     "get_file",
@@ -98,6 +102,7 @@ __all__ = [
     "lora_rank",
     "missing_tensorflow",
     "open_iterator",
+    "owned_by_dataset",
     "preprocessing_function",
     "restore_outer_shape",
     "save_state",
@@ -108,6 +113,7 @@ __all__ = [
     "skip_steps",
     "torch_generators",
     "validation_data",
+    "weak_method",
     "without_autotune",
     "without_random_values",
 ]

@@ -1,5 +1,8 @@
 """What Keras does not offer for a backend."""
 
+import weakref
+from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,6 +21,34 @@ def without_autotune(dataset: Any) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+def weak_method(
+    method: Callable[[], Iterator[Any]],
+) -> Callable[[], Iterator[Any]]:
+    """Returns a function that calls a method without owning its object.
+
+    TensorFlow owns the generator of every `tf.data` dataset until the process
+    ends, and through it whatever makes the batches, such as a model.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call() -> Iterator[Any]:
+        found = reference()
+        if found is None:
+            raise ReferenceError("The object that makes the batches is deleted")
+        return found()
+
+    return call
+
+
+def owned_by_dataset(owner: Any, dataset: Any) -> Any:
+    """Returns a `tf.data` dataset that keeps the owner of its method alive.
+
+    Iterators of TensorFlow keep their dataset.
+    """
+    dataset._owner_of_batches = owner
+    return dataset
 
 
 def torch_generators() -> dict[str, np.ndarray]:

@@ -5,7 +5,12 @@ import sys
 from typing import Any
 
 import keras
+from keras.src.trainers.data_adapters.generator_data_adapter import (
+    GeneratorDataAdapter,
+)
 from keras.src.trainers.epoch_iterator import EpochIterator
+
+from keras_convbert.compat.backends import weak_method
 
 CACHED_EVALUATION = "_use_cached_eval_dataset"
 """Argument by which `fit` evaluates on validation data that it has read."""
@@ -26,6 +31,21 @@ def find_in_callers(kind: type, name: str) -> Any:
             return value
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def dataset_of_stream(adapter: GeneratorDataAdapter) -> Any:
+    """Returns a `tf.data` dataset of an adapter, which it does not own.
+
+    Args:
+        adapter: a `GeneratorDataAdapter` with a method `batches`, which
+            returns an iterator.
+    """
+    # The method of Keras refers to its adapter in the generator.
+    other = GeneratorDataAdapter(adapter._first_batches)
+    other.generator = weak_method(adapter.batches)
+    dataset = other.get_tf_dataset()
+    other._first_batches = []
+    return dataset
 
 
 def open_iterator(iterator: EpochIterator, steps_seen: int) -> None:

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import DataAdapter
+from keras_convbert.compat import owned_by_dataset
+from keras_convbert.compat import weak_method
 from keras_convbert.compat import without_autotune
 from keras_convbert.data.manifest import Manifest
 from keras_convbert.data.manifest import hash_tokenizer
@@ -230,10 +232,10 @@ class PretrainingDataset(keras.utils.PyDataset, DataAdapter):
         # No prefetching: Keras creates iterators that it does not use, and
         # they must not count as epochs.
         dataset = tf.data.Dataset.from_generator(
-            self.get_numpy_iterator,
+            weak_method(self.get_numpy_iterator),
             output_signature={name: spec for name in INPUTS},
         )
-        return without_autotune(dataset)
+        return owned_by_dataset(self, without_autotune(dataset))
 
     def _inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         packing = self._manifest.packing

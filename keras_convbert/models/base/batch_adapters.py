@@ -9,6 +9,9 @@ import keras
 
 from keras_convbert.compat import GeneratorDataAdapter
 from keras_convbert.compat import PyDatasetAdapter
+from keras_convbert.compat import dataset_of_stream
+from keras_convbert.compat import owned_by_dataset
+from keras_convbert.compat import weak_method
 from keras_convbert.compat import without_autotune
 
 
@@ -29,9 +32,14 @@ class TextPyDatasetAdapter(PyDatasetAdapter):
     ) -> None:
         super().__init__(dataset, shuffle=shuffle)
         self._read = read
+        # Keras makes a `tf.data` dataset of it.
+        self._get_iterator = weak_method(self._get_iterator)
 
     def _standardize_batch(self, batch: Any) -> Any:
         return self._read(batch)
+
+    def get_tf_dataset(self) -> Any:
+        return owned_by_dataset(self, super().get_tf_dataset())
 
     def get_torch_dataloader(self) -> Iterator[Any]:
         return _tensors(self._get_iterator())
@@ -57,11 +65,16 @@ class StreamAdapter(GeneratorDataAdapter):
         self._stream = stream
 
     def get_tf_dataset(self) -> Any:
-        return without_autotune(super().get_tf_dataset())
+        dataset = without_autotune(dataset_of_stream(self))
+        return owned_by_dataset(self, dataset)
 
     def get_torch_dataloader(self) -> Iterator[Any]:
+        return _tensors(self.batches())
+
+    def batches(self) -> Iterator[Any]:
+        """Returns the batches of the next epoch."""
         batches: Iterable[Any] = self.generator()  # type: ignore[no-untyped-call]
-        return _tensors(batches)
+        return iter(batches)
 
     @property
     def num_batches(self) -> int | None:

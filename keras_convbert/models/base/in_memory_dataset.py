@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from keras_convbert.compat import PyDatasetAdapter
+from keras_convbert.compat import owned_by_dataset
+from keras_convbert.compat import weak_method
 from keras_convbert.compat import without_autotune
 from keras_convbert.text.columns import as_column
 from keras_convbert.text.columns import columns_of
@@ -145,6 +147,11 @@ class InMemoryAdapter(PyDatasetAdapter):
     Saving and restoring them resumes training within an epoch.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Keras makes a `tf.data` dataset of it.
+        self._get_iterator = weak_method(self._get_iterator)
+
     @property
     def epoch(self) -> int:
         """The next epoch of `fit`."""
@@ -178,7 +185,8 @@ class InMemoryAdapter(PyDatasetAdapter):
             yield self._standardize_batch(self.py_dataset[index])
 
     def get_tf_dataset(self) -> Any:
-        return without_autotune(super().get_tf_dataset())
+        dataset = without_autotune(super().get_tf_dataset())
+        return owned_by_dataset(self, dataset)
 
     def get_torch_dataloader(self) -> Iterator[Any]:
         for batch in self._get_iterator():

@@ -62,6 +62,7 @@ from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
 from keras_convbert.compat.layers import lora_rank
 from keras_convbert.compat.layers import seed_generators
+from keras_convbert.compat.layers import was_built
 from keras_convbert.compat.saving import is_saving_model
 from keras_convbert.compat.saving import load_state
 from keras_convbert.compat.saving import save_state
@@ -113,6 +114,7 @@ __all__ = [
     "skip_steps",
     "torch_generators",
     "validation_data",
+    "was_built",
     "weak_method",
     "without_autotune",
     "without_random_values",

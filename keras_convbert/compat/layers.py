@@ -25,6 +25,14 @@ def child_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return [*layer._layers]
 
 
+def was_built(layer: keras.layers.Layer) -> bool:
+    """Returns whether `build` of a layer was called.
+
+    The attribute `built` may be true without it.
+    """
+    return layer._build_shapes_dict is not None
+
+
 def seed_generators(
     layer: keras.layers.Layer,
 ) -> list[keras.random.SeedGenerator]:

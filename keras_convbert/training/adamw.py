@@ -15,7 +15,7 @@ from keras_convbert.types import Tensor
 class AdamW(keras.optimizers.AdamW):
     """Adam with decoupled weight decay, with the defaults of the authors.
 
-    It differs from `keras.optimizers.AdamW` in three more ways:
+    It differs from `keras.optimizers.AdamW` in four more ways:
 
     - The weights without decay are an argument, so they survive saving.
     - On TensorFlow the gradients of an embedding row are summed before the
@@ -24,6 +24,9 @@ class AdamW(keras.optimizers.AdamW):
     - If a gradient is not finite, `global_clipnorm` sets the weight of that
       gradient alone to NaN, not all weights, so that `BackupAndResume` can
       name it.
+    - On JAX, a model trained with `use_ema=True` can predict, train on and be
+      saved. The optimizers of Keras leave weights and averages in the same
+      arrays, which the next prediction deletes.
 
     Args:
         learning_rate: float, or a learning-rate schedule. Defaults to
@@ -214,6 +217,14 @@ class AdamW(keras.optimizers.AdamW):
         if not self.bias_correction:
             learning_rate = learning_rate * self._uncorrected()
         super().update_step(gradient, variable, learning_rate)
+
+    def finalize_variable_values(
+        self, var_list: Sequence[keras.Variable]
+    ) -> None:
+        super().finalize_variable_values(var_list)
+        if self.use_ema:
+            # Keras assigned the averages to them.
+            per_backend.unshare(var_list)
 
     def _uncorrected(self) -> Tensor:
         """Returns the inverse of the factor that corrects the bias."""

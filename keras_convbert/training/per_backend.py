@@ -65,6 +65,21 @@ def trained_values(model: keras.Model) -> list[Tensor]:
     return [variable.value for variable in model.trainable_variables]
 
 
+def unshare(variables: Sequence[keras.Variable]) -> None:
+    """Gives each variable an array of its own, on JAX.
+
+    There, assigning one variable to another makes both share an array. The
+    next step deletes the arrays of its inputs, and thereby the array of the
+    other variable.
+    """
+    if BACKEND != "jax":
+        return
+    from jax import numpy as jnp
+
+    for variable in variables:
+        variable.assign(jnp.copy(variable.value))
+
+
 def synchronize(model: keras.Model) -> None:
     """Updates the variables to the last step of `fit`, on JAX."""
     if BACKEND == "jax":

@@ -8,6 +8,7 @@ import numpy as np
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.batch_prediction import predict_batch
 from keras_convbert.models.base.batch_prediction import required_preprocessor
+from keras_convbert.models.base.in_memory_dataset import as_arrays
 from keras_convbert.models.base.input_checks import check_windows
 from keras_convbert.models.base.problem_types import MULTI_LABEL
 from keras_convbert.models.base.problem_types import problem_type_of
@@ -45,7 +46,11 @@ def class_logits(
     if long_texts == "truncate":
         return np.concatenate(
             [
-                _logits(task, _preprocessed(preprocessor, parts, first, last))
+                _logits(
+                    task,
+                    _preprocessed(preprocessor, parts, first, last),
+                    batch_size,
+                )
                 for first, last in _batches(rows, batch_size)
             ]
         )
@@ -59,6 +64,7 @@ def class_logits(
                     windows[first:last],
                     preprocessor.sequence_length,
                 ),
+                batch_size,
             )
             for first, last in _batches(len(windows), batch_size)
         ]
@@ -72,15 +78,17 @@ def class_logits(
 
 def probabilities_of(task: Any, logits: np.ndarray) -> np.ndarray:
     """Returns the probabilities of classes, float32 of the shape of logits."""
-    multi_label = problem_type_of(task) == MULTI_LABEL
-    function = keras.ops.sigmoid if multi_label else keras.ops.softmax
-    found = keras.ops.convert_to_numpy(function(logits))
+    if problem_type_of(task) == MULTI_LABEL:
+        found = np.exp(-np.logaddexp(0.0, -logits))
+    else:
+        exponents = np.exp(logits - logits.max(-1, keepdims=True))
+        found = exponents / exponents.sum(-1, keepdims=True)
     return np.asarray(found, "float32")
 
 
-def _logits(task: Any, inputs: dict[str, Any]) -> np.ndarray:
-    inputs = keras.tree.map_structure(keras.ops.convert_to_numpy, inputs)
-    outputs: np.ndarray = predict_batch(task, inputs)
+def _logits(task: Any, inputs: dict[str, Any], batch_size: int) -> np.ndarray:
+    inputs = as_arrays(inputs)
+    outputs: np.ndarray = predict_batch(task, inputs, batch_size)
     if task.activation is keras.activations.softmax:
         return np.log(np.maximum(outputs, TINY))
     if task.activation is keras.activations.sigmoid:

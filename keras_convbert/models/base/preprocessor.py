@@ -3,6 +3,8 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from keras_convbert.compat import flatten_layers
+from keras_convbert.compat import was_built
 from keras_convbert.files import AnyPath
 from keras_convbert.models.presets.files import PREPROCESSOR_FILE
 from keras_convbert.models.presets.preprocessor_loading import load_preprocessor
@@ -21,6 +23,22 @@ class Preprocessor(Mixin):
 
     takes_words: ClassVar[bool] = False
     """Whether a sample is a sentence of words, not a text or a pair."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Before a prediction, Keras on JAX runs a model with an unbuilt layer
+        # operation by operation, and compiles each of them for each shape.
+        self.built = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # `build` needs the vocabulary, which may be loaded after the
+        # constructor.
+        if not was_built(self):
+            self.build(None)
+            for layer in flatten_layers(self, include_self=False):
+                if not layer.built:
+                    layer.build(None)
+        return super().__call__(*args, **kwargs)
 
     @classmethod
     def from_config(cls, config: Config) -> Self:

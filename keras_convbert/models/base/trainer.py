@@ -6,8 +6,12 @@ from keras_convbert.compat import CACHED_EVALUATION
 from keras_convbert.compat import DataAdapter
 from keras_convbert.compat import DistributedBuild
 from keras_convbert.compat import build_optimizer
+from keras_convbert.models.base.batch_prediction import predict_rows
+from keras_convbert.models.base.batch_prediction import predict_samples
 from keras_convbert.models.base.batch_reader import BatchReader
 from keras_convbert.models.base.empty_batches import is_empty
+from keras_convbert.models.base.in_memory_dataset import InMemoryAdapter
+from keras_convbert.models.base.in_memory_dataset import as_arrays
 from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.training_data import as_data
 from keras_convbert.models.base.training_data import as_samples
@@ -169,7 +173,23 @@ class Trainer(DistributedBuild):
         data = as_data(self, (x, None, None), batch_size)
         if data is None:
             return super().predict(x, batch_size, **kwargs)
+        # Callbacks see the outputs of each batch.
+        if isinstance(data, InMemoryAdapter) and not kwargs.get("callbacks"):
+            return predict_samples(self, data, **kwargs)
         return keras.Model.predict(self, data, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Returns the outputs for one batch of samples.
+
+        Args:
+            x: samples in memory, given as to `fit`.
+
+        Returns:
+            Arrays, as `keras.Model.predict_on_batch` does.
+        """
+        data = self.preprocess_samples(x)
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return predict_rows(self, as_arrays(x))
 
     def preprocess_samples(
         self, x: Any, y: Any = None, sample_weight: Any = None

@@ -7,6 +7,7 @@ import numpy as np
 from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.batch_prediction import predict_batch
 from keras_convbert.models.base.batch_prediction import required_preprocessor
+from keras_convbert.models.base.batch_prediction import rounded_up
 from keras_convbert.models.base.head_policies import head_config
 from keras_convbert.models.base.head_policies import head_policy
 from keras_convbert.models.base.input_checks import check_fits
@@ -168,12 +169,17 @@ class ConvBertMaskedLM(
         tokenizer = preprocessor.tokenizer
         check_positive_integers(top_k=top_k, batch_size=batch_size)
         texts = as_texts(texts)
-        inputs = masked_inputs(tokenizer, texts, preprocessor.sequence_length)
+        length = preprocessor.sequence_length
+        inputs = masked_inputs(tokenizer, texts, length)
+        positions = inputs["mask_positions"]  # (B, N)
+        masks = positions.shape[1]
+        missing = rounded_up(self, masks, length - 2) - masks
+        inputs["mask_positions"] = np.pad(positions, ((0, 0), (0, missing)))
         vocabulary = tokenizer.get_vocabulary()
         found = []
         for first in range(0, len(texts), batch_size):
             part = {k: v[first : first + batch_size] for k, v in inputs.items()}
-            logits = predict_batch(self, part)  # (B, N, V)
+            logits = predict_batch(self, part, batch_size)  # (B, N, V)
             for scores, positions in zip(
                 logits, part["mask_positions"], strict=True
             ):

@@ -291,7 +291,7 @@ class ConvBertQuestionAnswerer(ConvBertTask, keras_hub.models.Task):
                     [window.context for window in part],
                 )
             )
-            outputs = predict_batch(self, packed)
+            outputs = predict_batch(self, packed, batch_size)
             for i, window in enumerate(part):
                 scores = {name: values[i] for name, values in outputs.items()}
                 start, ends, no_answer_score = self._scores(

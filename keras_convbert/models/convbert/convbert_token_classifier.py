@@ -269,7 +269,7 @@ class ConvBertTokenClassifier(ConvBertTask, keras_hub.models.Task):
         for first in range(0, len(windows), batch_size):
             part = windows[first : first + batch_size]
             inputs = preprocessor.collate([window.ids for window in part])
-            logits = predict_batch(self, inputs)
+            logits = predict_batch(self, inputs, batch_size)
             best = logits.argmax(-1)
             # The softmax of the highest logit.
             above = logits - logits.max(-1, keepdims=True)

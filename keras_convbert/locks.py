@@ -50,9 +50,14 @@ class WriteLock:
         Raises:
             BlockingIOError: if another holder keeps it. The message names the
                 process.
+            FileNotFoundError: if the folder of the lock is missing.
         """
         if self.is_held:
             return
+        if not self._file.parent.is_dir():
+            raise FileNotFoundError(
+                errno.ENOENT, "No such folder", os.fspath(self._file.parent)
+            )
         # Importing it takes long, and worker processes do not need it.
         import filelock
 

@@ -38,7 +38,7 @@ class TrainingLock:
         self._path.mkdir(parents=True, exist_ok=True)
         key = str(self._path.resolve())
         former = _HOLDERS.get(key)
-        if former is not None and not former._is_running():
+        if former is not None and not former.is_in_use():
             former.release()
         self._lock.acquire()
         _HOLDERS[key] = self
@@ -46,7 +46,7 @@ class TrainingLock:
     def release(self) -> None:
         self._lock.release()
 
-    def _is_running(self) -> bool:
+    def is_in_use(self) -> bool:
         if self._iterator is None:
             # Not `fit`, but a loop that calls the callback.
             return True

@@ -158,7 +158,7 @@ def test_second_preparation_is_refused_before_it_reads(tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(corpora.text())
     with atomic_folder(tmp_path / "shards"):
-        with pytest.raises(BlockingIOError, match="path='.*shards'"):
+        with pytest.raises(BlockingIOError, match=r"path='.*shards'"):
             prepare(
                 corpus,
                 corpora.tokenizer(),

@@ -130,6 +130,7 @@ def _prepare(
         "workers": config.workers,
         "progress": progress,
         "column": config.column,
+        "errors": config.errors,
     }
     if not folder.vocabulary.is_file():
         if config.vocabulary is not None:

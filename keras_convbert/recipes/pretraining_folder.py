@@ -20,7 +20,7 @@ RECORD_FILE = "pretraining.json"
 RESULTS_FILE = "results.json"
 LOCK_FILE = ".lock"
 # Settings that may change when training resumes.
-FREE = ("save_every", "tensorboard", "workers")
+FREE = ("save_every", "tensorboard", "workers", "errors")
 
 
 class PretrainingFolder:

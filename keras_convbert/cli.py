@@ -156,8 +156,8 @@ def pretrain(
     """Pretrain a ConvBERT model on the files CORPUS.
 
     Each line is a sentence or a paragraph, and a blank line ends a document.
-    Files may be compressed with gzip or xz. In a .jsonl or .parquet file, the
-    column "text" of each row is a document; the key "column" of the
+    Files may be compressed with gzip, xz or zstd. In a .jsonl or .parquet
+    file, the column "text" of each row is a document; the key "column" of the
     configuration names another column. To resume an interrupted run, use the
     same options again. The presets are written to OUTPUT/backbone and
     OUTPUT/pretrainer.

@@ -1,10 +1,12 @@
 """Writes files and folders atomically.
 
 Each is written under a temporary name in the same folder, and then renamed. A
-crash leaves the old file or folder unchanged.
+crash leaves the old file or folder unchanged. Writers of the same path exclude
+each other by a lock, so the next one can remove what a killed one has left.
 """
 
 import contextlib
+import glob
 import hashlib
 import os
 import pathlib
@@ -13,7 +15,18 @@ import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 
+from keras_convbert.locks import WriteLock
+
 AnyPath = str | os.PathLike[str]
+
+# Names of temporary files and folders: `.<name>.tmp-<random>`, and
+# `.<name>.old-<random>` for a folder that holds the one being replaced.
+NEW = ".tmp-"
+OLD = ".old-"
+# A temporary folder in the folder that its files move to has this name.
+MERGED = "merge"
+# Seconds to wait for another process that writes the same file.
+WAIT = 600.0
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -30,23 +43,27 @@ def hash_file(path: AnyPath) -> str:
 
 @contextlib.contextmanager
 def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
-    """Yields a temporary path to write to, and renames it to `path`."""
+    """Yields a temporary path to write to, and renames it to `path`.
+
+    It waits for another writer of the same file.
+    """
     target = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.",
-        suffix="".join(target.suffixes),
-        dir=target.parent,
-    )
-    os.close(handle)
-    temporary = pathlib.Path(name)
-    try:
-        yield temporary
-        _flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, target)
-        _flush(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _only_writer(target, target.parent, target.name, WAIT):
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}{NEW}",
+            suffix="".join(target.suffixes),
+            dir=target.parent,
+        )
+        os.close(handle)
+        temporary = pathlib.Path(name)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            os.replace(temporary, target)
+            _flush(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -58,26 +75,31 @@ def atomic_folder(
     Raises:
         FileExistsError: if `path` exists, unless it is an empty folder or
             `overwrite` is true. It is raised before the folder is filled.
+        BlockingIOError: if another writer fills a folder for `path`.
     """
     target = pathlib.Path(os.path.realpath(path))
     if not overwrite:
         _refuse_occupied(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
-    )
-    try:
-        yield temporary
-        for entry in [temporary, *temporary.rglob("*")]:
-            _flush(entry)
-        temporary.chmod(0o777 & ~_umask())
+    with _only_writer(target, target.parent, target.name):
         if not overwrite:
-            # Another process may have written there in the meantime.
+            # A killed writer may have left it aside.
             _refuse_occupied(target)
-        _move_folder(temporary, target)
-        _flush(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = pathlib.Path(
+            tempfile.mkdtemp(prefix=f".{target.name}{NEW}", dir=target.parent)
+        )
+        try:
+            yield temporary
+            for entry in [temporary, *temporary.rglob("*")]:
+                _flush(entry)
+            temporary.chmod(0o777 & ~_umask())
+            if not overwrite:
+                # Another process may have written there in the meantime.
+                _refuse_occupied(target)
+            _move_folder(temporary, target)
+            _flush(target.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -110,29 +132,94 @@ def merge_into_folder(
         )
     made = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=target))
+    try:
+        with _only_writer(target, target, MERGED, WAIT):
+            with _temporary_folder(target) as temporary:
+                yield temporary
+                _merge(temporary, target, key, stale)
+    finally:
+        if made and not any(target.iterdir()):
+            target.rmdir()
+
+
+def remove_leftovers(path: AnyPath) -> None:
+    """Removes what killed writers of a file or folder have left beside it.
+
+    A folder that a writer was replacing, and that is missing now, moves back.
+
+    Raises:
+        BlockingIOError: if another writer writes to `path`.
+    """
+    target = pathlib.Path(path)
+    with _only_writer(target, target.parent, target.name):
+        pass
+
+
+@contextlib.contextmanager
+def _temporary_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{MERGED}{NEW}", dir=target)
+    )
     _BEING_FILLED.add(temporary)
     try:
         yield temporary
-        files = [entry for entry in temporary.rglob("*") if entry.is_file()]
-        for file in files:
-            _flush(file)
-        (target / key).unlink(missing_ok=True)
-        _flush(target)
-        for pattern in stale:
-            for old in target.glob(pattern):
-                old.unlink()
-        for file in sorted(files, key=lambda file: file.name == key):
-            new = target / file.relative_to(temporary)
-            new.parent.mkdir(parents=True, exist_ok=True)
-            file.chmod(0o666 & ~_umask())
-            os.replace(file, new)
-            _flush(new.parent)
     finally:
         _BEING_FILLED.discard(temporary)
         shutil.rmtree(temporary, ignore_errors=True)
-        if made and not any(target.iterdir()):
-            target.rmdir()
+
+
+def _merge(
+    temporary: pathlib.Path,
+    target: pathlib.Path,
+    key: str,
+    stale: Iterable[str],
+) -> None:
+    files = [entry for entry in temporary.rglob("*") if entry.is_file()]
+    for file in files:
+        _flush(file)
+    (target / key).unlink(missing_ok=True)
+    _flush(target)
+    for pattern in stale:
+        for old in target.glob(pattern):
+            old.unlink()
+    for file in sorted(files, key=lambda file: file.name == key):
+        new = target / file.relative_to(temporary)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(0o666 & ~_umask())
+        os.replace(file, new)
+        _flush(new.parent)
+
+
+@contextlib.contextmanager
+def _only_writer(
+    target: pathlib.Path, folder: pathlib.Path, name: str, wait: float = 0.0
+) -> Iterator[None]:
+    """Excludes other writers of a path, and removes what killed ones left.
+
+    Args:
+        target: the path.
+        folder: the folder of the temporary files.
+        name: string. The name that theirs are made of.
+        wait: float. Seconds to wait for another writer. Defaults to `0.0`.
+    """
+    with WriteLock(target, folder / f".{name}.lock", wait) as lock:
+        if lock.is_held:
+            _remove_leftovers(folder, name)
+        yield
+
+
+def _remove_leftovers(folder: pathlib.Path, name: str) -> None:
+    """Removes temporary files; a folder that was set aside moves back."""
+    pattern = f".{glob.escape(name)}"
+    for aside in folder.glob(f"{pattern}{OLD}*"):
+        if (aside / name).exists() and not (folder / name).exists():
+            os.replace(aside / name, folder / name)
+        shutil.rmtree(aside, ignore_errors=True)
+    for entry in folder.glob(f"{pattern}{NEW}*"):
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 _BEING_FILLED: set[pathlib.Path] = set()
@@ -151,7 +238,7 @@ def _move_folder(temporary: pathlib.Path, target: pathlib.Path) -> None:
         return
     # A folder cannot be renamed to an existing one, so move that aside first.
     aside = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)
+        tempfile.mkdtemp(prefix=f".{target.name}{OLD}", dir=target.parent)
     )
     os.replace(target, aside / target.name)
     try:

@@ -8,7 +8,7 @@ import pytest
 import keras_convbert
 
 PACKAGE = pathlib.Path(keras_convbert.__file__).parent
-GROUND = {"config", "files", "types", "compat", "version"}
+GROUND = {"config", "files", "locks", "types", "compat", "version"}
 # Each folder of models is a family, except what families share.
 FAMILIES = {
     path.parent.name for path in (PACKAGE / "models").glob("*/__init__.py")
@@ -52,7 +52,7 @@ BACKENDS = {"tensorflow", "tensorflow_text", "jax", "torch"}
 ASK_FOR_THE_BACKEND = ("keras.backend.backend", "keras.config.backend")
 # Private names of Python and of PyTorch.
 OWN_PRIVATE = {
-    *("_replace", "_asdict", "_fields", "_getframe"),
+    *("_replace", "_asdict", "_fields", "_getframe", "_current_frames"),
     *("_forward_hooks", "_forward_pre_hooks"),
 }
 # Private names of Keras and KerasHub that a subclass inherits from them.

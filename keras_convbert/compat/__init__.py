@@ -50,6 +50,7 @@ from keras_convbert.compat.fitting import build_for_training
 from keras_convbert.compat.fitting import build_optimizer
 from keras_convbert.compat.fitting import dataset_of_stream
 from keras_convbert.compat.fitting import find_in_callers
+from keras_convbert.compat.fitting import is_running
 from keras_convbert.compat.fitting import jax_training_state
 from keras_convbert.compat.fitting import open_iterator
 from keras_convbert.compat.fitting import set_initial_epoch
@@ -95,6 +96,7 @@ __all__ = [
     "get_file",
     "get_keras_mask",
     "global_seed_generator",
+    "is_running",
     "is_saving_model",
     "jax_memory_cleanup",
     "jax_training_state",

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from types import FrameType
 from typing import Any
 
 import keras
@@ -46,6 +47,20 @@ def dataset_of_stream(adapter: GeneratorDataAdapter) -> Any:
     dataset = other.get_tf_dataset()
     other._first_batches = []
     return dataset
+
+
+def is_running(iterator: EpochIterator) -> bool:
+    """Returns whether `fit` runs with this iterator, in any thread.
+
+    What `fit` raised keeps its frame and its iterator, but runs no more.
+    """
+    for current in sys._current_frames().values():
+        frame: FrameType | None = current
+        while frame is not None:
+            if frame.f_locals.get("epoch_iterator") is iterator:
+                return True
+            frame = frame.f_back
+    return False
 
 
 def open_iterator(iterator: EpochIterator, steps_seen: int) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from keras_convbert.data.row_files import check_rows
 from keras_convbert.data.row_files import has_rows
 from keras_convbert.data.row_files import opened_rows
 from keras_convbert.data.row_files import refuse_format
+from keras_convbert.data.text_files import check_encoding
 from keras_convbert.data.text_files import opened
 from keras_convbert.data.text_files import read_lines
 from keras_convbert.files import AnyPath
@@ -43,23 +45,34 @@ class Corpus:
     A line is a sentence or a paragraph. In a text file, a blank line ends a
     document, and so does the end of the file. In a file that ends in `.jsonl`
     or `.parquet`, each row is a document. The first bytes of a text or JSON
-    Lines file tell whether gzip or xz compressed it.
+    Lines file tell whether gzip, xz or zstd compressed it.
 
     Args:
         files: a path, or an iterable of paths.
         column: string. The column of JSON Lines and Parquet files with the
             text. Defaults to `"text"`.
+        errors: string. `"warn"`, or `"replace"` to accept files of which most
+            lines are not UTF-8. Defaults to `"warn"`.
 
     Raises:
         ValueError: if there are no files, or one is a folder, is not text, or
             has no such column.
         FileNotFoundError: if a file is missing.
-        ImportError: if a Parquet file needs pyarrow, which is not installed.
+        ImportError: if a Parquet or zstd file needs pyarrow, which is not
+            installed.
     """
 
-    def __init__(self, files: Files, column: str = "text") -> None:
+    def __init__(
+        self, files: Files, column: str = "text", errors: str = "warn"
+    ) -> None:
+        if errors not in ("warn", "replace"):
+            raise ValueError(
+                "Expected `errors` to be 'warn' or 'replace'. "
+                f"Received: errors={errors!r}"
+            )
         self.column = column
-        self.paths = _check(files, column)
+        self.errors = errors
+        self.paths = _check(files, column, errors)
         self.size = sum(path.stat().st_size for path in self.paths)
         self.documents = 0
 
@@ -89,8 +102,32 @@ class Corpus:
             yield Chunk(first, parts)
         show(self.size)
 
+    def report_bad_lines(self, bad: int, lines: int) -> None:
+        """Warns of lines that are not UTF-8.
 
-def _check(files: Files, column: str) -> list[pathlib.Path]:
+        Args:
+            bad: int. Their number.
+            lines: int. The number of all lines.
+
+        Raises:
+            ValueError: if they are most of the lines, unless `errors` is
+                `"replace"`.
+        """
+        if 2 * bad > lines and self.errors != "replace":
+            raise ValueError(
+                "Expected UTF-8 text. To leave out invalid bytes, pass "
+                f'`errors="replace"`. Received: {bad} of {lines} lines that '
+                f"are not UTF-8 in files={[str(path) for path in self.paths]}"
+            )
+        if bad:
+            warnings.warn(
+                f"{bad} of {lines} lines have invalid UTF-8; the invalid "
+                "bytes were left out.",
+                stacklevel=3,
+            )
+
+
+def _check(files: Files, column: str, errors: str) -> list[pathlib.Path]:
     if isinstance(files, str | os.PathLike):
         files = [files]
     if not isinstance(column, str):
@@ -115,13 +152,9 @@ def _check(files: Files, column: str) -> list[pathlib.Path]:
         if has_rows(path):
             check_rows(path, column)
             continue
-        with opened(path) as (text, _):
-            if b"\0" in text.read(4096):
-                raise ValueError(
-                    "Expected UTF-8 text, plain or compressed by gzip or xz. "
-                    "It has no zero bytes, unlike UTF-16 and binary files. "
-                    f"Received: files={str(path)!r}"
-                )
+        with opened(path):
+            if errors != "replace":
+                check_encoding(path)
     return paths
 
 

@@ -1,4 +1,3 @@
-import warnings
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ def prepare(
     pack: bool = False,
     kernel_size: int = 9,
     column: str = "text",
+    errors: str = "warn",
 ) -> dict[str, Any]:
     """Turns documents into training sequences, in a folder of shards.
 
@@ -54,11 +54,12 @@ def prepare(
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
-            compressed by gzip or xz. A line is a sentence or a paragraph. A
-            blank line ends a document, and so does the end of a file. In a
-            JSON Lines file (`.jsonl`, plain or compressed) or a Parquet file
-            (`.parquet`, needs pyarrow) each row is a document; blank lines in
-            it do not count, and rows without a value are skipped.
+            compressed by gzip, xz or zstd (which needs pyarrow before Python
+            3.14). A line is a sentence or a paragraph. A blank line ends a
+            document, and so does the end of a file. In a JSON Lines file
+            (`.jsonl`, plain or compressed) or a Parquet file (`.parquet`,
+            needs pyarrow) each row is a document; blank lines in it do not
+            count, and rows without a value are skipped.
         tokenizer: a `ConvBertTokenizer` with a vocabulary.
         directory: path of the folder to write. It must be missing or empty.
         sequence_length: int. Length of a row, special tokens included.
@@ -75,6 +76,9 @@ def prepare(
             that the convolution does not reach across. Defaults to `9`.
         column: string. The column of JSON Lines and Parquet files with the
             text. Defaults to `"text"`.
+        errors: string. `"warn"` leaves out invalid UTF-8 with a warning, but
+            raises an error if most lines have some. `"replace"` leaves it out
+            in any case. Defaults to `"warn"`.
 
     Returns:
         The manifest of the folder, as in its `manifest.json`. It has the
@@ -87,6 +91,7 @@ def prepare(
             or has no such column, or if there is no text at all.
         FileNotFoundError: if a file is missing.
         FileExistsError: if `directory` exists and is not empty.
+        BlockingIOError: if another process writes to `directory`.
 
     Example:
 
@@ -113,7 +118,7 @@ def prepare(
     """
     _check_arguments(tokenizer, sequence_length, seed, shard_rows, kernel_size)
     workers = available_cores() if workers is None else check_workers(workers)
-    corpus = Corpus(files, column)
+    corpus = Corpus(files, column, errors)
     maker = _row_maker(tokenizer, sequence_length, seed)
     packer = packing = None
     width = LENGTH_COLUMNS + sequence_length
@@ -141,6 +146,7 @@ def prepare(
                 "Expected files with text in them. Received: files="
                 f"{[str(path) for path in corpus.paths]}"
             )
+        corpus.report_bad_lines(bad_lines, lines)
         manifest = Manifest(
             sequence_length=sequence_length,
             vocabulary_size=tokenizer.vocabulary_size(),
@@ -159,12 +165,6 @@ def prepare(
             packing=packing,
         )
         content = manifest.write(temporary)
-    if bad_lines:
-        warnings.warn(
-            f"{bad_lines} of {lines} lines have invalid UTF-8; the invalid "
-            "bytes were left out.",
-            stacklevel=2,
-        )
     return content
 
 

@@ -16,11 +16,11 @@ from keras_convbert.data.text_files import opened
 
 JSON_LINES = (".jsonl", ".jsonlines", ".ndjson", ".jl")
 PARQUET = ".parquet"
-COMPRESSED = (".gz", ".xz")
+COMPRESSED = (".gz", ".xz", ".zst")
 # Limits in bytes and in rows.
 LONGEST_ROW = 1 << 28
 ROWS_PER_BATCH = 256
-DECOMPRESS = "Decompress it; text may be compressed by gzip or xz."
+DECOMPRESS = "Decompress it; text may be compressed by gzip, xz or zstd."
 OTHER_FORMATS = {
     **dict.fromkeys(
         (".csv", ".tsv", ".xlsx"),
@@ -28,9 +28,7 @@ OTHER_FORMATS = {
     ),
     ".json": "Write it as a .jsonl file, with one JSON object per line.",
     **dict.fromkeys((".arrow", ".feather"), "Write it as a .parquet file."),
-    **dict.fromkeys(
-        (".zip", ".zst", ".bz2", ".7z", ".tar", ".tgz"), DECOMPRESS
-    ),
+    **dict.fromkeys((".zip", ".bz2", ".7z", ".tar", ".tgz"), DECOMPRESS),
 }
 
 Rows: TypeAlias = tuple[Iterator[str], Callable[[], int]]

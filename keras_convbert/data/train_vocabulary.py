@@ -9,6 +9,7 @@ from keras_convbert.data.documents import Corpus
 from keras_convbert.data.documents import Files
 from keras_convbert.data.progress import progress_bar
 from keras_convbert.data.word_counter import WordCounter
+from keras_convbert.data.word_counter import WordCounts
 from keras_convbert.data.workers import available_cores
 from keras_convbert.data.workers import check_workers
 from keras_convbert.data.workers import map_in_order
@@ -35,6 +36,7 @@ def train_vocabulary(
     progress: bool = True,
     column: str = "text",
     extra_tokens: Iterable[str] = (),
+    errors: str = "warn",
 ) -> list[str]:
     """Learns a WordPiece vocabulary from text files.
 
@@ -46,7 +48,8 @@ def train_vocabulary(
 
     Args:
         files: a path, or an iterable of paths, of UTF-8 text, plain or
-            compressed by gzip or xz, JSON Lines or Parquet, as in `prepare`.
+            compressed by gzip, xz or zstd, JSON Lines or Parquet, as in
+            `prepare`.
         size: int. Maximum number of tokens. The result has fewer if the text
             has no more pairs that occur twice.
         lowercase: bool. Whether to lowercase. Defaults to `True`.
@@ -61,6 +64,9 @@ def train_vocabulary(
             the special tokens. No word pieces are learned from them. Pass the
             same list as `added_tokens` to `ConvBertTokenizer`, which then
             never splits them. Defaults to `()`.
+        errors: string. `"warn"` leaves out invalid UTF-8 with a warning, but
+            raises an error if most lines have some. `"replace"` leaves it out
+            in any case. Defaults to `"warn"`.
 
     Returns:
         The tokens in the order of their ids, `[PAD]`, `[UNK]`, `[CLS]`,
@@ -106,7 +112,7 @@ def train_vocabulary(
     workers = available_cores() if workers is None else check_workers(workers)
     if strip_accents is None:
         strip_accents = lowercase
-    corpus = Corpus(files, column)
+    corpus = Corpus(files, column, errors)
     counter = WordCounter(
         bert_pretokenizer.wordpiece_tokenizer(
             SPECIAL_TOKENS, "[UNK]", lowercase, strip_accents
@@ -114,7 +120,10 @@ def train_vocabulary(
         tuple(extra),
     )
     chunks = corpus.chunks(progress_bar(corpus.size, progress))
-    counts = _sum_of_counts(map_in_order(counter, chunks, workers))
+    counts, lines, bad_lines = _sum_of_counts(
+        map_in_order(counter, chunks, workers)
+    )
+    corpus.report_bad_lines(bad_lines, lines)
     if not counts:
         raise ValueError(
             "Expected files with text in them. Received: files="
@@ -123,17 +132,20 @@ def train_vocabulary(
     return _word_pieces(counts, size, progress, extra)
 
 
-def _sum_of_counts(parts: Iterator[dict[str, int]]) -> dict[str, int]:
+def _sum_of_counts(parts: Iterator[WordCounts]) -> WordCounts:
     """Sums counts of words, without the rarest if there are too many."""
     counts: collections.Counter[str] = collections.Counter()
+    lines = bad_lines = 0
     for part in parts:
-        counts.update(part)
+        counts.update(part.words)
+        lines += part.lines
+        bad_lines += part.bad_lines
         least = LEAST_FREQUENCY
         while len(counts) > MOST_DISTINCT_WORDS:
             kept = {w: n for w, n in counts.items() if n >= least}
             counts = collections.Counter(kept)
             least += 1
-    return counts
+    return WordCounts(counts, lines, bad_lines)
 
 
 def _word_pieces(

@@ -63,15 +63,26 @@ def pretrain(
             to another configuration or corpus.
         FileNotFoundError: if a file is missing.
         FileExistsError: if `output` exists and is not a pretraining folder.
+        BlockingIOError: before any work, if another process pretrains in
+            `output`. The message names the process.
     """
     config, corpus = checked(files, config)
     if config.vocabulary is not None:
         _tokenizer(config, config.vocabulary)
-    folder = PretrainingFolder(output, config, corpus)
-    results = folder.results()
-    if results is not None:
+    with PretrainingFolder.locked(output):
+        folder = PretrainingFolder(output, config, corpus)
+        results = folder.results()
+        if results is None:
+            results = _pretrain(config, corpus, folder, verbose)
         return results
 
+
+def _pretrain(
+    config: PretrainingConfig,
+    corpus: Corpus,
+    folder: PretrainingFolder,
+    verbose: int,
+) -> Config:
     folder.begin()
     keras.utils.set_random_seed(config.seed)
     tokenizer = _prepare(config, corpus, folder, bool(verbose))
@@ -86,7 +97,7 @@ def pretrain(
         callbacks=_callbacks(config, folder),
         verbose=verbose,
     )
-    results = {
+    results: Config = {
         "steps": config.steps,
         "tokens": config.steps * config.batch_size * config.sequence_length,
         "parameters": pretrainer.backbone.count_params(),
@@ -119,6 +130,7 @@ def _prepare(
         "workers": config.workers,
         "progress": progress,
         "column": config.column,
+        "errors": config.errors,
     }
     if not folder.vocabulary.is_file():
         if config.vocabulary is not None:

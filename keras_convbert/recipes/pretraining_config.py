@@ -83,6 +83,8 @@ class PretrainingConfig:
             `False`.
         column: string. The column of JSON Lines and Parquet files with the
             text. Defaults to `"text"`.
+        errors: string. Argument of `data.prepare`: `"replace"` accepts a
+            corpus most of whose lines are not UTF-8. Defaults to `"warn"`.
 
     Raises:
         ValueError: if a value has the wrong type or is out of its range.
@@ -113,6 +115,7 @@ class PretrainingConfig:
     workers: int | None = None
     whole_word_masking: bool = False
     column: str = "text"
+    errors: str = "warn"
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():

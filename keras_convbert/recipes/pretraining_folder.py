@@ -1,19 +1,26 @@
+import contextlib
 import dataclasses
 import json
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from keras_convbert.data.documents import Corpus
 from keras_convbert.files import AnyPath
 from keras_convbert.files import hash_file
+from keras_convbert.files import remove_leftovers
 from keras_convbert.files import write_text
+from keras_convbert.locks import WriteLock
 from keras_convbert.recipes.pretraining_config import PretrainingConfig
 from keras_convbert.types import Config
 from keras_convbert.version import __version__
 
+RECORD_FILE = "pretraining.json"
+RESULTS_FILE = "results.json"
+LOCK_FILE = ".lock"
 # Settings that may change when training resumes.
-FREE = ("save_every", "tensorboard", "workers")
+FREE = ("save_every", "tensorboard", "workers", "errors")
 
 
 class PretrainingFolder:
@@ -44,13 +51,48 @@ class PretrainingFolder:
         self.tensorboard = self.path / "tensorboard"
         self.pretrainer = self.path / "pretrainer"
         self.backbone = self.path / "backbone"
-        self._results = self.path / "results.json"
-        self._file = self.path / "pretraining.json"
+        self._results = self.path / RESULTS_FILE
+        self._file = self.path / RECORD_FILE
         self._record = _record(config, corpus)
         self._is_begun = self._check()
 
+    @staticmethod
+    @contextlib.contextmanager
+    def locked(directory: AnyPath) -> Iterator[None]:
+        """Keeps other processes from pretraining in a folder.
+
+        A folder that a run has finished is only read, and is not locked.
+
+        Raises:
+            BlockingIOError: if another process pretrains there.
+            FileExistsError: if the path exists and is not a pretraining
+                folder.
+        """
+        path = pathlib.Path(directory)
+        if (path / RESULTS_FILE).is_file():
+            yield
+            return
+        _refuse_foreign(path)
+        made = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with WriteLock(path, path / LOCK_FILE):
+                yield
+        finally:
+            if made and not any(path.iterdir()):
+                path.rmdir()
+
     def begin(self) -> None:
-        """Writes the record of configuration and corpus, unless it exists."""
+        """Writes the record of configuration and corpus, unless it exists.
+
+        What killed writers have left in the folder is removed.
+        """
+        for path in (
+            *(self._file, self._results, self.vocabulary, self.sequences),
+            *(self.pretrainer, self.backbone),
+        ):
+            if any(self.path.glob(f".{path.name}.*")):
+                remove_leftovers(path)
         if self._is_begun:
             return
         self.vocabulary.unlink(missing_ok=True)
@@ -73,13 +115,7 @@ class PretrainingFolder:
                     f"Received: output={str(self.path)!r}"
                 )
             return False
-        if self.path.exists() and (
-            not self.path.is_dir() or any(self.path.iterdir())
-        ):
-            raise FileExistsError(
-                "Expected a path that does not exist, or the folder of an "
-                f"earlier pretraining run. Received: output={str(self.path)!r}"
-            )
+        _refuse_foreign(self.path)
         return False
 
     def results(self) -> Config | None:
@@ -91,6 +127,22 @@ class PretrainingFolder:
     def finish(self, results: Config) -> None:
         """Writes the results, which mark the run as finished."""
         write_text(self._results, json.dumps(results, indent=2) + "\n")
+
+
+def _refuse_foreign(path: pathlib.Path) -> None:
+    """Raises `FileExistsError` if a path is not that of a pretraining run."""
+    ours = (LOCK_FILE, f".{RECORD_FILE}.")
+    if path.exists() and not (
+        path.is_dir()
+        and (
+            (path / RECORD_FILE).is_file()
+            or all(entry.name.startswith(ours) for entry in path.iterdir())
+        )
+    ):
+        raise FileExistsError(
+            "Expected a path that does not exist, or the folder of an earlier "
+            f"pretraining run. Received: output={str(path)!r}"
+        )
 
 
 def _record(config: PretrainingConfig, corpus: Corpus) -> Config:

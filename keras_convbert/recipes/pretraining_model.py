@@ -85,7 +85,7 @@ def checked(
         FileNotFoundError: if a file is missing.
     """
     config = PretrainingConfig.make(config)
-    corpus = Corpus(files, config.column)
+    corpus = Corpus(files, config.column, config.errors)
     if not corpus.size:
         names = [str(path) for path in corpus.paths]
         raise ValueError(

@@ -19,6 +19,7 @@ from keras_convbert.training.model_state import ModelState
 from keras_convbert.training.other_callbacks import OtherCallbacks
 from keras_convbert.training.plain_state import Arrays
 from keras_convbert.training.stop_signals import StopSignals
+from keras_convbert.training.training_lock import TrainingLock
 from keras_convbert.types import Config
 
 Logs = dict[str, Any] | None
@@ -46,8 +47,11 @@ class BackupAndResume(keras.callbacks.Callback):
 
     A checkpoint is a folder in `directory` with a hash of each file. It
     appears when it is complete, and older ones are removed after that. A
-    damaged checkpoint is skipped, with a warning, for the one before it. Each
-    run needs a `directory` of its own.
+    damaged checkpoint is skipped, with a warning, for the one before it.
+
+    Each run needs a `directory` of its own. While `fit` runs, it holds a lock
+    on the folder, and another `fit` that wants it gets an error before it
+    begins. The lock of a process that dies is released.
 
     `SIGTERM` and `SIGINT` end the process with status 143 or 130, after the
     current step or validation is done and saved. A weight that is not finite
@@ -68,6 +72,8 @@ class BackupAndResume(keras.callbacks.Callback):
         OSError: in `fit`, if 2.2 times the size of a checkpoint is not free.
             Older checkpoints are unchanged.
         FloatingPointError: in `fit`, if a weight is not finite.
+        BlockingIOError: in `fit`, if another run uses `directory`. The message
+            names its process.
 
     Example:
 
@@ -95,6 +101,7 @@ class BackupAndResume(keras.callbacks.Callback):
         self.save_freq = save_freq
         self.keep = keep
         self._folder = BackupFolder(directory, keep)
+        self._lock = TrainingLock(directory)
         self._signals = StopSignals()
         self._callbacks: list[keras.callbacks.Callback] = []
         self._restored: tuple[Config, Arrays] | None = None
@@ -104,11 +111,22 @@ class BackupAndResume(keras.callbacks.Callback):
         callbacks = find_in_callers(CallbackList, "self")
         if callbacks is not None:
             # Last, so that the others have updated their state when it is
-            # saved.
+            # saved. The lock comes first: they may write to files.
             self._callbacks = [c for c in callbacks.callbacks if c is not self]
-            callbacks.callbacks = [*self._callbacks, self]
+            first = keras.callbacks.LambdaCallback(
+                on_train_begin=lambda logs: self._lock.acquire()
+            )
+            callbacks.callbacks = [first, *self._callbacks, self]
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        self._lock.acquire()
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _begin(self) -> None:
         iterator = find_in_callers(EpochIterator, "epoch_iterator")
         self._position = DataPosition(iterator)
         self._others = OtherCallbacks(self._callbacks)
@@ -150,7 +168,7 @@ class BackupAndResume(keras.callbacks.Callback):
         try:
             self._finite.check_step()
         except FloatingPointError:
-            self._signals.stop_listening()
+            self._leave()
             raise
         if self._is_last_step():
             # `on_epoch_end` saves it.
@@ -193,6 +211,11 @@ class BackupAndResume(keras.callbacks.Callback):
         self._signals.stop_listening()
         if not self._ended:
             self._save(self._next_epoch, 0, finished=True)
+        self._lock.release()
+
+    def _leave(self) -> None:
+        self._signals.stop_listening()
+        self._lock.release()
 
     def _count(self, steps_in_epoch: int) -> None:
         # The last group of `steps_per_execution` steps may be incomplete.
@@ -237,7 +260,7 @@ class BackupAndResume(keras.callbacks.Callback):
                 {**self._state.variables(), **arrays, **more},
             )
         except BaseException:
-            self._signals.stop_listening()
+            self._leave()
             raise
         self._unsaved = 0
 
@@ -288,7 +311,7 @@ class BackupAndResume(keras.callbacks.Callback):
 
     def _exit(self) -> None:
         number = self._signals.received
-        self._signals.stop_listening()
+        self._leave()
         if not self._position.is_known and self._step_in_epoch:
             warnings.warn(
                 "The position in this data is unknown: no step of this epoch "

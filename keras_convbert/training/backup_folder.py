@@ -19,6 +19,7 @@ import numpy as np
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_folder
 from keras_convbert.files import hash_file
+from keras_convbert.files import remove_leftovers
 from keras_convbert.training.plain_state import Arrays
 from keras_convbert.types import Config
 
@@ -44,8 +45,10 @@ class BackupFolder:
 
     def clean(self) -> None:
         """Removes the remains of interrupted writes."""
-        for entry in self.path.glob(".step-*"):
-            shutil.rmtree(entry, ignore_errors=True)
+        hidden = [entry.name[1:] for entry in self.path.glob(".step-*")]
+        for name in {match[0] for match in map(NAME.match, hidden) if match}:
+            remove_leftovers(self.path / name)
+            shutil.rmtree(self.path / f".{name}", ignore_errors=True)
 
     def names(self) -> list[str]:
         """Returns the names of the checkpoints, newest first."""

@@ -164,7 +164,9 @@ def test_lines_that_are_no_utf8_are_counted_and_told_once(tmp_path):
         b"a\xff b\n\xc3\n\nb \xed\xa0\x80 a\nc\n" + "é".encode("latin-1")
     )
     with pytest.warns(UserWarning, match="^4 of 5 lines have invalid UTF-8"):
-        manifest, rows = prepared(tmp_path, tmp_path / "corpus.txt")
+        manifest, rows = prepared(
+            tmp_path, tmp_path / "corpus.txt", errors="replace"
+        )
     assert (manifest["lines"], manifest["bad_lines"]) == (5, 4)
     ids = [i for row in texts_of(rows) for s in row for i in s]
     assert ids == [A, B, B, A, C]

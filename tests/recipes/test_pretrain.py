@@ -19,6 +19,7 @@ from keras_convbert.recipes import pretrain
 from keras_convbert.recipes import step_time
 from keras_convbert.recipes.pretraining_folder import PretrainingFolder
 from keras_convbert.recipes.pretraining_model import make_pretrainer
+from tests import forked
 from tests.data import corpora
 from tests.models.convbert import tiny
 
@@ -212,6 +213,49 @@ def test_a_folder_without_newer_settings_belongs_to_their_defaults(
     other = PretrainingConfig.make({**CONFIG, "column": "body"})
     with pytest.raises(ValueError, match="column was 'text' and is 'body'"):
         PretrainingFolder(tmp_path / "output", other, Corpus(corpus))
+
+
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_folder_of_a_running_pretraining_is_refused_before_any_work(
+    run, tmp_path
+):
+    output = tmp_path / "output"
+
+    def hold():
+        context = PretrainingFolder.locked(output)
+        context.__enter__()
+        return context
+
+    with forked.holding(hold) as process:
+        before = sorted(output.iterdir())
+        result = run()
+        assert result.exit_code == 1
+        assert f"Process {process} writes there" in result.output
+        assert sorted(output.iterdir()) == before
+
+
+@pytest.mark.once
+def test_leftovers_of_a_killed_pretraining_are_removed(corpus, tmp_path):
+    output = tmp_path / "output"
+    for name in (
+        *(".lock", ".lock.owner", ".pretraining.json.tmp-abcdefgh.json"),
+        *(".pretraining.json.lock", ".pretraining.json.lock.owner"),
+    ):
+        output.mkdir(exist_ok=True)
+        (output / name).write_text("")
+    config = PretrainingConfig.make(CONFIG)
+    for resumed in (False, True):
+        with PretrainingFolder.locked(output):
+            if resumed:
+                for name in ("sequences", "backbone", "pretrainer"):
+                    (output / f".{name}.tmp-abcdefgh").mkdir()
+                    (output / f".{name}.lock").write_text("")
+                for name in ("vocabulary.txt", "results.json"):
+                    (output / f".{name}.tmp-abcdefgh.x").write_text("")
+                    (output / f".{name}.lock.owner").write_text("")
+            PretrainingFolder(output, config, Corpus(corpus)).begin()
+        assert [path.name for path in output.iterdir()] == ["pretraining.json"]
 
 
 @pytest.mark.once

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 
+from keras_convbert.full_disk import full_disk_errors
+
 AnyPath = str | os.PathLike[str]
 
 
@@ -40,7 +42,8 @@ def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
     os.close(handle)
     temporary = pathlib.Path(name)
     try:
-        yield temporary
+        with full_disk_errors(target):
+            yield temporary
         _flush(temporary)
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
@@ -67,7 +70,8 @@ def atomic_folder(
         tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
     )
     try:
-        yield temporary
+        with full_disk_errors(target):
+            yield temporary
         for entry in [temporary, *temporary.rglob("*")]:
             _flush(entry)
         temporary.chmod(0o777 & ~_umask())
@@ -113,7 +117,8 @@ def merge_into_folder(
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=target))
     _BEING_FILLED.add(temporary)
     try:
-        yield temporary
+        with full_disk_errors(target):
+            yield temporary
         files = [entry for entry in temporary.rglob("*") if entry.is_file()]
         for file in files:
             _flush(file)

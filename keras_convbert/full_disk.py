@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import pathlib
 import shutil
 from collections.abc import Iterator
 
@@ -31,9 +32,10 @@ def full_disk_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        folder = os.path.dirname(os.path.abspath(path))
-        if _is_elsewhere(error, folder):
+        target = pathlib.Path(os.path.abspath(path))
+        if _names_another(error, target):
             raise
+        folder = target if target.is_dir() else target.parent
         free = shutil.disk_usage(folder).free
         code = _code(error)
         if code is None and _is_write_error(error) and free < FREE_BYTES:
@@ -70,13 +72,18 @@ def _code(error: BaseException) -> int | None:
     return None
 
 
-def _is_elsewhere(error: Exception, folder: str) -> bool:
-    """Returns whether an inner call has named a path outside of a folder."""
-    return (
-        isinstance(error, OSError)
-        and FREE in str(error)
-        and os.path.commonpath([error.filename, folder]) != folder
-    )
+def _names_another(error: Exception, target: pathlib.Path) -> bool:
+    """Returns whether an inner call has named its own path already.
+
+    A path in a hidden folder beside or in `target` is a part of it.
+    """
+    if not isinstance(error, OSError) or FREE not in str(error):
+        return False
+    named = pathlib.Path(os.path.abspath(error.filename))
+    if not named.is_relative_to(target.parent):
+        return True
+    parents = named.relative_to(target.parent).parts[:-1]
+    return not any(part.startswith(".") for part in parents)
 
 
 def _is_write_error(error: Exception) -> bool:

@@ -91,7 +91,7 @@ class RequestLimits(NamedTuple):
         """Returns the numbers of words per text after a check of the sum."""
         import tensorflow as tf
 
-        rows = tf.size(counts, "int64")
+        rows = tf.size(counts, tf.int64)
         longest = tf.reduce_max(tf.cast(counts, "int64"))
         check = tf.debugging.Assert(
             rows * tf.maximum(longest, 0) <= MAX_WORDS,

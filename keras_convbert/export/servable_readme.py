@@ -50,13 +50,13 @@ HEAD = """\
 # {model}, version {version}
 
 A SavedModel of `{kind}`, written by keras_convbert {library} with TensorFlow
-{tensorflow}. The server needs this TensorFlow version or a later one. Start it
-in the folder that contains `{model}`:
+{tensorflow}. The server needs TensorFlow 2.18 or later. Start it in the folder
+that contains `{model}`:
 
 ```bash
 docker run -p 8500:8500 -p 8501:8501 \\
     -v "$PWD/{model}:/models/{model}" -e MODEL_NAME={model} \\
-    tensorflow/serving:{tensorflow}
+    tensorflow/serving
 ```
 
 On a machine with few cores, add the server option

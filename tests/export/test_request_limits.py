@@ -31,9 +31,8 @@ import tensorflow as tf
 import tensorflow_text
 
 TEXTS = [
-    [b"good " * 200_000],
     [b"!" * 1_000_000],
-    [b"good film " * 100] * 1000,
+    [b"good film bad " * 70] * 1000,
     [b"a"] * 250_000,
 ]
 IDS = [(1, 80_000), (5_000, 16), (1_000, 16)]
@@ -163,8 +162,9 @@ def test_a_limit_that_is_no_positive_integer(name, value, tmp_path):
         export_saved_model(tiny.backbone(), tmp_path, **{name: value})
 
 
-def test_large_requests_take_little_memory(exported, tmp_path):
-    paths = [str(exported(name)[1]) for name in tiny.MODELS]
+def test_large_requests_take_little_memory(exported):
+    names = ["classifier", "tagger", "answerer", "embedder", "masked_lm"]
+    paths = [str(exported(name)[1]) for name in names]
     process = subprocess.run(
         [sys.executable, "-c", LARGE_REQUESTS, *paths],
         stdout=subprocess.PIPE,
@@ -173,7 +173,7 @@ def test_large_requests_take_little_memory(exported, tmp_path):
         check=True,
     )
     found = json.loads(process.stdout)
-    assert len(found) == 13
+    assert len(found) == 10
     for signature, (mebibytes, told) in found.items():
         assert mebibytes < 300, (signature, mebibytes)
         assert all("Expected" in error for error in told if error), told

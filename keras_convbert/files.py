@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 
+from keras_convbert.full_disk import full_disk_errors
 from keras_convbert.locks import WriteLock
 
 AnyPath = str | os.PathLike[str]
@@ -57,7 +58,8 @@ def atomic_file(path: AnyPath) -> Iterator[pathlib.Path]:
         os.close(handle)
         temporary = pathlib.Path(name)
         try:
-            yield temporary
+            with full_disk_errors(target):
+                yield temporary
             _flush(temporary)
             temporary.chmod(0o666 & ~_umask())
             os.replace(temporary, target)
@@ -89,7 +91,8 @@ def atomic_folder(
             tempfile.mkdtemp(prefix=f".{target.name}{NEW}", dir=target.parent)
         )
         try:
-            yield temporary
+            with full_disk_errors(target):
+                yield temporary
             for entry in [temporary, *temporary.rglob("*")]:
                 _flush(entry)
             temporary.chmod(0o777 & ~_umask())
@@ -135,7 +138,8 @@ def merge_into_folder(
     try:
         with _only_writer(target, target, MERGED, WAIT):
             with _temporary_folder(target) as temporary:
-                yield temporary
+                with full_disk_errors(target):
+                    yield temporary
                 _merge(temporary, target, key, stale)
     finally:
         if made and not any(target.iterdir()):

@@ -8,7 +8,7 @@ import pytest
 import keras_convbert
 
 PACKAGE = pathlib.Path(keras_convbert.__file__).parent
-GROUND = {"config", "files", "locks", "types", "compat", "version"}
+GROUND = {"config", "files", "full_disk", "locks", "types", "compat", "version"}
 # Each folder of models is a family, except what families share.
 FAMILIES = {
     path.parent.name for path in (PACKAGE / "models").glob("*/__init__.py")

@@ -17,6 +17,7 @@ from keras_convbert.export.writing import write
 from keras_convbert.files import AnyPath
 from keras_convbert.files import atomic_file
 from keras_convbert.files import merge_into_folder
+from keras_convbert.full_disk import full_disk_errors
 
 
 def export_onnx(
@@ -124,7 +125,10 @@ def export_openvino(
     """
     model = _served(model)
     target = _checked("openvino", ".xml", model, path)
-    with merge_into_folder(target.parent, key=target.name) as folder:
+    with (
+        merge_into_folder(target.parent, key=target.name) as folder,
+        full_disk_errors(target),
+    ):
         _announce("openvino", model, target, verbose)
         write("openvino", model, folder / target.name)
     return target

@@ -32,7 +32,7 @@ class Request(NamedTuple):
 
 
 def sample_requests(
-    model: Any, signatures: Iterable[str], texts: Texts
+    model: Any, signatures: Iterable[str], texts: Texts, max_rows: int
 ) -> list[Request]:
     """Returns, for each signature, one request per text and one with all texts.
 
@@ -41,19 +41,24 @@ def sample_requests(
         signatures: names of its signatures.
         texts: strings, or pairs of strings. A signature on pairs uses a single
             string twice; a signature on strings uses the first of a pair.
+        max_rows: int. Maximum number of texts, or sequences, per request.
     """
     requests = []
     kinds = text_signatures(model)
     for signature in signatures:
         if signature == DEFAULT:
-            requests += [Request(signature, sample) for sample in _ids(model)]
+            requests += [
+                Request(signature, sample) for sample in _ids(model, max_rows)
+            ]
             continue
         names = kinds[signature].inputs
         pairs = [
             (text, text) if isinstance(text, str) else tuple(text)
             for text in texts
         ]
-        batches = [[pair] for pair in pairs] + [pairs] * (len(pairs) > 1)
+        batches = [[pair] for pair in pairs]
+        if len(pairs) > 1 and max_rows > 1:
+            batches.append(pairs[:max_rows])
         for batch in batches:
             columns = zip(*batch, strict=True)
             inputs = {
@@ -64,10 +69,10 @@ def sample_requests(
     return requests
 
 
-def _ids(model: Any) -> list[dict[str, np.ndarray]]:
+def _ids(model: Any, max_rows: int) -> list[dict[str, np.ndarray]]:
     """Returns inputs of ids: one short sequence, then two long sequences."""
     backbone = getattr(model, "backbone", model)
-    shapes = (1, 8), (2, backbone.max_sequence_length)
+    shapes = (1, 8), (min(2, max_rows), backbone.max_sequence_length)
     values = {"padding_mask": 1}
     return [
         {

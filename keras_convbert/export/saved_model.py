@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_convbert.export.request_limits import RequestLimits
 from keras_convbert.export.requests import DEFAULT_TEXTS
 from keras_convbert.export.requests import Texts
 from keras_convbert.export.served_model import served_model
@@ -33,6 +34,9 @@ def export_saved_model(
     dtype: str | None = None,
     verbose: bool = True,
     preprocessor: keras_hub.models.Preprocessor | None = None,
+    max_rows: int = 1024,
+    max_text_bytes: int = 1048576,
+    max_windows: int = 1024,
 ) -> pathlib.Path:
     """Writes a model as a SavedModel for TensorFlow and TensorFlow Serving.
 
@@ -85,6 +89,9 @@ def export_saved_model(
     tensorflow_text` to register its operations; otherwise TensorFlow raises
     "Op type not registered". TensorFlow Serving has these operations built in.
 
+    A SavedModel tokenizes and computes in parts, so that memory does not grow
+    with the length of texts, and refuses requests over the limits below.
+
     On JAX and PyTorch, a TensorFlow process reads the model from a `.keras`
     file, so all its classes must belong to Keras, KerasHub or this library; a
     `Lambda` layer is not allowed.
@@ -118,6 +125,12 @@ def export_saved_model(
         preprocessor: the preprocessor of your own model, such as a
             `ConvBertTextClassifierPreprocessor`. A task has its own. Defaults
             to `None`.
+        max_rows: int. Maximum number of rows (texts, or sequences of ids) per
+            request. Defaults to `1024`.
+        max_text_bytes: int. Maximum number of bytes per text. Defaults to
+            `1048576`.
+        max_windows: int. Maximum number of windows per text in `tokens` and
+            `question_answer`. Defaults to `1024`.
 
     Returns:
         The path of the version, a `pathlib.Path`.
@@ -179,6 +192,8 @@ def export_saved_model(
             f"Invalid value for argument `dtype`. Expected one of "
             f"{STORED_DTYPES}, or `None`. Received: dtype={dtype!r}"
         )
+    limits = RequestLimits(max_rows, max_text_bytes, max_windows)
+    limits.check()
     target = _target(path, version)
     strings = [name for name in chosen if name != DEFAULT]
     check_installed("saved_model", ("tensorflow-text",) if strings else ())
@@ -200,6 +215,7 @@ def export_saved_model(
             warmup=[*warmup],
             labels=names,
             dtype=dtype,
+            limits=limits._asdict(),
         )
     return target
 

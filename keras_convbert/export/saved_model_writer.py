@@ -3,12 +3,17 @@
 import contextlib
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_convbert.export.parts import in_rows
+from keras_convbert.export.request_limits import RequestLimits
+from keras_convbert.export.requests import Request
 from keras_convbert.export.requests import Texts
 from keras_convbert.export.requests import sample_requests
 from keras_convbert.export.requests import write_warmup
@@ -37,6 +42,7 @@ def write(
     warmup: Texts,
     labels: Sequence[str] | None = None,
     dtype: str | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> None:
     """Writes a model with its signatures, warmup requests and a README.
 
@@ -50,24 +56,33 @@ def write(
         labels: names of the classes. Defaults to `None`.
         dtype: storage dtype of the weights; `None` keeps the dtype of each
             weight. Defaults to `None`.
+        limits: the `RequestLimits`, as a dict. Defaults to `None`, which
+            takes the defaults.
+
+    Raises:
+        ValueError: if the limits refuse a warmup request.
     """
+    request_limits = RequestLimits(**(limits or {}))
     # The archive finds the variables in the graphs. With `track`, it would
     # store each variable twice.
     archive = keras.export.ExportArchive()
     serve = ids_function(model, labels, dtype)
-    outputs = {}
+    graphs = {}
     for signature in signatures:
-        function = _endpoint(model, serve, signature)
-        graph = function.get_concrete_function()
-        outputs[signature] = graph.structured_outputs
+        function = _endpoint(model, serve, signature, request_limits)
+        graphs[signature] = function.get_concrete_function()
         archive.add_endpoint(signature, function)
     archive.write_out(str(path), verbose=False)
 
     folder = pathlib.Path(path)
-    requests = sample_requests(model, signatures, warmup)
+    requests = sample_requests(
+        model, signatures, warmup, request_limits.max_rows
+    )
+    _check_warmup(graphs, requests, request_limits)
     (folder / WARMUP).parent.mkdir(exist_ok=True)
     write_warmup(folder / WARMUP, requests, name)
-    page = readme(model, name, version, requests, outputs)
+    outputs = {k: graph.structured_outputs for k, graph in graphs.items()}
+    page = readme(model, name, version, requests, outputs, request_limits)
     (folder / "README.md").write_text(page, encoding="utf-8")
 
 
@@ -78,13 +93,39 @@ def write_ids(model: Any, path: AnyPath) -> None:
     archive.write_out(str(path), verbose=False)
 
 
-def _endpoint(model: Any, serve: Serve, signature: str) -> Serve:
+def _check_warmup(
+    graphs: Mapping[str, Any],
+    requests: Iterable[Request],
+    limits: RequestLimits,
+) -> None:
+    """Raises `ValueError` for requests on which a server would not start."""
+    import tensorflow as tf
+
+    # A text has at most one window per byte.
+    size = min(limits.max_text_bytes, limits.max_windows)
+    for signature, inputs in requests:
+        if signature == DEFAULT or all(
+            len(text) <= size for texts in inputs.values() for text in texts
+        ):
+            continue
+        try:
+            graphs[signature](**{k: tf.constant(v) for k, v in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(
+                "Expected `warmup` texts that the limits of the servable "
+                f"allow. Received: {limits}, and a text that gives: {error}"
+            ) from error
+
+
+def _endpoint(
+    model: Any, serve: Serve, signature: str, limits: RequestLimits
+) -> Serve:
     """Returns the `tf.function` of a signature."""
     import tensorflow as tf
 
     if signature == DEFAULT:
         return tf.function(
-            _checked(model, serve),
+            _checked(model, serve, limits),
             input_signature=[ids_specs(model)],
             autograph=False,
         )
@@ -93,7 +134,8 @@ def _endpoint(model: Any, serve: Serve, signature: str) -> Serve:
     def serve_strings(*texts: Tensor) -> dict[str, Tensor]:
         # A server does not check the shapes of a request.
         texts = tuple(tf.ensure_shape(strings, (None,)) for strings in texts)
-        return text_signature.serve(model, serve, *texts)
+        texts = limits.check_texts(text_signature.inputs, texts)
+        return text_signature.serve(model, serve, limits, *texts)
 
     strings = [
         tf.TensorSpec((None,), "string", name=name)
@@ -150,7 +192,7 @@ def _named(label: Tensor, labels: Sequence[str]) -> Tensor:
     return tf.where(label == 1, names, "")
 
 
-def _checked(model: Any, serve: Serve) -> Serve:
+def _checked(model: Any, serve: Serve, request_limits: RequestLimits) -> Serve:
     """Returns `serve` with input checks that name the invalid input."""
     import tensorflow as tf
 
@@ -195,9 +237,12 @@ def _checked(model: Any, serve: Serve) -> Serve:
             name: tf.ensure_shape(ids, (None, None))
             for name, ids in inputs.items()
         }
+        specs = serve.get_concrete_function(ids_specs(model)).structured_outputs
+        limit_checks = request_limits.id_checks(inputs, specs)
         # The checks run first: an error of the model would not name the input.
-        with tf.control_dependencies([*checks(inputs)]):
-            return serve({k: tf.identity(v) for k, v in inputs.items()})
+        with tf.control_dependencies([*limit_checks, *checks(inputs)]):
+            inputs = {k: tf.identity(v) for k, v in inputs.items()}
+        return in_rows(serve, inputs)
 
     return serve_checked
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_convbert.export.request_limits import RequestLimits
 from keras_convbert.export.requests import Request
 from keras_convbert.export.signatures import model_title
 from keras_convbert.version import __version__
@@ -49,13 +50,13 @@ HEAD = """\
 # {model}, version {version}
 
 A SavedModel of `{kind}`, written by keras_convbert {library} with TensorFlow
-{tensorflow}. The server needs this TensorFlow version or a later one. Start it
-in the folder that contains `{model}`:
+{tensorflow}. The server needs TensorFlow 2.18 or later. Start it in the folder
+that contains `{model}`:
 
 ```bash
 docker run -p 8500:8500 -p 8501:8501 \\
     -v "$PWD/{model}:/models/{model}" -e MODEL_NAME={model} \\
-    tensorflow/serving:{tensorflow}
+    tensorflow/serving
 ```
 
 On a machine with few cores, add the server option
@@ -65,6 +66,12 @@ requests faster.
 Strings are UTF-8; invalid bytes are removed. A gRPC client needs
 `pip install tensorflow tensorflow-serving-api`. A Python program that loads
 this folder without a server must `import tensorflow_text`.
+"""
+
+LIMITS = """
+Limits: a request has at most {max_rows} rows, a text at most {max_text_bytes}
+bytes and, in `tokens` and `question_answer`, {max_windows} windows. A request
+over a limit gets an `InvalidArgument` error that names it.
 """
 
 MEANINGS = {
@@ -103,6 +110,7 @@ def readme(
     version: int,
     requests: Sequence[Request],
     outputs: Mapping[str, Mapping[str, Any]],
+    limits: RequestLimits,
 ) -> str:
     """Returns the README, in Markdown.
 
@@ -113,6 +121,7 @@ def readme(
         requests: sample requests. The README shows the first of each
             signature.
         outputs: tensor specs of the outputs of each signature, by name.
+        limits: the limits of requests.
     """
     import tensorflow as tf
 
@@ -126,7 +135,8 @@ def readme(
             kind=model_title(model),
             library=__version__,
             tensorflow=tf.__version__,
-        )
+        ),
+        LIMITS.format(**limits._asdict()),
     ]
     for signature, request in shown.items():
         names = sorted(outputs[signature])

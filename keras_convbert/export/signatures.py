@@ -17,8 +17,8 @@ class TextSignature(NamedTuple):
 
     inputs: tuple[str, ...]
     serve: Callable[..., dict[str, Tensor]]
-    """Maps a model, its signature function on ids, and one tensor of strings
-    per input to named outputs."""
+    """Maps a model, its signature function on ids, the `RequestLimits` and one
+    tensor of strings per input to named outputs."""
 
 
 class Kind(NamedTuple):

@@ -3,96 +3,152 @@
 from collections.abc import Sequence
 from typing import Any
 
+from keras_convbert.export.parts import by_rows
+from keras_convbert.export.parts import by_texts
+from keras_convbert.export.parts import in_rows
+from keras_convbert.export.request_limits import RequestLimits
 from keras_convbert.text.answer_search import EXCLUDED
+from keras_convbert.text.answer_search import Candidates
 from keras_convbert.text.answer_search import best_answers_in_graph
+from keras_convbert.text.answer_search import candidates_in_graph
+from keras_convbert.text.word_windows import take_windows
 from keras_convbert.types import Tensor
 
 Outputs = dict[str, Tensor]
 # A `tf.function` from ids to named outputs.
 Serve = Any
 
-# Number of windows of long texts per call of the model; it bounds memory.
-ROWS = 32
 MAX_ANSWER_LENGTH = 30
 
 
-def sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
+def sequences(
+    model: Any, serve: Serve, limits: RequestLimits, *texts: Tensor
+) -> Outputs:
     """Returns the outputs for each text, or pair of texts."""
-    import tensorflow as tf
-
-    _check_pairs(texts, ("text", "text_pair"))
-    inputs = model.preprocessor(x=texts if len(texts) > 1 else texts[0])
-    inputs = {name: tf.cast(inputs[name], "int32") for name in model.input}
-    return serve(_without_padding(model, inputs))
+    return in_rows(serve, _without_padding(model, _packed(model, texts)))
 
 
-def padded_sequences(model: Any, serve: Serve, *texts: Tensor) -> Outputs:
+def padded_sequences(
+    model: Any, serve: Serve, limits: RequestLimits, *texts: Tensor
+) -> Outputs:
     """Returns the outputs for each text, or pair of texts, with all padding.
 
     A head of a user may depend on the padding.
     """
-    import tensorflow as tf
-
-    _check_pairs(texts, ("text", "text_pair"))
-    inputs = model.preprocessor(x=texts if len(texts) > 1 else texts[0])
-    return serve({name: tf.cast(inputs[name], "int32") for name in model.input})
+    return in_rows(serve, _packed(model, texts))
 
 
-def tokens(model: Any, serve: Serve, text: Tensor) -> Outputs:
+def tokens(
+    model: Any, serve: Serve, limits: RequestLimits, text: Tensor
+) -> Outputs:
     """Returns the label of each word, with its position in the text."""
     import tensorflow as tf
 
-    preprocessor = model.preprocessor
-    windows, words = preprocessor.windows_of_texts_in_graph(text)
-    inputs = preprocessor.collate_in_graph(windows)
-    outputs = _in_parts(serve, _without_padding(model, inputs))
-    probabilities = outputs["probabilities"]  # (B, T, labels)
-    # Windows and words are in order, and each word has exactly one label.
-    word_ids = preprocessor.at_positions(windows.words)
-    word_ids = word_ids[:, : tf.shape(probabilities)[1]]
-    word_probabilities = tf.boolean_mask(probabilities, word_ids >= 0)
-    best = tf.argmax(word_probabilities, axis=-1)
+    words = by_texts(lambda text: _words(model, serve, limits, text), [text])
+    counts = limits.check_words(words["count"])
 
     def by_text(values: Tensor, padding: Any) -> Tensor:
-        return words.starts.with_flat_values(values).to_tensor(padding)
+        return tf.RaggedTensor.from_row_lengths(
+            values, counts, validate=False
+        ).to_tensor(padding)
+
+    label = tf.gather(tf.constant(model.labels), words["label"])
+    return {
+        "label": by_text(label, ""),
+        "probability": by_text(words["probability"], 0.0),
+        "start": by_text(words["start"], -1),
+        "end": by_text(words["end"], -1),
+    }
+
+
+def _words(
+    model: Any, serve: Serve, limits: RequestLimits, text: Tensor
+) -> Outputs:
+    """Returns the words of texts, and the number of words per text."""
+    import tensorflow as tf
+
+    preprocessor = model.preprocessor
+    words, windows = preprocessor.words_of_texts_in_graph(text)
+    windows = limits.check_windows(windows)
+
+    def labels(first: Tensor, last: Tensor) -> Outputs:
+        part = take_windows(windows.part(first, last), words.ids, words.numbers)
+        inputs = preprocessor.collate_in_graph(part)
+        probabilities = serve(_without_padding(model, inputs))["probabilities"]
+        # Windows and words are in order, and each word has exactly one label.
+        word_ids = preprocessor.at_positions(part.words)
+        word_ids = word_ids[:, : tf.shape(probabilities)[1]]
+        of_words = tf.boolean_mask(probabilities, word_ids >= 0)
+        return {
+            "label": tf.argmax(of_words, axis=-1),
+            "probability": tf.reduce_max(of_words, axis=-1),
+        }
 
     return {
-        "label": by_text(tf.gather(tf.constant(model.labels), best), ""),
-        "probability": by_text(tf.reduce_max(word_probabilities, axis=-1), 0.0),
-        "start": words.starts.to_tensor(-1),
-        "end": words.ends.to_tensor(-1),
+        **by_rows(labels, tf.size(windows.texts), preprocessor.sequence_length),
+        "start": words.starts.flat_values,
+        "end": words.ends.flat_values,
+        "count": words.starts.row_lengths(),
     }
 
 
 def question_answer(
-    model: Any, serve: Serve, question: Tensor, context: Tensor
+    model: Any,
+    serve: Serve,
+    limits: RequestLimits,
+    question: Tensor,
+    context: Tensor,
 ) -> Outputs:
     """Returns the best answer to each question in its context."""
+    return by_texts(
+        lambda *texts: _answers(model, serve, limits, *texts),
+        [question, context],
+    )
+
+
+def _answers(
+    model: Any,
+    serve: Serve,
+    limits: RequestLimits,
+    question: Tensor,
+    context: Tensor,
+) -> Outputs:
     import tensorflow as tf
 
-    _check_pairs((question, context), ("question", "context"))
     preprocessor = model.preprocessor
-    windows = preprocessor.windows_in_graph(question, context)
-    inputs = preprocessor.collate_in_graph(windows)
-    inputs = _without_padding(model, inputs)
-    outputs = _in_parts(serve, inputs)
-    start, end = outputs["start_logits"], outputs["end_logits"]
-    beam = outputs.get("starts")
-    if beam is None:
-        no_answer = start[:, 0] + end[:, 0]
-    else:
-        no_answer = outputs["no_answer_logits"]
-        allowed = inputs["segment_ids"] > 0
-        allowed = tf.concat(
-            [tf.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
+    pieces = preprocessor.pieces_in_graph(question, context)
+    all_windows = limits.check_windows(pieces.windows)
+
+    def candidates(first: Tensor, last: Tensor) -> Outputs:
+        windows = pieces.take(all_windows.part(first, last))
+        inputs = preprocessor.collate_in_graph(windows)
+        inputs = _without_padding(model, inputs)
+        outputs = serve(inputs)
+        start, end = outputs["start_logits"], outputs["end_logits"]
+        beam = outputs.get("starts")
+        if beam is None:
+            no_answer = start[:, 0] + end[:, 0]
+        else:
+            no_answer = outputs["no_answer_logits"]
+            allowed = inputs["segment_ids"] > 0
+            allowed = tf.concat(
+                [tf.ones_like(allowed[:, :1]), allowed[:, 1:]], axis=1
+            )
+            start = tf.nn.log_softmax(start)
+            end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
+        found = candidates_in_graph(
+            windows, start, end, beam, MAX_ANSWER_LENGTH
         )
-        start = tf.nn.log_softmax(start)
-        end = tf.nn.log_softmax(tf.where(allowed[:, None], end, EXCLUDED))
-    best = best_answers_in_graph(
-        windows, context, start, end, beam, MAX_ANSWER_LENGTH
+        return {**found._asdict(), "no_answer": no_answer}
+
+    found = by_rows(
+        candidates, tf.size(all_windows.texts), preprocessor.sequence_length
     )
-    no_answer = tf.math.segment_min(no_answer, windows.samples)
-    if beam is None:
+    no_answer = tf.math.segment_min(found.pop("no_answer"), all_windows.texts)
+    best = best_answers_in_graph(
+        Candidates(**found), all_windows.texts, context
+    )
+    if model.head != "joint":
         # JSON cannot represent infinity.
         no_answer = tf.minimum(no_answer - best.tops, no_answer.dtype.max)
     return {
@@ -104,15 +160,15 @@ def question_answer(
     }
 
 
-def _check_pairs(texts: Sequence[Tensor], names: Sequence[str]) -> None:
+def _packed(model: Any, texts: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Returns the inputs of a model, `(batch, sequence_length)`."""
     import tensorflow as tf
 
-    for others, name in zip(texts[1:], names[1:], strict=False):
-        tf.debugging.assert_equal(
-            tf.size(others),
-            tf.size(texts[0]),
-            f"Expected as many strings in `{name}` as in `{names[0]}`.",
-        )
+    def pack(*texts: Tensor) -> dict[str, Tensor]:
+        inputs = model.preprocessor(x=texts if len(texts) > 1 else texts[0])
+        return {name: tf.cast(inputs[name], "int32") for name in model.input}
+
+    return by_texts(pack, texts)
 
 
 def _without_padding(
@@ -125,45 +181,3 @@ def _without_padding(
     longest = tf.maximum(tf.reduce_max(lengths), 1)
     longest += model.backbone.padding_margin
     return {name: values[:, :longest] for name, values in inputs.items()}
-
-
-def _in_parts(serve: Serve, inputs: dict[str, Tensor]) -> Outputs:
-    """Calls `serve` on `ROWS` windows at a time, and joins the outputs."""
-    import tensorflow as tf
-
-    rows = tf.shape(inputs["token_ids"])[0]
-    parts = tf.maximum(-(-rows // ROWS), 1)
-    signature = {
-        name: tf.TensorSpec((None, None), "int32", name=name) for name in inputs
-    }
-    specs = serve.get_concrete_function(signature).structured_outputs
-    arrays = {
-        name: tf.TensorArray(
-            spec.dtype,
-            parts,
-            infer_shape=False,
-            element_shape=spec.shape,
-        )
-        for name, spec in specs.items()
-    }
-
-    def step(number: Tensor, arrays: Any) -> Any:
-        first = number * ROWS
-        part = {
-            name: values[first : first + ROWS]
-            for name, values in inputs.items()
-        }
-        outputs = serve(part)
-        written = {
-            name: array.write(number, outputs[name])
-            for name, array in arrays.items()
-        }
-        return number + 1, written
-
-    _, arrays = tf.while_loop(
-        lambda number, _: number < parts,
-        step,
-        (0, arrays),
-        parallel_iterations=1,
-    )
-    return {name: array.concat() for name, array in arrays.items()}

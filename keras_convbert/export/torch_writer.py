@@ -1,5 +1,7 @@
 """Writes `torch.export` programs, on the PyTorch backend."""
 
+import io
+import pathlib
 from typing import Any
 
 from keras_convbert.export.signatures import export_kind
@@ -33,4 +35,7 @@ def write(model: Any, path: AnyPath) -> None:
             (sample,),
             dynamic_shapes=({name: {0: batch, 1: length} for name in sample},),
         )
-    torch.export.save(program, path)
+    # A failing write to a file would end the process.
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    pathlib.Path(path).write_bytes(buffer.getbuffer())

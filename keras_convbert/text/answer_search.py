@@ -110,19 +110,27 @@ class Answers(NamedTuple):
     """The score; minus infinity if there is no answer."""
 
 
-def best_answers_in_graph(
+class Candidates(NamedTuple):
+    """The best answers of each window, each field `(windows, 20)`."""
+
+    scores: Tensor
+    """Minus infinity where a window has fewer answers."""
+    starts: Tensor
+    """The first characters."""
+    ends: Tensor
+
+
+def candidates_in_graph(
     windows: QuestionWindows,
-    contexts: Tensor,
     start_logits: Tensor,
     end_logits: Tensor,
     beam_starts: Tensor | None,
     max_answer_length: int,
-) -> Answers:
-    """Returns the best answer in each context.
+) -> Candidates:
+    """Returns the best answers in each window.
 
     Args:
-        windows: the `QuestionWindows` of the contexts.
-        contexts: string tensor of shape `(samples,)`.
+        windows: the `QuestionWindows`.
         start_logits: tensor of shape `(rows, length)`, the scores of start
             positions.
         end_logits: tensor of shape `(rows, length)`, the scores of end
@@ -159,16 +167,31 @@ def best_answers_in_graph(
     scores, (starts, stops) = _best(
         _flat(scores), (_flat(starts), _flat(stops))
     )  # (B, 20)
-    found = (
+    return Candidates(
         scores,
         tf.gather(positions.dense(windows.starts, 0), starts, batch_dims=1),
         tf.gather(positions.dense(windows.ends, 0), stops, batch_dims=1),
     )
-    samples = tf.shape(contexts, out_type="int64")[0]
+
+
+def best_answers_in_graph(
+    found: Candidates, samples: Tensor, contexts: Tensor
+) -> Answers:
+    """Returns the best answer in each context.
+
+    Args:
+        found: the `Candidates` of all windows, in order.
+        samples: integer tensor of shape `(windows,)`, the numbers of their
+            contexts.
+        contexts: string tensor of shape `(samples,)`.
+    """
+    import tensorflow as tf
+
+    count = tf.shape(contexts, out_type="int64")[0]
     scores, first, last = (
         _flat(
             tf.RaggedTensor.from_value_rowids(
-                part, windows.samples, nrows=samples, validate=False
+                part, samples, nrows=count, validate=False
             ).to_tensor(empty)
         )
         for part, empty in zip(found, (NEVER, 0, 0), strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 from keras_convbert.text.answer_spans import Answer
 from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
 from keras_convbert.text.windows import Window
+from keras_convbert.text.windows import Windows
 from keras_convbert.text.windows import windows_in_graph
 from keras_convbert.text.windows import windows_of
 from keras_convbert.types import Tensor
@@ -143,15 +144,51 @@ class QuestionWindows(NamedTuple):
         )
 
 
-def question_windows_in_graph(
+class QuestionPieces(NamedTuple):
+    """The pieces of questions and contexts, and the windows of contexts.
+
+    The ragged tensors have the shape `(samples, None)`.
+    """
+
+    questions: Tensor
+    contexts: Tensor
+    starts: Tensor
+    """As `contexts`: the first characters of the pieces."""
+    ends: Tensor
+    windows: Windows
+
+    def take(self, windows: Windows) -> QuestionWindows:
+        """Returns some of the windows, or all, with their pieces."""
+        import tensorflow as tf
+
+        return QuestionWindows(
+            windows.texts,
+            tf.gather(self.questions, windows.texts),
+            windows.take(self.contexts),
+            windows.take(self.starts),
+            windows.take(self.ends),
+            windows.own(),
+        )
+
+
+def question_pieces_in_graph(
     tokenizer: Any,
     questions: Tensor,
     contexts: Tensor,
     sequence_length: int,
     max_question_length: int,
     stride: int,
-) -> QuestionWindows:
-    """Does the same as `question_windows` for string tensors `(batch,)`."""
+) -> QuestionPieces:
+    """Cuts contexts into the windows of `question_windows`.
+
+    Args:
+        tokenizer: a tokenizer with `tokenize_with_offsets`.
+        questions: string tensor of shape `(batch,)`.
+        contexts: string tensor of shape `(batch,)`.
+        sequence_length: int. Length of question, window and special tokens.
+        max_question_length: int. Pieces after which a question is cut.
+        stride: int. Pieces from the start of one window to that of the next.
+    """
     import tensorflow as tf
 
     asked = tokenizer(questions)[:, :max_question_length]
@@ -160,11 +197,4 @@ def question_windows_in_graph(
     windows = windows_in_graph(
         ids.row_lengths(), size, tf.minimum(tf.cast(stride, size.dtype), size)
     )
-    return QuestionWindows(
-        windows.texts,
-        tf.gather(asked, windows.texts),
-        windows.take(ids),
-        windows.take(starts),
-        windows.take(ends),
-        windows.own(),
-    )
+    return QuestionPieces(asked, ids, starts, ends, windows)

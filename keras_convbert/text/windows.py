@@ -49,6 +49,10 @@ class Windows(NamedTuple):
     firsts: Tensor
     lasts: Tensor
 
+    def part(self, first: Tensor, last: Tensor) -> "Windows":
+        """Returns the windows from number `first` to before `last`."""
+        return Windows(*(field[first:last] for field in self))
+
     def take(self, pieces: Tensor) -> Tensor:
         """Returns the pieces of each window, ragged `(windows, None)`.
 

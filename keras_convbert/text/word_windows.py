@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_convbert.text.windows import Windows
 from keras_convbert.text.windows import windows_in_graph
 from keras_convbert.text.windows import windows_of
 from keras_convbert.types import Tensor
@@ -113,31 +114,42 @@ def word_windows_in_graph(
     def by_sentence(values: Tensor) -> Tensor:
         return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
 
-    return windows_of_pieces(
-        by_sentence(pieces.flat_values), by_sentence(numbers), size, stride
+    ids = by_sentence(pieces.flat_values)
+    return take_windows(
+        windows_of_pieces(ids, size, stride), ids, by_sentence(numbers)
     )
 
 
-def windows_of_pieces(
-    ids: Tensor, numbers: Tensor, size: int, stride: int
-) -> WordWindows:
+def windows_of_pieces(ids: Tensor, size: int, stride: int) -> Windows:
     """Returns the windows of sentences that are tokenized already.
 
     Args:
         ids: ragged integer tensor of shape `(batch, None)`, the pieces.
-        numbers: as `ids`, the number of the word that starts at a piece, else
-            `NO_WORD`. Words are numbered over the batch.
         size: int. Pieces of a window.
         stride: int. Pieces from the start of one window to that of the next.
     """
     import tensorflow as tf
 
     length = ids.row_lengths()  # (B,)
-    windows = windows_in_graph(
+    return windows_in_graph(
         length,
         tf.fill(tf.shape(length), tf.cast(size, "int64")),
         tf.fill(tf.shape(length), tf.cast(stride, "int64")),
     )
+
+
+def take_windows(windows: Windows, ids: Tensor, numbers: Tensor) -> WordWindows:
+    """Returns windows with their pieces and words.
+
+    Args:
+        windows: windows of the sentences, all or some of them.
+        ids: ragged integer tensor of shape `(batch, None)`, the pieces of the
+            sentences.
+        numbers: as `ids`, the number of the word that starts at a piece, else
+            `NO_WORD`. Words are numbered over the batch.
+    """
+    import tensorflow as tf
+
     words = windows.take(numbers)
     own = tf.where(
         windows.own().flat_values,

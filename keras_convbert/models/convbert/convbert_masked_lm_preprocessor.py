@@ -13,6 +13,7 @@ from keras_convbert.layers.validation import check_positive_integers
 from keras_convbert.models.base.empty_batches import preprocess_texts
 from keras_convbert.models.base.input_checks import check_packing
 from keras_convbert.models.base.input_checks import check_texts
+from keras_convbert.models.base.segment_packer import SegmentPacker
 from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
@@ -125,13 +126,7 @@ class ConvBertMaskedLMPreprocessor(
     def build(self, input_shape: Shape) -> None:
         # Skip the base class, which would create another mask generator.
         keras_hub.models.Preprocessor.build(self, input_shape)
-        self.packer = keras_hub.layers.MultiSegmentPacker(
-            sequence_length=self.sequence_length,
-            start_value=self.tokenizer.cls_token_id,
-            end_value=self.tokenizer.sep_token_id,
-            pad_value=self.tokenizer.pad_token_id,
-            truncate=self.truncate,
-        )
+        self.packer = SegmentPacker.of(self)
         self.masker = MaskedLMMaskGenerator(
             vocabulary_size=self.tokenizer.vocabulary_size(),
             mask_selection_rate=self.mask_selection_rate,

@@ -17,9 +17,11 @@ from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.answer_spans import answers_in_graph
 from keras_convbert.text.answer_spans import as_texts
 from keras_convbert.text.answer_spans import read_answers
+from keras_convbert.text.question_windows import QuestionPieces
 from keras_convbert.text.question_windows import QuestionWindow
+from keras_convbert.text.question_windows import QuestionWindows
+from keras_convbert.text.question_windows import question_pieces_in_graph
 from keras_convbert.text.question_windows import question_windows
-from keras_convbert.text.question_windows import question_windows_in_graph
 from keras_convbert.text.special_tokens import PAIR_SPECIAL_TOKENS
 from keras_convbert.text.special_tokens import pad_segments
 from keras_convbert.text.special_tokens import pad_segments_in_graph
@@ -179,7 +181,8 @@ class ConvBertQuestionAnswererPreprocessor(
     def _call_tf(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
-        windows = self.windows_in_graph(*_pair(x))
+        pieces = self.pieces_in_graph(*_pair(x))
+        windows = pieces.take(pieces.windows)
         inputs = self.collate_in_graph(windows)
         if sample_weight is not None:
             sample_weight = tf.gather(sample_weight, windows.samples)
@@ -188,18 +191,20 @@ class ConvBertQuestionAnswererPreprocessor(
             y = {"start_positions": starts, "end_positions": ends}
         return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
-    def windows_in_graph(self, questions: Tensor, contexts: Tensor) -> Any:
-        """Returns the windows of all contexts, in a TensorFlow graph.
+    def pieces_in_graph(
+        self, questions: Tensor, contexts: Tensor
+    ) -> QuestionPieces:
+        """Returns pieces and windows of contexts, in a TensorFlow graph.
 
         Args:
             questions: string tensor of shape `(batch,)`.
             contexts: string tensor of shape `(batch,)`.
         """
-        return question_windows_in_graph(
+        return question_pieces_in_graph(
             self.tokenizer, questions, contexts, *self._lengths()
         )
 
-    def collate_in_graph(self, windows: Any) -> dict[str, Tensor]:
+    def collate_in_graph(self, windows: QuestionWindows) -> dict[str, Tensor]:
         """Batches windows in a TensorFlow graph.
 
         Args:

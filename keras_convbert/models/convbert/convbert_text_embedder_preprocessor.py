@@ -6,10 +6,12 @@ import keras_hub
 from keras_convbert.models.base.empty_batches import preprocess_texts
 from keras_convbert.models.base.input_checks import check_packing
 from keras_convbert.models.base.input_checks import check_texts
+from keras_convbert.models.base.segment_packer import SegmentPacker
 from keras_convbert.models.convbert.convbert_preprocessor import (
     ConvBertPreprocessor,
 )
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
+from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
 
 
@@ -70,6 +72,10 @@ class ConvBertTextEmbedderPreprocessor(
             truncate=truncate,
             **kwargs,
         )
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self.packer = SegmentPacker.of(self)
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         x = check_texts(x)

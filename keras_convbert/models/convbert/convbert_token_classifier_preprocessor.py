@@ -17,6 +17,7 @@ from keras_convbert.models.convbert.convbert_preprocessor import (
 from keras_convbert.models.convbert.convbert_tokenizer import ConvBertTokenizer
 from keras_convbert.text.special_tokens import pad_segments
 from keras_convbert.text.special_tokens import pad_segments_in_graph
+from keras_convbert.text.windows import Windows
 from keras_convbert.text.word_labels import NO_LABEL
 from keras_convbert.text.word_labels import check_labels
 from keras_convbert.text.word_labels import label_ids
@@ -228,18 +229,16 @@ class ConvBertTokenClassifierPreprocessor(
             windows.words.with_flat_values(of_pieces), nothing
         )
 
-    def windows_of_texts_in_graph(
+    def words_of_texts_in_graph(
         self, texts: Tensor
-    ) -> tuple[WordWindows, WordSpans]:
-        """Returns the windows and the words of texts, in a TensorFlow graph.
+    ) -> tuple[WordSpans, Windows]:
+        """Returns the words and the windows of texts, in a TensorFlow graph.
 
         Args:
             texts: string tensor of shape `(batch,)`.
         """
         words = words_of_texts(self.tokenizer, texts)
-        return windows_of_pieces(
-            words.ids, words.numbers, *self._window()
-        ), words
+        return words, windows_of_pieces(words.ids, *self._window())
 
     def collate_in_graph(self, windows: WordWindows) -> dict[str, Tensor]:
         """Batches windows in a TensorFlow graph.

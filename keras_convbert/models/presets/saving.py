@@ -8,14 +8,18 @@ a model card.
 import contextlib
 import contextvars
 import json
+import math
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from keras_convbert.compat import is_saving_model
 from keras_convbert.files import AnyPath
 from keras_convbert.files import merge_into_folder
+from keras_convbert.full_disk import check_space
 from keras_convbert.models.presets.family import task_classes
 from keras_convbert.models.presets.files import CONFIG_FILE
 from keras_convbert.models.presets.files import METADATA_FILE
@@ -25,6 +29,8 @@ from keras_convbert.models.presets.model_card import is_written_by_us
 from keras_convbert.models.presets.model_card import model_card
 from keras_convbert.version import __version__
 
+# Bytes of a name and a group in an HDF5 file.
+PER_WEIGHT = 4096
 # Files of a previous model that are removed.
 STALE = (TASK_FILE, "*.weights.h5", "*.weights.json")
 
@@ -47,6 +53,7 @@ def save_model(
         save: function. Writes the model to a folder in the KerasHub format.
     """
     with merge_into_folder(preset_dir, CONFIG_FILE, STALE) as folder:
+        check_space(preset_dir, _bytes(model))
         with _saving_preset():
             save(str(folder))
         _amend(folder / METADATA_FILE, getattr(model, "backbone", model))
@@ -71,6 +78,14 @@ def _saving_preset() -> Iterator[None]:
         yield
     finally:
         _is_saving_preset.reset(token)
+
+
+def _bytes(model: Any) -> int:
+    """Returns about the size of the weights in a file."""
+    return sum(
+        math.prod(weight.shape) * np.dtype(weight.dtype).itemsize + PER_WEIGHT
+        for weight in model.weights
+    )
 
 
 def _amend(path: pathlib.Path, backbone: Any) -> None:

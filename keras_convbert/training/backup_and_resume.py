@@ -224,7 +224,7 @@ class BackupAndResume(keras.callbacks.Callback):
         self._step_in_epoch += new
         self._step += new
         self._unsaved += new
-        self._position.advance(new)
+        self._position.advance()
 
     def _is_last_step(self) -> bool:
         return (

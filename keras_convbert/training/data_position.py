@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from keras_convbert.compat import PyDatasetAdapter
 from keras_convbert.compat import open_iterator
 from keras_convbert.compat import skip_steps
 from keras_convbert.types import Config
@@ -19,23 +18,24 @@ class DataPosition:
     def __init__(self, iterator: Any) -> None:
         self._iterator = iterator
         self._data = iterator.data_adapter
-        self.is_known = hasattr(self._data, "start_batch") and not (
-            # With `steps_per_epoch` it reorders within an epoch of the data.
-            isinstance(self._data, PyDatasetAdapter)
-            and iterator.steps_per_epoch
-        )
+        self.is_known = hasattr(self._data, "start_batch")
         if self.is_known:
             self._length: int = self._data.num_batches
             self._batches = self._data.epoch * self._length
             self._batches += self._data.start_batch
 
-    def advance(self, batches: int) -> None:
-        """Counts batches that `fit` has taken."""
+    def advance(self) -> None:
+        """Counts the batches of one execution of `fit`.
+
+        These are `steps_per_execution`, or the rest of a pass. The last ones of
+        an epoch may be more than its `steps_per_epoch`.
+        """
         if self.is_known:
-            self._batches += batches
+            rest = self._length - self._batches % self._length
+            self._batches += min(self._iterator.steps_per_execution, rest)
 
     def is_at_end(self) -> bool:
-        """Returns whether `fit` has taken every batch of an epoch."""
+        """Returns whether `fit` has taken every batch of a pass."""
         return self.is_known and self._batches % self._length == 0
 
     def get_state(self) -> Config | None:

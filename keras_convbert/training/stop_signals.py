@@ -1,5 +1,6 @@
 import signal
 import threading
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,8 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: int | None = None
         self._former: dict[int, Any] = {}
+        # The handlers outlive a training that an error ends, and must not keep
+        # its data.
         self._iterator: Any = None
 
     def listen(self, iterator: Any) -> None:
@@ -26,7 +29,7 @@ class StopSignals:
         """
         if threading.current_thread() is not threading.main_thread():
             return
-        self._iterator = iterator
+        self._iterator = weakref.ref(iterator)
         self.received = None
         for number in NUMBERS:
             # `nohup` and background jobs of shells ignore some signals.
@@ -50,8 +53,9 @@ class StopSignals:
         signal.raise_signal(number)
 
     def _is_running(self, frame: FrameType | None) -> bool:
-        while frame is not None:
-            if frame.f_locals.get("epoch_iterator") is self._iterator:
+        iterator = self._iterator and self._iterator()
+        while frame is not None and iterator is not None:
+            if frame.f_locals.get("epoch_iterator") is iterator:
                 return True
             frame = frame.f_back
         return False

@@ -105,11 +105,11 @@ def use_source(source):
     batches = batches_of(*columns.CASES["pairs"][1:])
     task = columns.CASES["pairs"][0]()
     data, validation = SOURCES[source](batches), SOURCES[source](batches)
-    steps = source == "generator"
+    steps = {"steps": 2} if source == "generator" else {}
     options = {"steps_per_epoch": 2, "validation_steps": 2} if steps else {}
     task.fit(data, validation_data=validation, verbose=0, **options)
-    task.evaluate(SOURCES[source](batches), verbose=0)
-    task.predict(SOURCES[source]([b[:1] for b in batches]), verbose=0)
+    task.evaluate(SOURCES[source](batches), verbose=0, **steps)
+    task.predict(SOURCES[source]([b[:1] for b in batches]), verbose=0, **steps)
     return refer(task, data=data, validation=validation)
 
 

@@ -14,24 +14,33 @@ from keras_convbert.text.columns import as_column
 from keras_convbert.text.columns import columns_of
 from keras_convbert.text.columns import map_columns
 
+# Keras reads this many at most before it uses the first.
+EARLY_BATCHES = 3
+
 
 class InMemoryDataset(keras.utils.PyDataset):
     """Dataset of samples in memory, whose batches are preprocessed on demand.
 
-    It needs no data library. Each epoch has its own order.
+    It needs no data library. Each pass over the samples has its own order. A
+    pass may be longer than an epoch of `fit`, if `steps_per_epoch` is set.
 
-    On some backends Keras reads batches ahead of their use. Random numbers
-    therefore depend on the epoch and the batch index, not on the number of
-    calls.
+    On some backends Keras reads batches ahead of their use. Orders and random
+    numbers therefore depend on the pass and the batch index, not on the number
+    of calls and not on the ends of epochs.
 
     Args:
         samples: tuple `(x, y, sample_weight)` of nested tuples and dicts of
             columns, or `None` for a missing part.
         batch_size: int. Samples per batch.
         preprocess: function from the parts of a batch to model inputs.
-        shuffle: bool. Whether to shuffle the samples in each epoch.
-        noise: function from an epoch and a batch index to a context manager,
+        shuffle: bool. Whether to shuffle the samples in each pass.
+        noise: function from a pass and a batch index to a context manager,
             inside which `preprocess` is called.
+
+    Attributes:
+        epoch: int. The pass that the next iterator goes through, from 0.
+        start_batch: int. The first batch of that pass to read; later passes
+            start at 0.
     """
 
     def __init__(
@@ -57,33 +66,57 @@ class InMemoryDataset(keras.utils.PyDataset):
         self.noise = noise
         # `keras.utils.set_random_seed` seeds the global generator.
         self.seed = np.random.randint(2**31) if shuffle else None
-        self.go_to(0)
-
-    def go_to(self, epoch: int, start_batch: int = 0) -> None:
-        """Makes `epoch` the next one, starting at batch `start_batch`."""
-        self.epoch = epoch
-        self.start_batch = start_batch
-        self.order = np.arange(self.num_samples)
-        if self.seed is not None:
-            generator = np.random.default_rng([self.seed, self.epoch])
-            generator.shuffle(self.order)
+        self.epoch = self.start_batch = 0
+        self._is_new = True
+        self._read_early: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         return -(-self.num_samples // self.batch_size)
 
     def __getitem__(self, index: int) -> Any:
-        first = index * self.batch_size
-        indices = self.order[first : first + self.batch_size]
-        batch = map_columns(lambda leaf: take(leaf, indices), self.samples)
-        with self.noise(self.epoch, index):
-            return as_arrays(self.preprocess(*batch))
+        return self._batch(self.epoch, self._order(self.epoch), index)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields the batches of a pass. The next iterator is of the next."""
+        epoch, start = self.epoch, self.start_batch
+        self.epoch, self.start_batch = epoch + 1, 0
+        order = self._order(epoch)
+        for index in range(start, len(self)):
+            yield self._batch(epoch, order, index)
 
     def part(self, first: int, last: int) -> Any:
         """Returns samples `first` to `last - 1`, in their original order."""
         return map_columns(lambda leaf: leaf[first:last], self.samples)
 
     def on_epoch_end(self) -> None:
-        self.go_to(self.epoch + 1)
+        # Keras calls this once before the first epoch of `fit`. It may have
+        # read a batch to build the model, which is not a pass.
+        if self._is_new:
+            self.epoch = self.start_batch = 0
+            self._is_new = False
+
+    def _order(self, epoch: int) -> np.ndarray:
+        order = np.arange(self.num_samples)
+        if self.seed is not None:
+            np.random.default_rng([self.seed, epoch]).shuffle(order)
+        return order
+
+    def _batch(self, epoch: int, order: np.ndarray, index: int) -> Any:
+        # Keras reads the first batches for their shapes, and again to use them.
+        key = self.seed, epoch, index
+        if key in self._read_early:
+            return self._read_early.pop(key)
+        batch = self._preprocessed(epoch, order, index)
+        if self._is_new and index < EARLY_BATCHES:
+            self._read_early[key] = batch
+        return batch
+
+    def _preprocessed(self, epoch: int, order: np.ndarray, index: int) -> Any:
+        first = index * self.batch_size
+        indices = order[first : first + self.batch_size]
+        batch = map_columns(lambda leaf: take(leaf, indices), self.samples)
+        with self.noise(epoch, index):
+            return as_arrays(self.preprocess(*batch))
 
 
 def as_arrays(outputs: Any) -> Any:
@@ -154,21 +187,21 @@ class InMemoryAdapter(PyDatasetAdapter):
 
     @property
     def epoch(self) -> int:
-        """The next epoch of `fit`."""
+        """The pass that the next iterator goes through."""
         return int(self.py_dataset.epoch)
 
     @epoch.setter
     def epoch(self, value: int) -> None:
-        self.py_dataset.go_to(value)
+        self.py_dataset.epoch = value
 
     @property
     def start_batch(self) -> int:
-        """The first batch of the next epoch."""
+        """The first batch of that pass to read."""
         return int(self.py_dataset.start_batch)
 
     @start_batch.setter
     def start_batch(self, value: int) -> None:
-        self.py_dataset.go_to(self.epoch, value)
+        self.py_dataset.start_batch = value
 
     @property
     def seed(self) -> int | None:
@@ -181,8 +214,8 @@ class InMemoryAdapter(PyDatasetAdapter):
         self.py_dataset.seed = value
 
     def _finite_generator(self) -> Iterator[Any]:
-        for index in range(self.start_batch, len(self.py_dataset)):
-            yield self._standardize_batch(self.py_dataset[index])
+        for batch in self.py_dataset:
+            yield self._standardize_batch(batch)
 
     def get_tf_dataset(self) -> Any:
         dataset = without_autotune(super().get_tf_dataset())

@@ -2,8 +2,8 @@
 
 The question answerer, which computes its own loss, is trained on one device as
 well. The pretrainer samples per replica, so that its loss cannot be compared.
-The pretrainer and the layers get five rows in batches of four, so that one replica has no row in
-the last step.
+The pretrainer and the layers get five rows in batches of four, so that one
+replica has no row in the last step.
 """
 
 import json

@@ -96,6 +96,8 @@ def _native(inputs: Tensor, kernel: Tensor, left: int, right: int) -> Tensor:
     one_row = (0, at_least_one(rows) - rows)
     one_position = (left, right + at_least_one(length) - length)
     padded = ops.pad(inputs, (one_row, one_position, (0, 0)))
+    # A graph does not know the channels after such a padding.
+    padded = ops.reshape(padded, (*ops.shape(padded)[:2], inputs.shape[-1]))
     return _valid(padded, kernel)[:rows, :length]
 
 

@@ -2,6 +2,8 @@
 
 The question answerer, which computes its own loss, is trained on one device as
 well. The pretrainer samples per replica, so that its loss cannot be compared.
+The pretrainer and the layers get five rows in batches of four, so that one
+replica has no row in the last step.
 """
 
 import json
@@ -18,10 +20,12 @@ from keras_convbert.models import ConvBertQuestionAnswererPreprocessor
 from keras_convbert.models import ConvBertTextClassifier
 from keras_convbert.models import ConvBertTextClassifierPreprocessor
 from keras_convbert.training import BackupAndResume
+from tests.layers.lifecycle import CASES
 from tests.models.convbert import texts
 from tests.models.convbert import tiny
 
 TEXTS = ["a good film", "bad"] * 2
+FIVE = [*TEXTS, "film"]
 
 
 def backbone():
@@ -53,9 +57,22 @@ def pretrainer():
     return ConvBertPretrainer(backbone(), preprocessor=preprocessor)
 
 
-def with_sgd(task):
+def layers():
+    """A model of all layers, one after another."""
+    inputs = x = keras.Input((6, 8))
+    for name, case in CASES.items():
+        layer = case.layer_class(name=name, **case.options)
+        query = []
+        if case.query_shape:
+            query = [keras.layers.Reshape((6, *case.query_shape))(x)]
+        x = keras.layers.Reshape((6, -1))(layer(x, *query))
+        x = keras.layers.Dense(8)(x)
+    return keras.Model(inputs, keras.layers.Dense(1)(x))
+
+
+def with_sgd(task, **options):
     """Adam would turn rounding of a zero gradient into a whole step."""
-    task.compile(keras.optimizers.SGD(0.1))
+    task.compile(keras.optimizers.SGD(0.1), **options)
     return task
 
 
@@ -91,11 +108,16 @@ def main(folder):
 
     with strategy.scope():
         task = pretrainer()
-    loss = fit(task, TEXTS, callbacks=[BackupAndResume(folder)])
+    loss = fit(task, FIVE, callbacks=[BackupAndResume(folder)])
     found["pretrainer"] = (
         loss,
         int(keras.ops.convert_to_numpy(task.optimizer.iterations)),
     )
+
+    with strategy.scope():
+        model = with_sgd(layers(), loss="mse")
+    rows = np.ones((5, 6, 8), "float32")
+    found["layers"] = fit(model, rows, rows[..., :1])
     print(json.dumps(found))
 
 

@@ -55,6 +55,7 @@ from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
 from keras_convbert.compat.layers import lora_rank
+from keras_convbert.compat.layers import merge_lora
 from keras_convbert.compat.layers import seed_generators
 from keras_convbert.compat.layers import was_built
 from keras_convbert.compat.saving import load_state
@@ -91,6 +92,7 @@ __all__ = [
     "load_state",
     "lora_layer_numbers",
     "lora_rank",
+    "merge_lora",
     "open_iterator",
     "preprocessing_function",
     "restore_outer_shape",

@@ -10,6 +10,7 @@ from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.layer_costs import head_costs
+from keras_convbert.models.base.merged_quantization import MergedQuantization
 from keras_convbert.models.base.resized_embeddings import ResizesTokenEmbeddings
 from keras_convbert.models.base.trainer import Trainer
 from keras_convbert.models.base.training_state import TrainingState
@@ -19,7 +20,13 @@ from keras_convbert.training import AdamW
 from keras_convbert.types import Config
 
 
-class Task(ResizesTokenEmbeddings, Trainer, TrainingState, CheckedWeights):
+class Task(
+    ResizesTokenEmbeddings,
+    Trainer,
+    TrainingState,
+    MergedQuantization,
+    CheckedWeights,
+):
     """Base of the tasks of all families, the first base of each.
 
     It is not a `keras.Model`, since Keras allows only one model among the

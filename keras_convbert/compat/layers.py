@@ -35,7 +35,7 @@ def merge_lora(layer: keras.layers.Layer) -> None:
     name = "embeddings" if hasattr(layer, "embeddings") else "kernel"
     getattr(layer, f"_{name}").assign(getattr(layer, name))
     update = getattr(layer, f"lora_{name}_b")
-    update.assign(keras.ops.zeros_like(update))
+    update.assign(keras.ops.zeros(update.shape, update.dtype))
 
 
 def was_built(layer: keras.layers.Layer) -> bool:

@@ -62,6 +62,7 @@ from keras_convbert.compat.layers import child_layers
 from keras_convbert.compat.layers import flatten_layers
 from keras_convbert.compat.layers import lora_layer_numbers
 from keras_convbert.compat.layers import lora_rank
+from keras_convbert.compat.layers import merge_lora
 from keras_convbert.compat.layers import seed_generators
 from keras_convbert.compat.layers import was_built
 from keras_convbert.compat.saving import is_saving_model
@@ -103,6 +104,7 @@ __all__ = [
     "load_state",
     "lora_layer_numbers",
     "lora_rank",
+    "merge_lora",
     "missing_tensorflow",
     "open_iterator",
     "owned_by_dataset",

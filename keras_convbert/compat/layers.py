@@ -25,6 +25,19 @@ def child_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return [*layer._layers]
 
 
+def merge_lora(layer: keras.layers.Layer) -> None:
+    """Adds the update of LoRA to the weight of a layer, and sets it to zero.
+
+    A layer without LoRA, and a quantized layer, stay unchanged.
+    """
+    if not getattr(layer, "lora_enabled", False) or layer.quantization_mode:
+        return
+    name = "embeddings" if hasattr(layer, "embeddings") else "kernel"
+    getattr(layer, f"_{name}").assign(getattr(layer, name))
+    update = getattr(layer, f"lora_{name}_b")
+    update.assign(keras.ops.zeros(update.shape, update.dtype))
+
+
 def was_built(layer: keras.layers.Layer) -> bool:
     """Returns whether `build` of a layer was called.
 

@@ -12,6 +12,7 @@ from keras_convbert.models.base.checked_weights import CheckedWeights
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.lora_weights import LoraWeights
+from keras_convbert.models.base.merged_quantization import MergedQuantization
 from keras_convbert.models.base.resized_embeddings import ResizesTokenEmbeddings
 from keras_convbert.models.presets.backbone_loading import load_backbone
 from keras_convbert.models.presets.family import Family
@@ -23,6 +24,7 @@ from keras_convbert.types import Config
 class Backbone(
     ResizesTokenEmbeddings,
     LoraWeights,
+    MergedQuantization,
     CheckedWeights,
     ClonesFromConfig,
     keras_hub.models.Backbone,

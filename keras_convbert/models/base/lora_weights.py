@@ -1,5 +1,7 @@
 import os
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
@@ -58,6 +60,20 @@ class LoraWeights(Mixin):
         with atomic_file(filepath) as temporary:
             super().save_lora_weights(str(temporary))
 
+    def save_own_variables(self, store: Any) -> None:
+        layers = [*filter(_is_rounded_again, flatten_layers(self))]
+        if layers:
+            warnings.warn(
+                "Saving merges LoRA into quantized weights, which are rounded "
+                "a second time: the saved model differs slightly from this "
+                "one. To keep the updates as they are, call "
+                "`save_lora_weights` of the backbone. Received: LoRA of rank "
+                f"{lora_rank(self)} on {len(layers)} layers with "
+                f"quantization_mode={layers[0].quantization_mode!r}",
+                stacklevel=2,
+            )
+        super().save_own_variables(store)
+
     def load_lora_weights(self, filepath: AnyPath) -> None:
         """Loads a file of `save_lora_weights`; enables LoRA if necessary.
 
@@ -93,6 +109,17 @@ def _layers(backbone: keras_hub.models.Backbone) -> list[keras.layers.Layer]:
     """Returns the layers in the numbering of KerasHub."""
     layers = flatten_layers(backbone, include_self=False)
     return [layer for layer in layers if layer.weights]
+
+
+def _is_rounded_again(layer: keras.layers.Layer) -> bool:
+    """Whether saving rounds the weight of a layer a second time."""
+    if not getattr(layer, "lora_enabled", False):
+        return False
+    if layer.quantization_mode not in ("int8", "int4"):
+        return False
+    names = ("lora_kernel_b", "lora_embeddings_b")
+    update = next(getattr(layer, n) for n in names if hasattr(layer, n))
+    return bool(np.any(keras.ops.convert_to_numpy(update)))
 
 
 def _rank(file: Hdf5File) -> int:

@@ -11,6 +11,7 @@ from keras_convbert.models.base.input_checks import check_fits
 from keras_convbert.models.base.layer_costs import ElementBytes
 from keras_convbert.models.base.layer_costs import LayerCost
 from keras_convbert.models.base.layer_costs import head_costs
+from keras_convbert.models.base.merged_quantization import MergedQuantization
 from keras_convbert.models.base.resized_embeddings import ResizesTokenEmbeddings
 from keras_convbert.models.base.trainer import Trainer
 from keras_convbert.models.base.training_state import TrainingState
@@ -24,6 +25,7 @@ class Task(
     ResizesTokenEmbeddings,
     Trainer,
     TrainingState,
+    MergedQuantization,
     CheckedWeights,
     ClonesFromConfig,
 ):

@@ -40,7 +40,8 @@ class ClonesFromConfig(Mixin):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__init__ = _skipped_for_clones(cls.__init__)
+            init = _skipped_for_clones(cls.__init__)
+            cls.__init__ = init  # type: ignore[method-assign]
 
 
 class _Cloning(NamedTuple):

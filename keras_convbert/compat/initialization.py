@@ -42,7 +42,9 @@ def _install() -> None:
             and issubclass(cls, RandomInitializer)
             and "__call__" in vars(cls)
         ):
-            cls.__call__ = _skippable(cls.__call__)
+            cls.__call__ = _skippable(  # type: ignore[method-assign]
+                cls.__call__
+            )
 
 
 def _skippable(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -218,7 +218,6 @@ def test_config_round_trip(options):
     for name, value in options.items():
         found = config["dtype"]["config"]["name"] if name == "dtype" else None
         assert (found or config[name]) == value
-    revived.set_vocabulary(WORDS)
     texts = ["Café [MASK] Opens.", "a"]
     assert as_lists(revived(texts)) == as_lists(tokenizer(texts))
 

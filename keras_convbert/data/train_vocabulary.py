@@ -182,7 +182,7 @@ def _word_pieces(
 def _one_thread() -> Iterator[None]:
     """Keeps `tokenizers` from threads, which wait for each other here.
 
-    On two cores the trainer takes 1.5 times as long with them.
+    On two cores the trainer takes 1.3 times as long with them.
     """
     former = os.environ.get(PARALLELISM)
     os.environ[PARALLELISM] = "false"

@@ -76,12 +76,16 @@ class Corpus:
         self.size = sum(path.stat().st_size for path in self.paths)
         self.documents = 0
 
-    def chunks(self, show: Callable[[int], None]) -> Iterator[Chunk]:
+    def chunks(
+        self, show: Callable[[int], None], scale: int = 1
+    ) -> Iterator[Chunk]:
         """Reads the files once, in order.
 
         Args:
             show: function that is called with the number of bytes read so far,
                 of `size`.
+            scale: int. Size of the chunks, as a multiple of the usual size.
+                Defaults to `1`.
         """
         self.documents = 0
         parts: list[bytes] = []
@@ -92,7 +96,7 @@ class Corpus:
                     self.documents += starts
                     parts.append(part)
                     size += len(part)
-                    if size >= CHUNK_SIZE:
+                    if size >= scale * CHUNK_SIZE:
                         yield Chunk(first, parts)
                         first += len(parts)
                         parts, size = [], 0

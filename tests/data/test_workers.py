@@ -33,6 +33,17 @@ def test_workers_import_no_keras():
     assert modules == ["numpy", "tokenizers"]
 
 
+def test_workers_that_count_words_start_fast():
+    """NumPy and locks take longer to import than a megabyte to count."""
+    question = (
+        "__import__('keras_convbert.data.word_counter') and "
+        "[m for m in ('numpy', 'filelock', 'asyncio', 'pyarrow') "
+        "if m in __import__('sys').modules]"
+    )
+    (modules,) = map_in_order(eval, [question], workers=2)
+    assert modules == []
+
+
 def test_workers_find_the_modules_of_the_caller(tmp_path, monkeypatch):
     (tmp_path / "a_module_of_the_caller.py").write_text("answer = abs\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -45,14 +45,14 @@ def by_texts(step: Callable[..., Outputs], texts: Sequence[Tensor]) -> Outputs:
 
 
 def by_rows(
-    step: Callable[[Tensor, Tensor], Outputs], count: Tensor, length: Any
+    step: Callable[[Tensor, Tensor], Outputs], count: Tensor, length: Tensor
 ) -> Outputs:
     """Calls `step` for some sequences at a time, and joins the outputs.
 
     Args:
         step: maps the first row and the row after the last to named outputs.
         count: scalar int32 tensor, the number of sequences.
-        length: int or scalar int32 tensor, their length.
+        length: scalar int32 tensor, about their length without padding.
     """
     import tensorflow as tf
 

@@ -103,7 +103,7 @@ def test_a_buried_message_is_found(code, tmp_path):
 def test_a_full_disk_of_temporary_files_is_named(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "temporary").mkdir()
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match="No space left") as caught:
         with full_disk_errors(tmp_path / "disk" / "target"):
             with full_disk_errors(tmp_path / "temporary" / "file"):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

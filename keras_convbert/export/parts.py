@@ -45,14 +45,14 @@ def by_texts(step: Callable[..., Outputs], texts: Sequence[Tensor]) -> Outputs:
 
 
 def by_rows(
-    step: Callable[[Tensor, Tensor], Outputs], count: Tensor, length: Any
+    step: Callable[[Tensor, Tensor], Outputs], count: Tensor, length: Tensor
 ) -> Outputs:
     """Calls `step` for some sequences at a time, and joins the outputs.
 
     Args:
         step: maps the first row and the row after the last to named outputs.
         count: scalar int32 tensor, the number of sequences.
-        length: int or scalar int32 tensor, their length.
+        length: scalar int32 tensor, about their length without padding.
     """
     import tensorflow as tf
 
@@ -99,10 +99,10 @@ def _joined(
 
     # Traced once, and called in the loop.
     scalar = tf.TensorSpec((), "int32")
-    step = tf.function(step, autograph=False).get_concrete_function(
+    graph = tf.function(step, autograph=False).get_concrete_function(
         scalar, scalar
     )
-    specs = step.structured_outputs
+    specs = graph.structured_outputs
     arrays = {
         name: tf.TensorArray(
             spec.dtype,
@@ -116,7 +116,7 @@ def _joined(
 
     def body(number: Tensor, first: Tensor, arrays: Any) -> Any:
         last = tf.minimum(stop(first), count)
-        outputs = step(first, last)
+        outputs = graph(first, last)
         written = {
             name: array.write(number, outputs[name])
             for name, array in arrays.items()

@@ -85,7 +85,7 @@ def _words(
         }
 
     return {
-        **by_rows(labels, tf.size(windows.texts), preprocessor.sequence_length),
+        **by_rows(labels, tf.size(windows.texts), windows.longest()),
         "start": words.starts.flat_values,
         "end": words.ends.flat_values,
         "count": words.starts.row_lengths(),
@@ -141,8 +141,11 @@ def _answers(
         )
         return {**found._asdict(), "no_answer": no_answer}
 
+    questions = tf.reduce_max(tf.pad(pieces.questions.row_lengths(), [[0, 1]]))
     found = by_rows(
-        candidates, tf.size(all_windows.texts), preprocessor.sequence_length
+        candidates,
+        tf.size(all_windows.texts),
+        all_windows.longest() + tf.cast(questions, "int32"),
     )
     no_answer = tf.math.segment_min(found.pop("no_answer"), all_windows.texts)
     best = best_answers_in_graph(

@@ -53,6 +53,14 @@ class Windows(NamedTuple):
         """Returns the windows from number `first` to before `last`."""
         return Windows(*(field[first:last] for field in self))
 
+    def longest(self) -> Tensor:
+        """Returns the pieces of the longest window, a scalar int32 tensor."""
+        import tensorflow as tf
+
+        # Without windows, the maximum is the least integer.
+        longest = tf.maximum(tf.reduce_max(self.ends - self.starts), 1)
+        return tf.cast(longest, "int32")
+
     def take(self, pieces: Tensor) -> Tensor:
         """Returns the pieces of each window, ragged `(windows, None)`.
 

@@ -24,6 +24,8 @@ class TextPyDatasetAdapter(PyDatasetAdapter):
         shuffle: bool. Whether to shuffle the batches in each epoch.
     """
 
+    _get_iterator: Any
+
     def __init__(
         self,
         dataset: keras.utils.PyDataset,

@@ -180,6 +180,8 @@ class InMemoryAdapter(PyDatasetAdapter):
     Saving and restoring them resumes training within an epoch.
     """
 
+    _get_iterator: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Keras makes a `tf.data` dataset of it.

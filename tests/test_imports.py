@@ -58,6 +58,7 @@ OWN_PRIVATE = {
 INHERITED = {
     "models/base/batch_adapters.py": {"_get_iterator"},
     "models/base/in_memory_dataset.py": {"_get_iterator"},
+    "models/base/segment_packer.py": {"_trim_inputs_tf"},
     "models/base/windowed_preprocessor.py": {"_use_tf_workflow"},
     "models/base/word_piece_tokenizer.py": {
         *("_add_special_token", "_check_vocabulary", "_maybe_initialized_tf"),

@@ -4,6 +4,13 @@ import contextlib
 import os
 import signal
 import traceback
+import warnings
+
+
+def fork():
+    """Forks; the child uses nothing that has threads."""
+    with warnings.catch_warnings(action="ignore"):
+        return os.fork()
 
 
 @contextlib.contextmanager
@@ -13,7 +20,7 @@ def holding(function):
     It is killed in the end. What the function returns is kept until then.
     """
     reading, writing = os.pipe()
-    process = os.fork()
+    process = fork()
     if not process:
         try:
             kept = function()
@@ -42,7 +49,7 @@ def kill(process):
 
 def run_until_killed(function):
     """Runs a function that kills its process."""
-    process = os.fork()
+    process = fork()
     if not process:
         try:
             function()

@@ -57,6 +57,7 @@ OWN_PRIVATE = {
 }
 # Private names of Keras and KerasHub that a subclass inherits from them.
 INHERITED = {
+    "models/base/segment_packer.py": {"_trim_inputs_tf"},
     "models/base/windowed_preprocessor.py": {"_use_tf_workflow"},
     "models/base/word_piece_tokenizer.py": {
         *("_add_special_token", "_check_vocabulary", "_maybe_initialized_tf"),

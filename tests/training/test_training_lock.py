@@ -16,7 +16,6 @@ from tests.training.small_runs import Before
 from tests.training.small_runs import Stopped
 from tests.training.small_runs import crash
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 def entries(folder):

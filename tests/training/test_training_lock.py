@@ -17,7 +17,6 @@ from tests.training.small_runs import Stopped
 from tests.training.small_runs import crash
 
 
-
 def entries(folder):
     return sorted(path.name for path in folder.iterdir())
 

@@ -223,11 +223,12 @@ def _characters(
 def _texts(counts: dict[str, int]) -> Iterator[str]:
     """Yields each word as often as counted, or proportionally less often.
 
-    The texts have many words each, since each text takes the trainer time.
+    A word of one character has no pairs, and is there once. The texts have many
+    words each, since each text takes the trainer time.
     """
     scale = min(1.0, MOST_WORDS / max(1, sum(counts.values())))
     words = itertools.chain.from_iterable(
-        itertools.repeat(word, round(count * scale))
+        itertools.repeat(word, round(count * scale) if len(word) > 1 else 1)
         for word, count in counts.items()
     )
     while text := " ".join(itertools.islice(words, WORDS_IN_A_TEXT)):

@@ -12,6 +12,8 @@ from tests.models.convbert import texts
 
 X = texts.letters(3)
 ROUNDED = "rounded a second time"
+# Models are made, quantized and saved many times.
+pytestmark = pytest.mark.one_backend("torch")
 
 
 def with_lora(task, names=None):

@@ -13,6 +13,7 @@ from keras_convbert.layers.validation import check_rates
 from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
 from keras_convbert.ops.feed_forward import num_partitions
+from keras_convbert.ops.precision import add_promoted
 from keras_convbert.types import Activation
 from keras_convbert.types import Config
 from keras_convbert.types import Constraint
@@ -263,12 +264,11 @@ class ConvBertEncoderBlock(ProjectionLayer):
             mixed = self.attention_output_dropout(
                 mixed, training=True, dropout_seed=seeds[0]
             )
-        # Without rows `ops.add` takes its second argument for a bias.
-        x = self.attention_layer_norm(inputs + mixed)
+        x = self.attention_layer_norm(add_promoted(inputs, mixed))
         y = self._feed_forward(x)
         if training:
             y = self.output_dropout(y, training=True, dropout_seed=seeds[1])
-        return self.output_layer_norm(x + y)
+        return self.output_layer_norm(add_promoted(x, y))
 
     def _feed_forward(self, inputs: Tensor) -> Tensor:
         first, second = self.intermediate, self.output_dense

@@ -137,7 +137,8 @@ class BackupAndResume(keras.callbacks.Callback):
         self._ended = False
         self._restored = None
         self._validations = 0
-        self._folder.clean()
+        if self._lock.is_held:
+            self._folder.clean()
         self._restore(iterator)
         self._finite = FiniteWeights(self.model)
         if not (self._position.is_known or self.save_freq == "epoch"):

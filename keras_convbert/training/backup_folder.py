@@ -44,11 +44,16 @@ class BackupFolder:
         self._damaged: set[str] = set()
 
     def clean(self) -> None:
-        """Removes the remains of interrupted writes."""
+        """Removes the remains of interrupted writes.
+
+        Nothing else may write to the folder.
+        """
         hidden = [entry.name[1:] for entry in self.path.glob(".step-*")]
         for name in {match[0] for match in map(NAME.match, hidden) if match}:
+            # A folder that was set aside moves back.
             remove_leftovers(self.path / name)
-            shutil.rmtree(self.path / f".{name}", ignore_errors=True)
+        for entry in self.path.glob(".step-*"):
+            shutil.rmtree(entry, ignore_errors=True)
 
     def names(self) -> list[str]:
         """Returns the names of the checkpoints, newest first."""

@@ -46,6 +46,11 @@ class TrainingLock:
     def release(self) -> None:
         self._lock.release()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is held; file systems without locks never hold it."""
+        return self._lock.is_held
+
     def is_in_use(self) -> bool:
         if self._iterator is None:
             # Not `fit`, but a loop that calls the callback.

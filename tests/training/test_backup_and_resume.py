@@ -251,7 +251,9 @@ def backup(tmp_path_factory):
 
 @pytest.fixture
 def copy(backup, tmp_path):
-    return shutil.copytree(backup, tmp_path / "copy")
+    return shutil.copytree(
+        backup, tmp_path / "copy", ignore=shutil.ignore_patterns(".lock*")
+    )
 
 
 def names(folder):

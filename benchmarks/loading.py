@@ -145,7 +145,7 @@ class Loader:
 
             cls = transformers.ConvBertForSequenceClassification
             path = pathlib.Path(folder, "hugging face")
-            load = cls.from_pretrained
+            load: Any = cls.from_pretrained
         else:
             from keras_convbert import models
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -32,9 +33,15 @@ class ClonesFromConfig(Mixin):
         if cloning.changes_graph:
             return keras.Model(*args, **kwargs)
         clone = cls.from_config(cloning.model.get_config())
-        # LoRA freezes layers, and a clone does not have it.
         if lora_rank(getattr(cloning.model, "backbone", cloning.model)) is None:
             _copy_trainable(cloning.model, clone)
+        else:
+            # LoRA has also frozen layers of the model.
+            warnings.warn(
+                "The clone has no LoRA weights. Call `enable_lora` of its "
+                "backbone to add them.",
+                stacklevel=2,
+            )
         return clone
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -119,7 +119,7 @@ class Corpus:
         """
         if 2 * bad > lines and self.errors != "replace":
             raise ValueError(
-                "Expected UTF-8 text. To leave out invalid bytes, pass "
+                "Expected UTF-8 text. To leave out invalid bytes, set "
                 f'`errors="replace"`. Received: {bad} of {lines} lines that '
                 f"are not UTF-8 in files={[str(path) for path in self.paths]}"
             )

@@ -48,5 +48,5 @@ def format_name(start: bytes) -> str | None:
         if start.startswith(magic, offset):
             return name
     if b"\0" in start[:CHECKED]:
-        return "a binary file, or UTF-16 text: it has zero bytes"
+        return "UTF-16 text or a binary file, since it has zero bytes"
     return None

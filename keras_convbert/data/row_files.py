@@ -98,7 +98,8 @@ def _json_rows(
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            # Invalid bytes are counted and left out as in other text.
+            row = json.loads(line.decode("utf-8-sig", "surrogateescape"))
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"Expected a JSON object in each line, but: {error}. "

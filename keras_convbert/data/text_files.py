@@ -19,7 +19,10 @@ LONGEST_LINE = 1 << 20
 HEAD = 1 << 20
 # With the class `ZstdFile`: Python 3.14, and its copy for older versions.
 ZSTD_MODULES = ("compression.zstd", "backports.zstd")
-EXPECTED = "Expected UTF-8 text, plain or compressed by gzip, xz or zstd."
+EXPECTED = (
+    "Expected UTF-8 text, plain or compressed by gzip, xz or zstd. Convert "
+    "other encodings, for example by `iconv --to-code UTF-8`."
+)
 
 
 @contextlib.contextmanager
@@ -61,7 +64,7 @@ def check_encoding(path: pathlib.Path) -> None:
     bad = count_bad_lines(b"\n".join(lines))
     if 2 * bad > len(lines):
         raise ValueError(
-            f"{EXPECTED} To leave out invalid bytes, pass "
+            f"{EXPECTED} To leave out invalid bytes, set "
             f'`errors="replace"`. Received: files={str(path)!r}, in which '
             f"{bad} of the first {len(lines)} lines are not UTF-8"
         )

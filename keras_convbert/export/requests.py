@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_convbert.export.request_limits import RequestLimits
 from keras_convbert.export.signatures import DEFAULT
 from keras_convbert.export.signatures import text_signatures
 from keras_convbert.files import AnyPath
@@ -29,6 +30,13 @@ class Request(NamedTuple):
 
     signature: str
     inputs: dict[str, np.ndarray]
+
+
+def default_texts(limits: RequestLimits) -> Texts:
+    """Returns a short and a long text that the limits of a servable allow."""
+    # A text has at most one window per byte.
+    size = min(limits.max_text_bytes, limits.max_windows)
+    return [text[:size] for text in DEFAULT_TEXTS]
 
 
 def sample_requests(

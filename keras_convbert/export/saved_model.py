@@ -7,8 +7,8 @@ import keras
 import keras_hub
 
 from keras_convbert.export.request_limits import RequestLimits
-from keras_convbert.export.requests import DEFAULT_TEXTS
 from keras_convbert.export.requests import Texts
+from keras_convbert.export.requests import default_texts
 from keras_convbert.export.served_model import served_model
 from keras_convbert.export.signatures import DEFAULT
 from keras_convbert.export.signatures import export_kind
@@ -114,8 +114,8 @@ def export_saved_model(
             Defaults to `None`.
         warmup: sequence of strings, or of pairs of strings, that resemble real
             requests. Each one makes a warmup request for each signature on
-            strings; `None` uses a short text and a long text. Defaults to
-            `None`.
+            strings; `None` uses a short text and a long text, cut to the
+            limits. Defaults to `None`.
         dtype: string. Storage dtype of the weights: `"float16"` or
             `"bfloat16"` (half the size of float32), or `"int8"` (a quarter).
             The compute dtype does not change. `None` keeps the dtype of each
@@ -185,15 +185,15 @@ def export_saved_model(
     _check_model(model)
     chosen = _chosen(signatures, model)
     names = _checked_labels(labels, model)
-    warmup = DEFAULT_TEXTS if warmup is None else warmup
+    limits = RequestLimits(max_rows, max_text_bytes, max_windows)
+    limits.check()
+    warmup = default_texts(limits) if warmup is None else warmup
     _check_warmup(warmup)
     if dtype is not None and dtype not in STORED_DTYPES:
         raise ValueError(
             f"Invalid value for argument `dtype`. Expected one of "
             f"{STORED_DTYPES}, or `None`. Received: dtype={dtype!r}"
         )
-    limits = RequestLimits(max_rows, max_text_bytes, max_windows)
-    limits.check()
     target = _target(path, version)
     strings = [name for name in chosen if name != DEFAULT]
     check_installed("saved_model", ("tensorflow-text",) if strings else ())

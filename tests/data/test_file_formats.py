@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import pickle
 import random
@@ -235,3 +236,15 @@ def test_other_errors_arguments_are_refused(tmp_path):
     (tmp_path / "corpus.txt").write_text(TEXT)
     with pytest.raises(ValueError, match="Received: errors='ignore'"):
         train(tmp_path / "corpus.txt", errors="ignore")
+
+
+@pytest.mark.parametrize("read", [train, make])
+def test_json_lines_of_another_encoding_are_treated_as_text(tmp_path, read):
+    path = tmp_path / "corpus.jsonl"
+    rows = [json.dumps({"text": text}) for text in ["a word", "the word"]]
+    bad = ['{"text": "a größe"}'] * 5
+    path.write_bytes("\n".join([*rows, *bad]).encode("latin-1"))
+    with pytest.raises(ValueError, match=r"Received: 5 of 7 lines"):
+        read(path)
+    with pytest.warns(UserWarning, match="5 of 7 lines have invalid UTF-8"):
+        read(path, errors="replace")

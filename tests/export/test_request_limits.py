@@ -133,8 +133,13 @@ def test_texts_of_very_different_numbers_of_words_are_refused():
 
 def test_limits_of_an_export(tmp_path):
     limits = {"max_rows": 2, "max_text_bytes": 24, "max_windows": 2}
+    # Its own warmup texts are cut to the limits.
+    own = tmp_path / "own"
+    export_saved_model(tiny.tagger(), own, verbose=False, **limits)
     with pytest.raises(ValueError, match=r"(?s)`warmup` texts.*24 bytes"):
-        export_saved_model(tiny.tagger(), tmp_path, verbose=False, **limits)
+        export_saved_model(
+            tiny.tagger(), tmp_path, verbose=False, warmup=["a" * 25], **limits
+        )
     path = export_saved_model(
         tiny.tagger(),
         tmp_path,

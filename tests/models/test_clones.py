@@ -226,7 +226,8 @@ def test_arguments_that_change_the_graph_are_honored():
 def test_a_clone_of_a_task_with_lora_can_be_trained():
     task = make_task(ConvBertTextClassifier)
     task.backbone.enable_lora(2)
-    clone = keras.models.clone_model(task)
+    with pytest.warns(UserWarning, match="no LoRA weights. Call `enable_lora`"):
+        clone = keras.models.clone_model(task)
     assert all(layer.trainable for layer in clone.layers)
     clone.compile("sgd", run_eagerly=True)
     clone.fit(TEXTS, ["no", "yes"], verbose=0)

@@ -11,6 +11,7 @@ turns. Reports medians. Writes `results/loading.json`.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -38,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     output = machine.folder(options.output, partial=False)
     with tempfile.TemporaryDirectory() as folder:
-        results = {
+        results: dict[str, Any] = {
             "command": machine.command(),
             "machine": machine.describe(),
             "from_preset": loads(options, folder),
@@ -61,11 +62,7 @@ def loads(options: argparse.Namespace, folder: str) -> dict[str, Any]:
         }
         arms[PEER] = ("torch", PEER)
         times = {
-            name: (
-                lambda backend=backend, kind=kind: workers[backend].ask(
-                    "load", folder, kind
-                )
-            )
+            name: functools.partial(workers[backend].ask, "load", folder, kind)
             for name, (backend, kind) in arms.items()
         }
         for run in times.values():
@@ -78,12 +75,11 @@ def vocabularies(rounds: int, folder: str) -> dict[str, Any]:
     corpus = pathlib.Path(folder, "corpus.txt")
     corpus.write_text(synthetic_text())
     with processes.Workers(Loader) as workers:
+        learn = functools.partial(
+            workers["torch"].ask, "train_vocabulary", str(corpus)
+        )
         times = {
-            f"{number} processes": (
-                lambda number=number: workers["torch"].ask(
-                    "train_vocabulary", str(corpus), number
-                )
-            )
+            f"{number} processes": functools.partial(learn, number)
             for number in (1, 2)
         }
         found = measure.turns(times, rounds, budget=120)

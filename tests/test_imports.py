@@ -66,7 +66,8 @@ INHERITED = {
     "models/convbert/convbert_tokenizer.py": {"_check_vocabulary"},
     "models/convbert/masking/masked_lm_mask_generator.py": {"_use_tf_workflow"},
     "training/adamw.py": {
-        *("_apply_weight_decay", "_backend_update_step", "_clip_gradients"),
+        *("_all_reduce_sum_gradients", "_apply_weight_decay"),
+        *("_backend_update_step", "_clip_gradients"),
         *("_get_variable_index", "_momentums", "_trainable_variables"),
         *("_use_weight_decay", "_velocities"),
     },

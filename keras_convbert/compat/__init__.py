@@ -38,6 +38,7 @@ from keras_hub.src.utils.tensor_utils import (
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 from keras_hub.src.utils.tensor_utils import restore_outer_shape
 
+from keras_convbert.compat.backends import own_custom_gradient
 from keras_convbert.compat.backends import owned_by_dataset
 from keras_convbert.compat.backends import set_torch_generators
 from keras_convbert.compat.backends import torch_generators
@@ -107,6 +108,7 @@ __all__ = [
     "merge_lora",
     "missing_tensorflow",
     "open_iterator",
+    "own_custom_gradient",
     "owned_by_dataset",
     "preprocessing_function",
     "restore_outer_shape",

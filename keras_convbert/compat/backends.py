@@ -42,6 +42,42 @@ def weak_method(
     return call
 
 
+def own_custom_gradient(output: Any) -> Any:
+    """Lets a TensorFlow graph own the gradient of an output of its.
+
+    TensorFlow keeps every custom gradient of a graph until the process ends,
+    and through it the graph.
+
+    Args:
+        output: a tensor that a function with `tf.custom_gradient` returned.
+
+    Returns:
+        The tensor.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework import ops
+
+    if tf.executing_eagerly():
+        return output
+    name = output.op.get_attr("_gradient_op_type").decode()
+    registry = ops.gradient_registry._registry
+    entry, graph = registry[name], output.op.graph
+    gradient = entry["type"]
+    reference = weakref.ref(gradient)
+
+    def call(*arguments: Any) -> Any:
+        found = reference()
+        if found is None:
+            raise ReferenceError("The graph of the gradient is deleted")
+        return found(*arguments)
+
+    entry["type"] = call
+    others = getattr(graph, "_custom_gradients", ())
+    graph._custom_gradients = (*others, gradient)
+    weakref.finalize(graph, registry.pop, name, None).atexit = False
+    return output
+
+
 def owned_by_dataset(owner: Any, dataset: Any) -> Any:
     """Returns a `tf.data` dataset that keeps the owner of its method alive.
 

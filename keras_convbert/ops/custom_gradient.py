@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_convbert.compat import own_custom_gradient
 from keras_convbert.types import Tensor
 
 
@@ -40,6 +41,7 @@ def with_gradient(
         import tensorflow as tf
 
         # A variable read inside would need an extra gradient.
-        return function(*map(tf.convert_to_tensor, tensors))
+        outputs = function(*map(tf.convert_to_tensor, tensors))
+        return own_custom_gradient(outputs)
 
     return function_of_values

@@ -197,6 +197,13 @@ class AdamW(keras.optimizers.AdamW):
                 epsilon=self.epsilon,
             )
 
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        # TensorFlow calls it. The sum over replicas has a custom gradient,
+        # which would keep the graph until the process ends.
+        if per_backend.has_one_tensorflow_replica():
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:

@@ -126,3 +126,11 @@ def _torch_total(values: Sequence[Tensor]) -> float:
 
     with torch.no_grad():
         return float(torch.nn.utils.get_total_norm([*values]))
+
+
+def has_one_tensorflow_replica() -> bool:
+    """Returns whether TensorFlow trains without other replicas."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync == 1

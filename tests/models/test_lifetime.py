@@ -158,8 +158,16 @@ def test_a_task_used_on_batches_is_freed(source):
     assert alive(use_source(source)) == []
 
 
+def count_graphs():
+    from tensorflow.python.framework.func_graph import FuncGraph
+
+    gc.collect()
+    gc.collect()
+    return sum(isinstance(found, FuncGraph) for found in gc.get_objects())
+
+
 @pytest.mark.once
-def test_a_compiled_task_used_on_arrays_is_freed():
+def test_a_compiled_task_used_on_arrays_is_freed_with_its_graphs():
     def use():
         ids = np.ones((4, 8), "int32")
         x = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids}
@@ -169,7 +177,9 @@ def test_a_compiled_task_used_on_arrays_is_freed():
         task.predict(x, verbose=0)
         return refer(task, ids=ids)
 
+    before = count_graphs()
     assert alive(use()) == []
+    assert count_graphs() == before
 
 
 @pytest.mark.once

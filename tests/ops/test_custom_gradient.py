@@ -43,3 +43,31 @@ def test_a_checkpoint_frees_the_inputs():
     outputs.sum().backward()
     # d/dx of 2x (2x + 1).
     np.testing.assert_allclose(x.grad.numpy(), [10.0, 18.0])
+
+
+@pytest.mark.one_backend("tensorflow")
+def test_a_graph_with_a_custom_gradient_is_freed():
+    import tensorflow as tf
+
+    product = with_gradient(
+        lambda x, y: x * y, lambda upstream, x, y: (upstream * y, upstream * x)
+    )
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.while_loop(
+                lambda i, y: i < 3,
+                lambda i, y: (i + 1, product(y, x)),
+                (0, product(x, x)),
+            )[1]
+        return tape.gradient(y, x)
+
+    traced = gradient.get_concrete_function(tf.TensorSpec((2,)))
+    x = np.float32([1, 2])
+    np.testing.assert_array_equal(traced(tf.constant(x)), 5 * x**4)
+    graph = weakref.ref(traced.graph)
+    del gradient, traced
+    gc.collect()
+    assert graph() is None

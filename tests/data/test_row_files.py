@@ -183,13 +183,6 @@ def test_a_damaged_line_is_an_error_with_its_number(
         [*corpus.chunks(lambda done: None)]
 
 
-def test_invalid_utf8_in_json_is_an_error(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "\xff"}\n')
-    with pytest.raises(ValueError, match="line 1 of"):
-        Corpus(path)
-
-
 def test_damaged_parquet_files_are_errors(tmp_path):
     path = write(tmp_path / "a.parquet")
     data = path.read_bytes()

@@ -25,6 +25,7 @@ from keras_convbert.ops.dense import dense
 from keras_convbert.ops.dynamic_conv import dynamic_conv_of_heads
 from keras_convbert.ops.feed_forward import activate
 from keras_convbert.ops.feed_forward import feed_forward
+from keras_convbert.ops.precision import add_promoted
 from keras_convbert.ops.random import stateless_dropout
 from keras_convbert.ops.random import uniform
 from keras_convbert.ops.sampling import sample_categorical
@@ -92,6 +93,7 @@ OTHERS = {
     "activate": Case(
         lambda x: activate(keras.activations.gelu, x), "BTD", "BTD"
     ),
+    "add_promoted": Case(add_promoted, "BTD BTD", "BTD"),
     "chunked_cross_entropy_and_sample": Case(losses, "BD VD V", "B"),
     "dense": Case(dense, "BTD DU U", "BTU"),
     "dense-heads": Case(

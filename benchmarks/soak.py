@@ -92,9 +92,11 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     for backend in options.backends:
         result = ask(backend, "Builder", "build", options.models)
         memory = result["memory_mib"]
-        # The first models warm up allocators and compilers.
-        warm = len(memory) // 4
-        growth = (memory[-1] - memory[warm]) / max(1, len(memory) - 1 - warm)
+        # The first models warm up allocators and compilers. Maxima, since
+        # memory is sometimes low for a moment.
+        quarter = max(1, len(memory) // 4)
+        peaks = max(memory[quarter : 2 * quarter]), max(memory[-quarter:])
+        growth = (peaks[1] - peaks[0]) / (len(memory) - 2 * quarter)
         result["mib_per_model"] = round(growth, 2)
         result["goal_met"] = (
             not result["kept"] and growth <= MEBIBYTES_PER_MODEL

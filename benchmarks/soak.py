@@ -23,6 +23,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -92,11 +93,13 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     for backend in options.backends:
         result = ask(backend, "Builder", "build", options.models)
         memory = result["memory_mib"]
-        # The first models warm up allocators and compilers. Maxima, since
-        # memory is sometimes low for a moment.
+        # The first models warm up allocators and compilers. Medians, since
+        # memory is higher or lower for a moment.
         quarter = max(1, len(memory) // 4)
-        peaks = max(memory[quarter : 2 * quarter]), max(memory[-quarter:])
-        growth = (peaks[1] - peaks[0]) / (len(memory) - 2 * quarter)
+        growth = statistics.median(memory[-quarter:]) - statistics.median(
+            memory[quarter : 2 * quarter]
+        )
+        growth /= max(1, len(memory) - 2 * quarter)
         result["mib_per_model"] = round(growth, 2)
         result["goal_met"] = (
             not result["kept"] and growth <= MEBIBYTES_PER_MODEL

@@ -55,10 +55,10 @@ class Server:
         made = {
             "classifier": classifier(tokenizer),
             "tagger": tagger(tokenizer),
-            "answerer": answerer(tokenizer),
-            "masked_lm": masked_lm(tokenizer),
-            "embedder": embedder(tokenizer),
-            "chooser": chooser(tokenizer),
+            "answerer": task_of(models.ConvBertQuestionAnswerer, tokenizer),
+            "masked_lm": task_of(models.ConvBertMaskedLM, tokenizer),
+            "embedder": task_of(models.ConvBertTextEmbedder, tokenizer),
+            "chooser": task_of(models.ConvBertMultipleChoice, tokenizer),
         }
         self._tasks = made
         texts, sentences = self._texts, self._sentences
@@ -210,37 +210,9 @@ def tagger(tokenizer: Any) -> Any:
     )
 
 
-def answerer(tokenizer: Any) -> Any:
-    return models.ConvBertQuestionAnswerer(
+def task_of(cls: Any, tokenizer: Any) -> Any:
+    """Return a task whose constructor needs a backbone alone."""
+    return cls(
         backbone(tokenizer),
-        preprocessor=models.ConvBertQuestionAnswererPreprocessor(
-            tokenizer, sequence_length=LENGTH
-        ),
-    )
-
-
-def masked_lm(tokenizer: Any) -> Any:
-    return models.ConvBertMaskedLM(
-        backbone(tokenizer),
-        preprocessor=models.ConvBertMaskedLMPreprocessor(
-            tokenizer, sequence_length=LENGTH
-        ),
-    )
-
-
-def embedder(tokenizer: Any) -> Any:
-    return models.ConvBertTextEmbedder(
-        backbone(tokenizer),
-        preprocessor=models.ConvBertTextEmbedderPreprocessor(
-            tokenizer, sequence_length=LENGTH
-        ),
-    )
-
-
-def chooser(tokenizer: Any) -> Any:
-    return models.ConvBertMultipleChoice(
-        backbone(tokenizer),
-        preprocessor=models.ConvBertMultipleChoicePreprocessor(
-            tokenizer, sequence_length=LENGTH
-        ),
+        preprocessor=cls.preprocessor_cls(tokenizer, sequence_length=LENGTH),
     )

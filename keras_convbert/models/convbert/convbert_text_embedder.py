@@ -22,7 +22,6 @@ from keras_convbert.types import Config
 from keras_convbert.types import Tensor
 
 POOLINGS = ("mean", "first", "max")
-# In place of the features of padding in a maximum.
 
 
 @keras.saving.register_keras_serializable(package="keras_convbert")

@@ -8,6 +8,7 @@ from keras_convbert.types import Config
 from keras_convbert.types import Shape
 from keras_convbert.types import Tensor
 
+# In place of the features of padding.
 LOWEST = -1e30
 
 
